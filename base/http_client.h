@@ -1,0 +1,46 @@
+/* http_client.h - HTTP for the agent and the command line, over libcurl. A library of its own.
+ *
+ * One client is one keep-alive connection and belongs to one thread. Redirects are not followed; only http and https are
+ * spoken; answers are bounded. A client never retries by itself: http_retry_delay_ms tells the caller when to.
+ */
+#ifndef TAILOR_HTTP_CLIENT_H
+#define TAILOR_HTTP_CLIENT_H
+
+#include "base/base.h"
+
+struct http_client;
+
+struct http_answer {
+    int status;           /* 100..599 */
+    int64_t retry_after_s; /* the server's Retry-After; -1: not sent */
+    char content_type[64];
+    char location[256];
+    struct tl_buf body; /* owned; at most the client's limit */
+};
+
+void http_answer_done(struct http_answer *answer);
+
+/* `server` is a root such as http://127.0.0.1:8080; TL_INVALID when it is not one. */
+TL_MUST_CHECK enum tl_rc http_client_new(struct http_client **ret_client, const char *server, size_t answer_max_bytes,
+                                         struct tl_err *err);
+void http_client_free(struct http_client *client);
+
+/* A pollable flag (for example set by a signal handler): when *cancel becomes non-zero, a request in flight ends with
+ * TL_UNAVAILABLE within about a second. Borrowed for the client's life. */
+void http_client_cancel_with(struct http_client *client, const volatile int *cancel);
+
+/* One request. `path` begins with '/'; body NULL: none; `content_type` NULL: application/json; `prefer` NULL: no Prefer
+ * header. On TL_OK *ret_answer holds whatever status came (also 4xx and 5xx), replaced whole. TL_UNAVAILABLE: no answer
+ * (refused, broken off, timed out after timeout_s); the text names the server and the reason. */
+TL_MUST_CHECK enum tl_rc http_request(struct http_client *client, const char *method, const char *path,
+                                      const char *content_type, const char *prefer, const void *body, size_t body_n,
+                                      int timeout_s, struct http_answer *ret_answer, struct tl_err *err);
+
+/* Should a request with this outcome be sent again? True for no answer (status 0), 408, 425, 429, 502, 503, 504. */
+bool http_retry_wanted(int status);
+
+/* Milliseconds to wait before attempt `attempt` (0 first): full jitter over 1 s x 2^attempt, at most 60 s, never less
+ * than the server's Retry-After. */
+int64_t http_retry_delay_ms(unsigned attempt, int64_t retry_after_s, struct tl_rng *rng);
+
+#endif

@@ -1,0 +1,165 @@
+/* network.h - a sub-network as a list of operators with shapes, and what it costs; the families that make them.
+ *
+ * A family is data: stages, widths, strides, options. An architecture picks options (search/space.h numbers them); the
+ * family turns the pick into a network. Costs are sums over the operator list and nothing else, so that whatever is
+ * counted is also what the runtime executes and the agent times.
+ *
+ * The counting rules are those of the published tables (once-for-all, DyNAS-T, NAS-Bench-Macro): one MAC per
+ * multiply-add of convolutions and linear layers, biases and batch norm free of MACs, squeeze-and-excitation counted at
+ * 1x1; parameters count biases and two per batch-norm channel.
+ *
+ * Threads: networks belong to one thread; families are static and shared.
+ */
+#ifndef TAILOR_NETWORK_H
+#define TAILOR_NETWORK_H
+
+#include "base/base.h"
+
+enum {
+    NET_OPS_MAX = 512,
+    NET_SIDE_MAX = 1024,     /* pixels a side */
+    NET_CHANNELS_MAX = 8192,
+    NET_STAGES_MAX = 8,
+    NET_SLOTS_MAX = 32,      /* over all stages */
+    NET_NAME_MAX = 32,
+};
+
+enum net_op_kind {
+    NET_CONV,      /* k x k, groups 1: stem and 1x1 ("pointwise") convolutions */
+    NET_DEPTHWISE, /* k x k, one filter a channel; ci == co */
+    NET_SE,        /* squeeze (global mean), 1x1 to `hidden` + ReLU, 1x1 back + hard sigmoid, scale; in place */
+    NET_ADD,       /* residual: output += the input of operator `skip_from`; in place */
+    NET_POOL,      /* global average: h x w to 1 x 1 */
+    NET_LINEAR,    /* fully connected on a 1 x 1 map */
+    NET_OP_KIND_COUNT
+};
+
+enum net_act { NET_ACT_NONE, NET_ACT_RELU, NET_ACT_RELU6, NET_ACT_HSWISH, NET_ACT_COUNT };
+
+/* One operator. Padding is k/2 on each side; h_out = (h_in - 1) / stride + 1. */
+struct net_op {
+    enum net_op_kind kind;
+    enum net_act act;         /* applied to the output, after batch norm */
+    bool batch_norm;          /* two parameters a channel; folded into the weights when it runs */
+    bool bias;                /* co further parameters (SE: both of its layers have biases, always) */
+    uint16_t kernel, stride;  /* 1 where they mean nothing */
+    uint16_t h_in, w_in, ci;
+    uint16_t h_out, w_out, co;
+    uint16_t hidden;          /* NET_SE only */
+    int16_t skip_from;        /* NET_ADD: index of the operator whose input is added (the block's first); else -1 */
+    int16_t block;            /* index into network.blocks */
+};
+
+/* Consecutive operators that are measured and looked up as one: the stem, one inverted residual block, the head. */
+struct net_block {
+    uint16_t first_op, n_ops;
+    int8_t stage; /* -1: stem and first block, n_stages: head */
+    int8_t slot;  /* within the stage; -1 outside stages */
+};
+
+struct network {
+    struct net_op ops[NET_OPS_MAX];
+    struct net_block blocks[NET_SLOTS_MAX + 8];
+    uint16_t n_ops, n_blocks;
+    uint16_t resolution; /* input is 3 x resolution x resolution */
+};
+
+struct net_cost {
+    uint64_t macs;
+    uint64_t params;
+    uint64_t size_bytes;        /* params x 4: float32 weights */
+    uint64_t peak_memory_bytes; /* largest sum of live float32 activations while any operator runs, batch 1: its input
+                                   and output (one buffer where it works in place), and a block input that a later
+                                   NET_ADD still needs; weights not counted */
+};
+
+/* Costs of operators first..first+n-1. For a part of a network the input of the part is live at its start. */
+void net_cost_of(const struct network *net, size_t first, size_t n, struct net_cost *ret_cost);
+void net_cost_total(const struct network *net, struct net_cost *ret_cost);
+uint64_t net_op_macs(const struct net_op *op);
+uint64_t net_op_params(const struct net_op *op);
+
+/* TL_INVALID, naming the operator, unless shapes chain, sizes are within the limits above, strides are 1 or 2, kernels
+ * odd and at most 7, residuals have equal shapes, and total MACs are at most 1e11. For operator lists from outside. */
+TL_MUST_CHECK enum tl_rc net_check(const struct network *net, struct tl_err *err);
+
+/* A block's key: equal keys cost the same on one device ("mb-56x56x24-28x28x40-mid96-k5-s2-se24-relu"). For networks of
+ * any family; at most NET_KEY_MAX bytes with the NUL. */
+enum { NET_KEY_MAX = 96 };
+void net_block_key(const struct network *net, size_t block, char ret_key[NET_KEY_MAX]);
+
+/* The block alone as a network of its own (its ops, skip_from rebased; the block's input is the input). */
+void net_block_cut(const struct network *net, size_t block, struct network *ret_cut);
+
+/* ---- families ------------------------------------------------------------------------------------------------ */
+
+/* What one slot of a stage may hold. */
+struct net_choice {
+    bool identity;     /* nothing (in slot 0, where shapes change: 1x1 convolution + batch norm) */
+    uint8_t kernel;    /* depthwise size */
+    uint8_t expand;    /* ratio over the block's input channels */
+};
+
+struct net_stage {
+    uint16_t width; /* output channels after the width multiplier */
+    uint8_t stride; /* of slot 0 */
+    enum net_act act;
+    bool se;
+    uint8_t n_slots;
+};
+
+/* A family of MobileNet-like networks. Elastic kernel/expand families have choices = kernels x expands, choice index
+ * = kernel index * n_expands + expand index; depth d keeps the first d slots of a stage. A family without elastic depth
+ * has n_depths 0: every slot is used and may be identity. */
+struct net_family {
+    const char *name;   /* also the space's name, e.g. "ofa-mbv3-w1.0" */
+    const char *title;  /* for people */
+    const char *source; /* where the numbers come from */
+    uint16_t n_classes;
+    uint16_t stem_width;
+    uint8_t stem_stride;
+    enum net_act stem_act;
+    uint16_t first_width;     /* fixed k3 e1 block after the stem; 0: none */
+    enum net_act first_act;
+    bool first_residual;
+    uint8_t n_stages;
+    struct net_stage stages[NET_STAGES_MAX];
+    uint8_t n_kernels, kernels[4];
+    uint8_t n_expands, expands[4];
+    uint8_t n_depths, depths[4]; /* ascending; the largest equals n_slots */
+    uint8_t n_choices;
+    struct net_choice choices[16];
+    uint16_t final_width;    /* 1x1 convolution + batch norm + act before the pool; 0: none */
+    uint16_t feature_width;  /* 1x1 without batch norm or bias after the pool (0: none) */
+    bool feature_before_pool; /* NAS-Bench-Macro: feature_width is a 1x1 with batch norm before the pool instead */
+    enum net_act head_act;
+    bool mid_divisible; /* mid channels rounded by net_divisible(.., 8) */
+    uint8_t n_resolutions;
+    uint16_t resolutions[32]; /* ascending */
+};
+
+/* One sub-network in the family's own terms. depths as counts, slots as choice indices (slots beyond the depth are
+ * ignored). */
+struct net_pick {
+    uint16_t resolution;
+    uint8_t depth[NET_STAGES_MAX];
+    uint8_t choice[NET_SLOTS_MAX]; /* stage by stage, slot by slot */
+};
+
+/* The shipped families: ofa-mbv3-w1.0, ofa-mbv3-w1.2, nasbench-macro. NULL: unknown name. Static. */
+const struct net_family *net_family_get(const char *name);
+size_t net_family_count(void);
+const struct net_family *net_family_at(size_t index);
+
+/* Once-for-all's rule: the multiple of 8 nearest to v, not below 0.9 v, at least 8. */
+unsigned net_divisible(double v);
+
+/* Slots before stage `stage` (stage == n_stages: all). */
+size_t net_family_slots(const struct net_family *family, size_t stage);
+
+/* Build the operators of a pick. TL_INVALID naming the part that is outside the family. *ret_net is large (about 30 KiB): do
+ * not put many on a stack. */
+TL_MUST_CHECK enum tl_rc net_build(const struct net_family *family, const struct net_pick *pick,
+                                   struct network *ret_net, struct tl_err *err);
+
+#endif
