@@ -1,0 +1,102 @@
+/* model.h - the regression models that accuracy, latency and in-loop predictors share, and the statistics that judge
+ * them. A library of its own over OpenBLAS.
+ *
+ * Discrete designs (architectures) come as "hot" rows: the indices of the features that are 1, since a sub-network switches
+ * on a few dozen of a hundred features; the first layer of a network is then a sum of rows. Continuous designs are dense.
+ *
+ * Threads: a fitted model is immutable and may be used by any number of threads, each with its own scratch. OpenBLAS is
+ * held to one thread (model_blas_single_thread), so that results never depend on a thread count.
+ */
+#ifndef TAILOR_MODEL_H
+#define TAILOR_MODEL_H
+
+#include "base/base.h"
+
+/* Hold OpenBLAS to one thread. Programs call it first in main. */
+void model_blas_single_thread(void);
+
+/* ---- regressions on hot rows --------------------------------------------------------------------------------- */
+
+enum { MODEL_NO_FEATURE = 0xffff, MODEL_HOT_MAX = 256 };
+
+/* n rows of `width` feature indices below n_features; MODEL_NO_FEATURE fills unused places. Borrowed. */
+struct model_hot {
+    const uint16_t *index; /* (n, width) */
+    size_t n, width;
+};
+
+enum model_kind {
+    MODEL_MLP,    /* ReLU multi-layer perceptron, float32 */
+    MODEL_KERNEL, /* Gaussian process with a linear + squared-exponential kernel over hot rows, on inducing rows */
+    MODEL_KIND_COUNT
+};
+
+struct model;
+
+const char *model_kind_name(enum model_kind kind);
+enum model_kind model_kind_of(const struct model *model);
+size_t model_features(const struct model *model);
+
+/* Fit y (n) on hot rows. Everything not given here (architecture, learning rate, epochs, kernel widths, inducing rows) is
+ * chosen inside by a fixed rule or on the training rows alone. Same seed and rows: same bytes.
+ * `inducing` (MODEL_KERNEL): rows spread over the whole space, drawn by the caller, so that the shipped model holds no
+ * training row; others may pass n = 0. TL_INVALID: fewer than 10 rows, an index out of range, a value not finite. */
+TL_MUST_CHECK enum tl_rc model_fit(enum model_kind kind, const struct model_hot *rows, const double *y,
+                                   size_t n_features, const struct model_hot *inducing, uint64_t seed,
+                                   struct tl_pool *pool, struct model **ret_model, struct tl_err *err);
+
+/* An MLP from outside: n_layers linear layers, layer i maps sizes[i] to sizes[i+1] with weights[i] (sizes[i+1],
+ * sizes[i]) row-major and biases[i] (NULL: none), ReLU between; y = offset + scale * output. Copied. It has no interval. */
+TL_MUST_CHECK enum tl_rc model_mlp_import(size_t n_layers, const size_t *sizes, const float *const *weights,
+                                          const float *const *biases, double offset, double scale,
+                                          struct model **ret_model, struct tl_err *err);
+void model_free(struct model *model);
+
+/* Scratch for predicting up to `n` rows at once; sized here, so predicting allocates nothing. */
+struct model_scratch;
+TL_MUST_CHECK enum tl_rc model_scratch_new(const struct model *model, size_t n, struct model_scratch **ret_scratch,
+                                           struct tl_err *err);
+void model_scratch_free(struct model_scratch *scratch);
+
+/* y (n). The value of a row does not depend on the rows beside it... bit for bit, as long as all go through this call. */
+void model_predict(const struct model *model, struct model_scratch *scratch, const struct model_hot *rows, double *y);
+
+/* Half width of the 90 % interval of each row (n): grows with the distance from the training rows; calibrated on held-out
+ * rows when the model was fitted. HUGE_VAL when the model has no known error (imported). */
+void model_half_width(const struct model *model, struct model_scratch *scratch, const struct model_hot *rows,
+                      double *half);
+
+/* Opaque, versioned, little-endian; the same on every machine. model_load distrusts its bytes. */
+TL_MUST_CHECK enum tl_rc model_save(const struct model *model, struct tl_buf *buf, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc model_load(const void *bytes, size_t n, struct model **ret_model, struct tl_err *err);
+
+/* ---- ridge regression on dense rows -------------------------------------------------------------------------- */
+
+/* beta (d) minimising |X beta - y|^2 + sum lambda_j (beta_j - prior_j)^2; X (n, d) row-major, prior NULL: zeros.
+ * Cholesky in double. TL_INVALID: not positive definite. */
+TL_MUST_CHECK enum tl_rc model_ridge(const double *x, const double *y, size_t n, size_t d, const double *lambda,
+                                     const double *prior, double *ret_beta, struct tl_err *err);
+
+/* ---- statistics: pure, no allocation unless said ------------------------------------------------------------- */
+
+/* In place: `values` are reordered. n >= 1. Quantiles interpolate linearly between order statistics (type 7). */
+double stat_median(double *values, size_t n);
+double stat_quantile(double *values, size_t n, double q);
+/* Median absolute deviation from the median, not scaled. `values` reordered. */
+double stat_mad(double *values, size_t n);
+
+/* Distribution-free one-sided upper confidence bound of the q-quantile: the smallest order statistic k (1-based) with
+ * P(Binomial(n, q) < k) >= confidence; 0 when n is too small for any (median at 95 %: n >= 5). */
+size_t stat_quantile_upper_rank(size_t n, double q, double confidence);
+
+/* Half width that a split-conformal interval of the given coverage takes from n absolute residuals (reordered): the
+ * ceil((n+1) coverage)-th smallest; with too few residuals, twice the largest. */
+double stat_conformal(double *residuals, size_t n, double coverage);
+
+double stat_rmse(const double *a, const double *b, size_t n);
+double stat_mape(const double *predicted, const double *truth, size_t n); /* in per cent */
+/* Average ranks for ties. NAN when one side is constant. Allocates; NAN when memory is out. */
+double stat_spearman(const double *a, const double *b, size_t n);
+double stat_kendall(const double *a, const double *b, size_t n); /* tau-b */
+
+#endif

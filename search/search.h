@@ -1,0 +1,141 @@
+/* search.h - finding the best architecture under limits: controllers behind one ask/tell table, and the loop that runs them.
+ *
+ * The loop knows no networks, SQL or HTTP. It sees the world through an evaluator (architectures in, metric values out) and
+ * is stepped by its caller, who stores its state between steps. Everything random draws from streams numbered by
+ * (batch, slot), so the bytes do not depend on the thread count or on where the run was cut and restored.
+ *
+ *     ask:  controller plans a batch -> each slot proposes until the cheap limits hold (bounded tries)
+ *     eval: dear metrics of the whole batch at once
+ *     tell: controller learns; front, best, sample and history are updated
+ *
+ * Threads: a run belongs to one thread; it spreads slots over the pool given to it. Steps allocate nothing.
+ */
+#ifndef TAILOR_SEARCH_H
+#define TAILOR_SEARCH_H
+
+#include "search/space.h"
+
+enum { SEARCH_METRICS_MAX = 8, SEARCH_LIMITS_MAX = 16, SEARCH_BATCH_MAX = 1024 };
+
+/* Where values come from. Metrics are numbered 0..n_metrics-1, cheap ones first. */
+struct search_evaluator {
+    void *ctx;
+    size_t n_metrics;
+    size_t n_cheap; /* metrics 0..n_cheap-1 cost well under a microsecond each and may be asked one by one */
+    /* values of metrics first..first+n_metrics-1 for n canonical architectures (rows of `stride` bytes) into
+     * out[i * SEARCH_METRICS_MAX + metric]. May be called by any pool thread at once with different `thread` numbers.
+     * NAN: cannot be valued; such a candidate is rejected. A failure ends the step. */
+    enum tl_rc (*values)(void *ctx, size_t first, size_t n_metrics, const uint8_t *archs, size_t stride, size_t n,
+                         double *out, unsigned thread, struct tl_err *err);
+};
+
+/* One bound on one metric. */
+struct search_limit {
+    uint8_t metric;
+    bool is_min; /* value >= bound; otherwise value <= bound */
+    double bound;
+};
+
+struct search_spec {
+    uint8_t objective; /* metric */
+    bool maximize;
+    size_t n_limits;
+    struct search_limit limits[SEARCH_LIMITS_MAX];
+    /* Metrics that span the front, the objective first; for all others smaller is better unless `front_max` has the bit
+     * (a minimised accuracy makes no sense, so callers set it for accuracy). */
+    size_t n_front;
+    uint8_t front[SEARCH_METRICS_MAX];
+    uint32_t front_max; /* bit m: larger is better for metric m */
+    char controller[32];
+    uint64_t seed;
+    uint64_t budget_evaluations; /* dear evaluations; 1..1e9 */
+    double budget_seconds;       /* 0: none; active time, counted by the caller's clock in search_run_step */
+    uint32_t sample_size;        /* seeded reservoir of evaluated candidates off the front; 10,000 by default */
+};
+
+/* A candidate that was evaluated. */
+struct search_candidate {
+    uint64_t number;        /* its place in the order of evaluation, from 0 */
+    const uint8_t *arch;    /* canonical; borrowed until the next step */
+    double values[SEARCH_METRICS_MAX];
+    double violation;       /* 0: every limit holds; else the sum of relative excesses */
+};
+
+/* Best value so far at some evaluation counts (about 200 points, logarithmic). */
+struct search_point {
+    uint64_t evaluations;
+    double best; /* objective; NAN while nothing feasible was seen */
+};
+
+/* ---- controllers --------------------------------------------------------------------------------------------- */
+
+struct search_batch {
+    size_t n;
+    const uint8_t *genes;  /* (n, n_variables), as proposed: not canonical */
+    const double *score;   /* (n) larger is better: the objective with its sign */
+    const double *violation; /* (n) 0: feasible */
+};
+
+struct search_controller; /* a controller's own state */
+
+/* One controller: how it asks and how it learns. */
+struct search_controller_ops {
+    const char *name;
+    const char *help; /* one line for --help and error messages */
+    size_t batch;     /* slots a batch; evolution: its population */
+    TL_MUST_CHECK enum tl_rc (*make)(const struct space *space, uint64_t seed, struct search_controller **ret,
+                                     struct tl_err *err);
+    void (*free)(struct search_controller *controller);
+    /* Begin batch `batch`: choose what every slot does. Returns how many slots it has (at most `batch`). */
+    size_t (*plan)(struct search_controller *controller, uint64_t batch);
+    /* Propose for one slot; called again, with the same slot and generator, while limits reject. Any thread. */
+    void (*propose)(const struct search_controller *controller, size_t slot, struct tl_rng *rng, uint8_t *ret_genes);
+    void (*tell)(struct search_controller *controller, const struct search_batch *batch);
+    TL_MUST_CHECK enum tl_rc (*save)(const struct search_controller *controller, struct tl_buf *buf,
+                                     struct tl_err *err);
+    TL_MUST_CHECK enum tl_rc (*load)(struct search_controller *controller, struct tl_cursor *state,
+                                     struct tl_err *err);
+};
+
+/* random; evolution (once-for-all's, algorithms: population 100, parents 25 kept, 50 mutants, 50 crossovers, mutation
+ * probability 0.1 per group). NULL: unknown. Static. */
+const struct search_controller_ops *search_controller_get(const char *name);
+size_t search_controller_count(void);
+const struct search_controller_ops *search_controller_at(size_t index);
+
+/* ---- a run --------------------------------------------------------------------------------------------------- */
+
+struct search_run;
+
+/* Everything is allocated here. `space`, `evaluator` and `pool` (NULL: one thread) are borrowed for the run's life. */
+TL_MUST_CHECK enum tl_rc search_run_new(const struct space *space, const struct search_evaluator *evaluator,
+                                        const struct search_spec *spec, struct tl_pool *pool,
+                                        struct search_run **ret_run, struct tl_err *err);
+void search_run_free(struct search_run *run);
+
+/* Run whole batches until at least n_evaluations more are done or the budget is spent. *ret_done: the budget is spent (or tries
+ * ran out: 100 proposals an evaluation of the budget in all). Seconds are counted only inside this call. */
+TL_MUST_CHECK enum tl_rc search_run_step(struct search_run *run, uint64_t n_evaluations, bool *ret_done,
+                                         struct tl_err *err);
+
+uint64_t search_run_evaluations(const struct search_run *run);
+uint64_t search_run_proposals(const struct search_run *run); /* including those that cheap limits rejected */
+double search_run_seconds(const struct search_run *run);
+
+/* The best feasible candidate; false: none yet. */
+bool search_run_best(const struct search_run *run, struct search_candidate *ret_best);
+/* The candidate with the smallest violation; false: nothing evaluated. */
+bool search_run_nearest(const struct search_run *run, struct search_candidate *ret_nearest);
+/* Feasible and not dominated over spec.front, sorted by the second front metric (or by number if there is one). */
+size_t search_run_front_count(const struct search_run *run);
+void search_run_front_at(const struct search_run *run, size_t index, struct search_candidate *ret_candidate);
+/* The reservoir: uniform over all evaluated candidates. */
+size_t search_run_sample_count(const struct search_run *run);
+void search_run_sample_at(const struct search_run *run, size_t index, struct search_candidate *ret_candidate);
+size_t search_run_history(const struct search_run *run, const struct search_point **ret_points);
+
+/* State of the run: restored into a new run of the same spec, it goes on to the same bytes. */
+TL_MUST_CHECK enum tl_rc search_run_save(const struct search_run *run, struct tl_buf *buf, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc search_run_restore(struct search_run *run, const void *state, size_t n, struct tl_err *err);
+
+#endif
