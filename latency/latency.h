@@ -1,0 +1,151 @@
+/* latency.h - from raw repeats to a verdict, and from verdicts to a model of one device.
+ *
+ * Two ideas. First, on a shared machine only the ratio to an anchor network timed right beside repeats; every time used
+ * here is such a ratio times the anchor's reference time (DESIGN.md, "Verified"). Second, a network's latency is close to
+ * the sum of its blocks, so a table of measured blocks plus a small fitted correction predicts it.
+ *
+ * Never learns where rows came from: no SQL, HTTP or JSON here.
+ *
+ * Threads: models are immutable once made and shared freely; everything else belongs to one thread.
+ */
+#ifndef TAILOR_LATENCY_H
+#define TAILOR_LATENCY_H
+
+#include "base/base.h"
+#include "base/model/model.h"
+#include "search/space.h"
+#include "supernet/network.h"
+
+/* ---- one visit ----------------------------------------------------------------------------------------------- */
+
+enum { LAT_ROUNDS_MAX = 64, LAT_RUNS_MAX = 4096, LAT_ROUNDS_MIN = 3 };
+
+/* Raw nanoseconds of one item in one visit. Round r timed the item item_n[r] times between anchor blocks r and r+1:
+ * anchor_ns holds rounds + 1 blocks. Borrowed. */
+struct lat_visit {
+    size_t rounds;
+    const uint16_t *item_n;   /* (rounds) runs in each item block, >= 1 */
+    const int64_t *item_ns;   /* all runs, block after block */
+    const uint16_t *anchor_n; /* (rounds + 1) */
+    const int64_t *anchor_ns;
+    double others_cpu; /* CPU used by other processes during the visit, in processors; NAN: unknown */
+    double steal;      /* share of time stolen by the hypervisor; NAN: unknown */
+};
+
+enum lat_reason { LAT_STABLE, LAT_NOISY, LAT_SHORT, LAT_REASON_COUNT };
+const char *lat_reason_text(enum lat_reason reason); /* "", "noisy", "short" */
+
+struct lat_verdict {
+    enum lat_reason reason;    /* LAT_STABLE or why not */
+    size_t n_ratios;
+    double ratios[LAT_ROUNDS_MAX]; /* item block median / mean of the medians of the anchor blocks beside it */
+    double ratio;              /* their median */
+    double spread;             /* relative MAD of the ratios; stable at most 0.03 */
+    double anchor_ms;          /* median over anchor blocks */
+    double median_ms, p90_ms;  /* of the raw single runs of the item */
+};
+
+/* Judge. TL_INVALID: rounds outside LAT_ROUNDS_MIN..MAX, a block without runs, a time below 1 us or above 1 h. */
+TL_MUST_CHECK enum tl_rc lat_judge(const struct lat_visit *visit, struct lat_verdict *ret_verdict, struct tl_err *err);
+
+/* The anchor's reference time: the lower quartile of anchor_ms over the first stable visits; 0 while there are fewer
+ * than LAT_REFERENCE_VISITS. `anchor_ms` (n) in order of arrival. */
+enum { LAT_REFERENCE_VISITS = 8 };
+double lat_reference(const double *anchor_ms, size_t n);
+
+/* ---- verification -------------------------------------------------------------------------------------------- */
+
+enum { LAT_VERIFY_VISITS = 2, LAT_VERIFY_BLOCKS = 20 };
+
+struct lat_verification {
+    bool enough;      /* at least LAT_VERIFY_VISITS stable visits and LAT_VERIFY_BLOCKS blocks in them */
+    bool holds;       /* enough, and upper_ms within the limit */
+    size_t visits, blocks;
+    double median_ms; /* corrected: ratio x reference, over all blocks */
+    double upper_ms;  /* order-statistic one-sided 95 % upper bound of the median; HUGE_VAL when not enough */
+};
+
+/* `ratios` (n): those of all stable visits of the candidate, pooled; reordered. limit_ms HUGE_VAL: no limit. */
+void lat_verify(double *ratios, size_t n, size_t stable_visits, double reference_ms, double limit_ms,
+                struct lat_verification *ret_verification);
+
+/* ---- what to measure ----------------------------------------------------------------------------------------- */
+
+/* The anchor of a family: its smallest network at `resolution`. */
+void lat_anchor_pick(const struct net_family *family, unsigned resolution, struct net_pick *ret_pick);
+
+/* A profile: every distinct block of the family at the resolution, then whole networks drawn to spread over it. */
+struct lat_profile_item {
+    bool is_block;
+    struct net_pick pick; /* whole: the network; block: a network that contains it */
+    uint16_t block;       /* block: its index there */
+    char key[NET_KEY_MAX]; /* block key, or "" */
+};
+
+struct lat_profile {
+    struct lat_profile_item *items; /* owned */
+    size_t n;
+};
+
+/* n_networks seeded whole networks, from smallest to largest spread evenly over MACs. */
+TL_MUST_CHECK enum tl_rc lat_profile_make(const struct net_family *family, unsigned resolution, size_t n_networks,
+                                          uint64_t seed, struct lat_profile *ret_profile, struct tl_err *err);
+void lat_profile_done(struct lat_profile *profile);
+
+/* ---- the model ----------------------------------------------------------------------------------------------- */
+
+/* A measured whole network (several visits of one network are one row: their median). */
+struct lat_row {
+    struct net_pick pick;
+    double ms; /* anchor-corrected */
+};
+
+struct lat_block_row {
+    char key[NET_KEY_MAX];
+    double ms; /* anchor-corrected, alone */
+};
+
+struct lat_model;
+
+struct lat_error {
+    size_t n_networks, n_blocks;
+    double mape;      /* held-out over whole networks, in per cent; NAN: unknown (imported) */
+    double spearman;  /* held-out */
+    double half_width; /* relative half width of the 90 % interval (0.05: +-5 %), conformal on held-out rows; NAN: unknown */
+};
+
+/* Fit on rows of one device: block table, then ridge on per-stage sums with prior 1 (correction), judged by repeated
+ * cross-validation split by network. Needs every block key of the family at the rows' resolution at least once, and 10
+ * networks; TL_INVALID says what is missing. */
+TL_MUST_CHECK enum tl_rc lat_model_fit(const struct net_family *family, const struct lat_block_row *blocks,
+                                       size_t n_blocks, const struct lat_row *rows, size_t n_rows, uint64_t seed,
+                                       struct lat_model **ret_model, struct tl_err *err);
+
+/* Once-for-all's lookup tables (YAML map: key -> {count, mean, std|var}), one text per resolution, both meanings of
+ * `expand:` by family. No known error. TL_MALFORMED / TL_INVALID name the line or key. */
+struct lat_table_text {
+    unsigned resolution;
+    const char *yaml; /* borrowed */
+    size_t n;
+};
+TL_MUST_CHECK enum tl_rc lat_model_import(const struct net_family *family, const struct lat_table_text *tables,
+                                          size_t n_tables, struct lat_model **ret_model, struct tl_err *err);
+void lat_model_free(struct lat_model *model);
+
+const struct lat_error *lat_model_error(const struct lat_model *model);
+/* Resolutions the model is valid for, ascending, borrowed. */
+size_t lat_model_resolutions(const struct lat_model *model, const uint16_t **ret_resolutions);
+
+/* The model is additive over blocks: latency of a network = constant + sum over blocks, both in ms. TL_NOT_FOUND names the missing key.
+ * The evaluator turns this into tables by (resolution, stage, slot, choice). */
+double lat_model_constant_ms(const struct lat_model *model);
+TL_MUST_CHECK enum tl_rc lat_model_block_ms(const struct lat_model *model, const struct network *net, size_t block,
+                                            double *ret_ms, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc lat_model_network_ms(const struct lat_model *model, const struct network *net, double *ret_ms,
+                                              struct tl_err *err);
+
+/* Opaque, versioned bytes; lat_model_load distrusts them. */
+TL_MUST_CHECK enum tl_rc lat_model_save(const struct lat_model *model, struct tl_buf *buf, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc lat_model_load(const void *bytes, size_t n, struct lat_model **ret_model, struct tl_err *err);
+
+#endif

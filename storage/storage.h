@@ -1,0 +1,255 @@
+/* storage.h - everything Tailor must not forget, in one SQLite file and a folder of blobs beside it.
+ *
+ * One idea: one writer. A thread owns the only read-write connection and runs closures from a bounded queue, many in one
+ * transaction (group commit, synchronous=FULL); store_write returns when its closure is on the disk. Readers have
+ * read-only connections of their own. The accessors below work inside either kind of transaction.
+ *
+ * Storage knows ids, indexed numbers and opaque bytes made by codecs; no struct of another room. Times are wall-clock
+ * nanoseconds. Text and bytes in rows handed to a visitor are borrowed until it returns.
+ *
+ * Threads: store_write, store_read and the blob functions from any thread; a struct store_tx only inside its closure.
+ */
+#ifndef TAILOR_STORAGE_H
+#define TAILOR_STORAGE_H
+
+#include "base/base.h"
+
+struct store;
+struct store_tx;
+
+struct store_bytes {
+    const void *data;
+    size_t n;
+};
+
+/* ---- the store ----------------------------------------------------------------------------------------------- */
+
+/* Open or create DIR/tailor.db and DIR/blobs; migrate an older schema (a copy is kept beside it first). TL_CONFLICT:
+ * another process has it open (flock on DIR/tailor.lock) or the schema is newer than this program. `vfs` NULL: the
+ * default one (tests pass a shim that loses unsynced writes). */
+TL_MUST_CHECK enum tl_rc store_open(const char *dir, const char *vfs, struct store **ret_store, struct tl_err *err);
+void store_close(struct store *store); /* waits for queued writes; takes NULL */
+const char *store_dir(const struct store *store);
+
+/* Run `fn` inside a write transaction and wait until it is durable. When fn fails, its own changes are undone (savepoint), the group
+ * goes on, and its error is returned. TL_BUSY: the queue (1024) is full. fn runs on the writer's thread: it must be
+ * short, touch no network, take no lock that is held while calling store_write. */
+TL_MUST_CHECK enum tl_rc store_write(struct store *store, enum tl_rc (*fn)(struct store_tx *, void *, struct tl_err *),
+                                     void *ctx, struct tl_err *err);
+/* Run `fn` on one consistent snapshot; writing accessors fail inside. */
+TL_MUST_CHECK enum tl_rc store_read(struct store *store, enum tl_rc (*fn)(struct store_tx *, void *, struct tl_err *),
+                                    void *ctx, struct tl_err *err);
+
+/* A page of a list: rows after `after` in the list's order, at most `limit` (1..1000). */
+struct store_page {
+    int64_t after; /* 0: from the start */
+    int limit;
+};
+
+/* Visitors return TL_OK to go on; anything else stops the walk and is returned. */
+
+/* ---- devices ------------------------------------------------------------------------------------------------- */
+
+struct store_device {
+    int64_t seq; /* order of registration; list cursor */
+    const char *name;
+    const char *agent_key;  /* secret that tells one agent's requests from another's; "" for a device without agent */
+    int64_t created_ns, seen_ns; /* seen 0: never */
+    double anchor_reference_ms;  /* 0: not yet fixed */
+    struct store_bytes info;     /* JSON */
+};
+
+/* Insert, or update agent_key, seen_ns and info of the name. */
+TL_MUST_CHECK enum tl_rc store_device_put(struct store_tx *tx, const struct store_device *device, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_device_seen(struct store_tx *tx, const char *name, int64_t seen_ns, struct tl_err *err);
+/* Fix the anchor's reference; TL_CONFLICT when it is already fixed. */
+TL_MUST_CHECK enum tl_rc store_device_anchor(struct store_tx *tx, const char *name, double reference_ms,
+                                             struct tl_err *err);
+/* Visit one (TL_NOT_FOUND) or a page, oldest first. */
+typedef enum tl_rc store_device_fn(void *ctx, const struct store_device *device, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_device_get(struct store_tx *tx, const char *name, store_device_fn *fn, void *ctx,
+                                          struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_device_list(struct store_tx *tx, struct store_page page, store_device_fn *fn, void *ctx,
+                                           struct tl_err *err);
+
+/* ---- models and snapshots ------------------------------------------------------------------------------------ */
+
+struct store_model {
+    int64_t seq;
+    const char *kind;   /* "accuracy" | "latency" */
+    const char *space;
+    const char *device; /* "" for accuracy */
+    const char *hash;   /* of the bytes; the model is the blob of that name */
+    int64_t created_ns;
+    struct store_bytes info; /* JSON: where it came from, errors, rows */
+};
+
+/* Publish; the newest of (kind, space, device) is the current one. The blob must exist (store_blob_put). */
+TL_MUST_CHECK enum tl_rc store_model_put(struct store_tx *tx, const struct store_model *model, struct tl_err *err);
+typedef enum tl_rc store_model_fn(void *ctx, const struct store_model *model, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_model_current(struct store_tx *tx, const char *kind, const char *space,
+                                             const char *device, store_model_fn *fn, void *ctx, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_model_list(struct store_tx *tx, struct store_page page, store_model_fn *fn, void *ctx,
+                                          struct tl_err *err);
+
+/* Snapshots: immutable JSON by its hash, naming model hashes. Putting one that is there is TL_OK. */
+TL_MUST_CHECK enum tl_rc store_snapshot_put(struct store_tx *tx, const char *hash, struct store_bytes json,
+                                            struct tl_err *err);
+typedef enum tl_rc store_bytes_fn(void *ctx, const char *name, struct store_bytes bytes, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_snapshot_get(struct store_tx *tx, const char *hash, store_bytes_fn *fn, void *ctx,
+                                            struct tl_err *err);
+
+/* ---- searches, candidates, events ---------------------------------------------------------------------------- */
+
+struct store_search {
+    int64_t seq;
+    const char *id; /* UUID */
+    const char *space;
+    const char *device;   /* "" : none */
+    const char *state;    /* queued profiling running verifying waiting_for_device finished failed cancelled */
+    const char *outcome;  /* "" until finished */
+    const char *snapshot; /* hash; "" until pinned */
+    int64_t created_ns, updated_ns, finished_ns; /* 0: not yet */
+    int64_t evaluations;
+    int64_t revision;       /* rises with every change; makes the ETag */
+    struct store_bytes spec; /* JSON as accepted */
+    struct store_bytes progress; /* JSON: round, message, warnings, problem, best ... ; small */
+    struct store_bytes checkpoint; /* codec's state of the run; may be empty. Not filled by store_search_list */
+    struct store_bytes result;     /* JSON of the answer (front, history ...); may be empty. Not filled by store_search_list */
+};
+
+TL_MUST_CHECK enum tl_rc store_search_insert(struct store_tx *tx, const struct store_search *search,
+                                             struct tl_err *err);
+/* Replace state, outcome, snapshot, times, evaluations, progress, checkpoint and result of a search that still stands at
+ * `search->revision`; the revision rises. data NULL in checkpoint or result leaves that column. TL_CONFLICT: somebody
+ * (a cancel) changed it since it was read. */
+TL_MUST_CHECK enum tl_rc store_search_update(struct store_tx *tx, const struct store_search *search,
+                                             struct tl_err *err);
+typedef enum tl_rc store_search_fn(void *ctx, const struct store_search *search, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_search_get(struct store_tx *tx, const char *id, store_search_fn *fn, void *ctx,
+                                          struct tl_err *err);
+/* Newest first: page.after is a seq to go below (0: from the newest). state "" : any; device "" : any. */
+TL_MUST_CHECK enum tl_rc store_search_list(struct store_tx *tx, const char *state, const char *device,
+                                           struct store_page page, store_search_fn *fn, void *ctx, struct tl_err *err);
+/* The oldest search that is in none of the terminal states and not `waiting`, for workers: states queued, running. */
+TL_MUST_CHECK enum tl_rc store_search_next(struct store_tx *tx, store_search_fn *fn, void *ctx, struct tl_err *err);
+
+struct store_candidate {
+    int64_t id;             /* given by the store; list cursor */
+    const char *search;
+    const char *arch;       /* architecture id, 32 hex digits; unique within a search */
+    const char *role;       /* "front" | "sample" | "verify" | "nearest" */
+    int64_t number;         /* order of evaluation in its search */
+    struct store_bytes genes; /* canonical options */
+    struct store_bytes values; /* JSON: metric values with kind, interval, measurement */
+};
+
+/* Insert or replace by (search, arch). *ret_id is the stored id, which never changes. */
+TL_MUST_CHECK enum tl_rc store_candidate_put(struct store_tx *tx, const struct store_candidate *candidate,
+                                             int64_t *ret_id, struct tl_err *err);
+/* Remove those of one role (before a new front is written). Ids are not used again. */
+TL_MUST_CHECK enum tl_rc store_candidate_clear(struct store_tx *tx, const char *search, const char *role,
+                                               struct tl_err *err);
+typedef enum tl_rc store_candidate_fn(void *ctx, const struct store_candidate *candidate, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_candidate_get(struct store_tx *tx, int64_t id, store_candidate_fn *fn, void *ctx,
+                                             struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_candidate_list(struct store_tx *tx, const char *search, const char *role,
+                                              struct store_page page, store_candidate_fn *fn, void *ctx,
+                                              struct tl_err *err);
+
+/* Numbered events of a search, from 1. */
+struct store_event {
+    int64_t number;
+    int64_t time_ns;
+    const char *kind; /* "state" | "progress" | "round" | ... */
+    struct store_bytes data; /* JSON */
+};
+TL_MUST_CHECK enum tl_rc store_event_add(struct store_tx *tx, const char *search, const struct store_event *event,
+                                         struct tl_err *err);
+typedef enum tl_rc store_event_fn(void *ctx, const struct store_event *event, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_event_list(struct store_tx *tx, const char *search, struct store_page page,
+                                          store_event_fn *fn, void *ctx, struct tl_err *err);
+
+/* ---- jobs and measurements ----------------------------------------------------------------------------------- */
+
+struct store_job {
+    int64_t seq;
+    const char *id; /* UUID */
+    const char *device;
+    const char *kind;   /* "profile" | "verify" */
+    const char *search; /* "" : none */
+    const char *space;
+    const char *state;  /* queued leased done failed */
+    int64_t not_before_ns;   /* not leased earlier (the pause between visits) */
+    int64_t lease_until_ns;  /* 0: not leased */
+    int64_t attempt;         /* rises with every lease; a renewal or completion names it */
+    const char *failure;     /* "" unless failed */
+    int64_t created_ns;
+    struct store_bytes work; /* JSON: what to run */
+};
+
+TL_MUST_CHECK enum tl_rc store_job_insert(struct store_tx *tx, const struct store_job *job, struct tl_err *err);
+typedef enum tl_rc store_job_fn(void *ctx, const struct store_job *job, struct tl_err *err);
+/* Lease the oldest runnable job of the device (queued and due, or its lease expired) until lease_until_ns; a job whose
+ * lease the same device still holds comes first, so that asking twice returns the same one. Visits it as leased.
+ * TL_NOT_FOUND: nothing to do; *ret_next_ns is when a queued job becomes due (0: none). A job leased 5 times without an end becomes failed. */
+TL_MUST_CHECK enum tl_rc store_job_lease(struct store_tx *tx, const char *device, int64_t now_ns,
+                                         int64_t lease_until_ns, store_job_fn *fn, void *ctx, int64_t *ret_next_ns,
+                                         struct tl_err *err);
+/* TL_NOT_FOUND; TL_CONFLICT: the lease is another's by now (attempt) or the job has ended. */
+TL_MUST_CHECK enum tl_rc store_job_renew(struct store_tx *tx, const char *id, int64_t attempt, int64_t lease_until_ns,
+                                         struct tl_err *err);
+/* done (failure "") or failed. A job that has ended stays as it is: TL_OK when it ended the same way, else TL_CONFLICT. */
+TL_MUST_CHECK enum tl_rc store_job_end(struct store_tx *tx, const char *id, int64_t attempt, const char *failure,
+                                       struct tl_err *err);
+/* Queued and leased jobs of a search become failed with this reason. */
+TL_MUST_CHECK enum tl_rc store_job_cancel_search(struct store_tx *tx, const char *search, const char *reason,
+                                                 struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_job_get(struct store_tx *tx, const char *id, store_job_fn *fn, void *ctx,
+                                       struct tl_err *err);
+/* Filters "": any. Oldest first. */
+TL_MUST_CHECK enum tl_rc store_job_list(struct store_tx *tx, const char *device, const char *kind, const char *search,
+                                        const char *state, struct store_page page, store_job_fn *fn, void *ctx,
+                                        struct tl_err *err);
+
+struct store_measurement {
+    int64_t seq;
+    const char *id; /* UUID, chosen by the agent */
+    const char *device;
+    const char *job;     /* "" : none */
+    const char *search;  /* "" : none */
+    const char *space;
+    const char *subject; /* what was timed: architecture id, or a block key */
+    const char *kind;    /* "network" | "block" */
+    const char *verdict; /* "stable" | "unstable" */
+    const char *reason;  /* "" when stable */
+    bool late;           /* came after its lease was lost */
+    int64_t created_ns;
+    double ratio;        /* median over blocks of item / anchor */
+    double anchor_ms;    /* median of the visit's anchor blocks */
+    double median_ms;    /* raw */
+    const char *body_hash;
+    struct store_bytes body; /* the uploaded bytes. Not filled by store_measurement_list */
+};
+
+/* Insert. The same id with the same body_hash is TL_OK and changes nothing (*ret_new false); with another it is
+ * TL_CONFLICT. */
+TL_MUST_CHECK enum tl_rc store_measurement_put(struct store_tx *tx, const struct store_measurement *measurement,
+                                               bool *ret_new, struct tl_err *err);
+typedef enum tl_rc store_measurement_fn(void *ctx, const struct store_measurement *measurement, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_measurement_get(struct store_tx *tx, const char *id, store_measurement_fn *fn,
+                                               void *ctx, struct tl_err *err);
+/* Filters "": any. Oldest first. */
+TL_MUST_CHECK enum tl_rc store_measurement_list(struct store_tx *tx, const char *device, const char *space,
+                                                const char *kind, const char *subject, const char *search,
+                                                struct store_page page, store_measurement_fn *fn, void *ctx,
+                                                struct tl_err *err);
+
+/* ---- blobs: files named by their hash, complete or absent ----------------------------------------------------- */
+
+TL_MUST_CHECK enum tl_rc store_blob_put(struct store *store, const void *data, size_t n, struct tl_hash *ret_hash,
+                                        struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_blob_get(struct store *store, const struct tl_hash *hash, struct tl_buf *buf,
+                                        struct tl_err *err);
+
+#endif
