@@ -1,0 +1,27 @@
+/* flow.h - the threads that move searches through their states, and jobs to devices.
+ *
+ *     queued -> profiling -> running -> verifying -> finished
+ *     profiling: the device has no model yet       verifying -> running: none of the top k held
+ *     profiling | verifying -> waiting_for_device -> back       any but finished -> failed | cancelled
+ *
+ * Two threads: the searcher runs one search at a time (evaluating, checkpointing); the conductor reacts to what devices
+ * send: fits models, judges verifications, notices devices that are away. Both find their work in the store, so a server that was
+ * killed goes on where the rows stand.
+ *
+ * Threads: all functions from any thread.
+ */
+#ifndef TAILOR_FLOW_H
+#define TAILOR_FLOW_H
+
+#include "server/service.h"
+
+TL_MUST_CHECK enum tl_rc flow_start(struct service *service, struct flow **ret_flow, struct tl_err *err);
+void flow_ring(struct flow *flow); /* a row changed: look again. Also wakes parked requests (http_ring) */
+void flow_stop(struct flow *flow); /* checkpoints the running search; takes NULL */
+
+/* Queue the profile of (device, space) at a resolution (0: the largest that the space's accuracy model covers, else the
+ * largest of the family). TL_CONFLICT while profile jobs of that pair are open. Visits the ids of the jobs in order. */
+TL_MUST_CHECK enum tl_rc flow_profile_start(struct service *service, const char *device, const char *space,
+                                            unsigned resolution, size_t *ret_jobs, struct tl_err *err);
+
+#endif

@@ -1,0 +1,82 @@
+/* http.h - HTTP without libmicrohttpd's types: requests in, responses out, waiting without a thread.
+ *
+ * libmicrohttpd's threads only move bytes. A complete request is suspended and handed to a small pool of request threads,
+ * where a handler may read and write the store. A handler that has nothing to say yet (a long poll) sets
+ * response->wait: the request is parked without a thread and handled again when http_ring is called, and a last time at its
+ * deadline (request->last).
+ *
+ * Threads: handlers run on request threads; http_ring from any thread.
+ */
+#ifndef TAILOR_HTTP_H
+#define TAILOR_HTTP_H
+
+#include "base/base.h"
+
+struct service;
+
+enum { HTTP_PARAMS_MAX = 3, HTTP_JSON_MAX = 1 << 20, HTTP_MEASUREMENT_MAX = 4 << 20, HTTP_ARTIFACT_MAX = 64 << 20 };
+
+struct http_request {
+    const char *method; /* "GET" also for HEAD */
+    const char *path;
+    const char *params[HTTP_PARAMS_MAX]; /* what stood at {} in the route's pattern, decoded */
+    const char *body;                    /* n bytes and a NUL */
+    size_t body_n;
+    double prefer_wait_s;                /* Prefer: wait=N, capped at 600; 0: none */
+    const char *if_none_match;           /* or NULL */
+    bool last;                           /* the deadline has come: answer now */
+    void *mhd;                           /* for http_query */
+};
+
+/* Query parameter or NULL; borrowed. */
+const char *http_query(const struct http_request *request, const char *name);
+/* TL_INVALID naming the first query parameter that is not in names[] (with the nearest one). */
+TL_MUST_CHECK enum tl_rc http_query_only(const struct http_request *request, const char *const *names, size_t n_names,
+                                         struct tl_err *err);
+/* Integer query parameter in [min, max]; absent: *ret_value untouched. */
+TL_MUST_CHECK enum tl_rc http_query_int(const struct http_request *request, const char *name, int64_t min, int64_t max,
+                                        int64_t *ret_value, struct tl_err *err);
+
+struct http_response {
+    int status;              /* default 200 */
+    const char *content_type; /* default application/json; static */
+    struct tl_buf body;
+    char location[128];
+    char etag[72];           /* quoted; empty: none. A match with If-None-Match turns a 200 into 304 */
+    int retry_after_s;       /* 0: none */
+    double wait_s;           /* > 0 and !request->last: park up to this long (counted from the request's arrival) */
+    const void *asset;       /* static bytes instead of body, gzip-encoded when asset_gzip */
+    size_t asset_n;
+    bool asset_gzip, immutable;
+};
+
+/* On failure the problem document is made from err; a handler that filled response->body with a problem of its own sets
+ * content_type and status and returns TL_OK. */
+typedef enum tl_rc http_handler(struct service *service, const struct http_request *request,
+                                struct http_response *response, struct tl_err *err);
+
+struct http_route {
+    const char *method;
+    const char *pattern;   /* "/search/{}/front"; a verb after a colon is part of the segment: "/jobs/{}:renew" */
+    size_t body_max;       /* 0: no body allowed */
+    http_handler *handler;
+};
+
+struct http;
+
+struct http_config {
+    const char *host; /* "127.0.0.1" */
+    uint16_t port;    /* 0: any */
+    unsigned connections_max;
+    const struct http_route *routes; /* static */
+    size_t n_routes;
+    struct service *service;
+};
+
+TL_MUST_CHECK enum tl_rc http_start(const struct http_config *config, struct http **ret_http, struct tl_err *err);
+uint16_t http_port(const struct http *http);
+void http_ring(struct http *http); /* something changed: parked requests are handled again */
+/* Answer what is parked (last = true), take no more, wait for handlers, release. */
+void http_stop(struct http *http);
+
+#endif

@@ -1,0 +1,29 @@
+/* routes.h - every path the server answers, and the handlers by room of the API.
+ */
+#ifndef TAILOR_ROUTES_H
+#define TAILOR_ROUTES_H
+
+#include "server/service.h"
+
+extern const struct http_route routes_all[];
+extern const size_t routes_count;
+
+/* routes_search.c */
+http_handler route_search_post, route_search_list, route_search_get, route_search_cancel, route_search_front,
+    route_search_candidates, route_search_points, route_search_history, route_search_events, route_search_export,
+    route_candidate_get, route_candidate_artifact, route_snapshot_get;
+/* routes_device.c */
+http_handler route_device_post, route_device_list, route_device_get, route_job_post, route_job_list, route_job_lease,
+    route_job_renew, route_job_complete, route_job_fail, route_measurement_put, route_measurement_list,
+    route_measurement_get;
+/* routes_model.c */
+http_handler route_space_list, route_space_get, route_model_post, route_model_list, route_artifact_put,
+    route_artifact_get;
+/* routes_page.c */
+http_handler route_livez, route_readyz, route_version, route_openapi, route_page;
+
+/* Shared by list routes: page_size and page_token of the request (token: the decimal cursor). */
+TL_MUST_CHECK enum tl_rc routes_page_query(const struct http_request *request, struct store_page *ret_page,
+                                           struct tl_err *err);
+
+#endif
