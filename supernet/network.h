@@ -17,11 +17,11 @@
 
 enum {
     NET_OPS_MAX = 512,
-    NET_SIDE_MAX = 1024,     /* pixels a side */
+    NET_SIDE_MAX = 1024, /* pixels a side */
     NET_CHANNELS_MAX = 8192,
     NET_STAGES_MAX = 8,
-    NET_SLOTS_MAX = 32,      /* over all stages */
-    NET_NAME_MAX = 32,
+    NET_SLOTS_MAX = 32,                 /* over all stages */
+    NET_BLOCKS_MAX = NET_SLOTS_MAX + 3, /* the slots, stem, first block, head */
 };
 
 enum net_op_kind {
@@ -39,29 +39,30 @@ enum net_act { NET_ACT_NONE, NET_ACT_RELU, NET_ACT_RELU6, NET_ACT_HSWISH, NET_AC
 /* One operator. Padding is k/2 on each side; h_out = (h_in - 1) / stride + 1. */
 struct net_op {
     enum net_op_kind kind;
-    enum net_act act;         /* applied to the output, after batch norm */
-    bool batch_norm;          /* two parameters a channel; folded into the weights when it runs */
-    bool bias;                /* co further parameters (SE: both of its layers have biases, always) */
-    uint16_t kernel, stride;  /* 1 where they mean nothing */
+    enum net_act act;        /* applied to the output, after batch norm; convolutions and NET_LINEAR only */
+    bool batch_norm;         /* two parameters a channel; folded into the weights when it runs; likewise */
+    bool bias;               /* co further parameters; likewise (both layers inside a NET_SE always have one) */
+    uint16_t kernel, stride; /* 1 where they mean nothing */
     uint16_t h_in, w_in, ci;
     uint16_t h_out, w_out, co;
-    uint16_t hidden;          /* NET_SE only */
-    int16_t skip_from;        /* NET_ADD: index of the operator whose input is added (the block's first); else -1 */
-    int16_t block;            /* index into network.blocks */
+    uint16_t hidden;   /* NET_SE only, else 0 */
+    int16_t skip_from; /* NET_ADD: the first operator of its block, whose input is added; else -1 */
+    int16_t block;     /* index into network.blocks */
 };
 
-/* Consecutive operators that are measured and looked up as one: the stem, one inverted residual block, the head. */
+/* Consecutive operators that are measured and looked up as one: the stem, one inverted residual block, the head. An
+ * identity slot without operators has no block. */
 struct net_block {
-    uint16_t first_op, n_ops;
-    int8_t stage; /* -1: stem and first block, n_stages: head */
-    int8_t slot;  /* within the stage; -1 outside stages */
+    uint16_t first_op, n_ops; /* at least one operator */
+    int8_t stage;             /* -1: stem and first block, n_stages: head */
+    int8_t slot;              /* within the stage; -1 outside stages */
 };
 
 struct network {
     struct net_op ops[NET_OPS_MAX];
-    struct net_block blocks[NET_SLOTS_MAX + 8];
+    struct net_block blocks[NET_BLOCKS_MAX];
     uint16_t n_ops, n_blocks;
-    uint16_t resolution; /* input is 3 x resolution x resolution */
+    uint16_t resolution; /* height of the input, pixels; the input of a whole network is 3 x resolution x resolution */
 };
 
 struct net_cost {
@@ -73,31 +74,39 @@ struct net_cost {
                                    NET_ADD still needs; weights not counted */
 };
 
-/* Costs of operators first..first+n-1. For a part of a network the input of the part is live at its start. */
+/* The most MACs that net_check lets pass: 100 times the largest shipped network. */
+#define NET_MACS_MAX 100000000000U
+
+/* Costs of operators first..first+n-1 where they stand in the network: the input of the part is live at its start, and a
+ * block input that a NET_ADD behind the part needs stays live. */
 void net_cost_of(const struct network *net, size_t first, size_t n, struct net_cost *ret_cost);
 void net_cost_total(const struct network *net, struct net_cost *ret_cost);
 uint64_t net_op_macs(const struct net_op *op);
 uint64_t net_op_params(const struct net_op *op);
 
-/* TL_INVALID, naming the operator, unless shapes chain, sizes are within the limits above, strides are 1 or 2, kernels
- * odd and at most 7, residuals have equal shapes, and total MACs are at most 1e11. For operator lists from outside. */
+/* TL_INVALID, naming the operator or block (pointer "/ops/5", as in codec_network.h), unless shapes chain from an input
+ * `resolution` high, sizes are within the limits above, strides are 1 or 2, kernels odd and at most 7, blocks cover the
+ * operators in order, residuals add the input of their block's first operator (which does not work in place) at equal
+ * shapes, and total MACs are at most NET_MACS_MAX. For operator lists from outside: nothing in *net is trusted. */
 TL_MUST_CHECK enum tl_rc net_check(const struct network *net, struct tl_err *err);
 
-/* A block's key: equal keys cost the same on one device ("mb-56x56x24-28x28x40-mid96-k5-s2-se24-relu"). For networks of
- * any family; at most NET_KEY_MAX bytes with the NUL. */
+/* A block's key: input shape, then the operators, "56x56x24-pw96.relu-dwk5s2.relu-se24-pw40". Blocks have equal keys if
+ * and only if they run the same operators on the same shapes, so that equal keys cost the same on one device: where the
+ * block stands, and batch norm and bias (folded when it runs), are not part of it. For checked networks of any family;
+ * a list too long to write out ends in a hash of the rest. Characters of tl_name_valid. */
 enum { NET_KEY_MAX = 96 };
 void net_block_key(const struct network *net, size_t block, char ret_key[NET_KEY_MAX]);
 
-/* The block alone as a network of its own (its ops, skip_from rebased; the block's input is the input). */
+/* The block alone as a network of its own: its operators, skip_from rebased, the block's input as the input. */
 void net_block_cut(const struct network *net, size_t block, struct network *ret_cut);
 
 /* ---- families ------------------------------------------------------------------------------------------------ */
 
 /* What one slot of a stage may hold. */
 struct net_choice {
-    bool identity;     /* nothing (in slot 0, where shapes change: 1x1 convolution + batch norm) */
-    uint8_t kernel;    /* depthwise size */
-    uint8_t expand;    /* ratio over the block's input channels */
+    bool identity;  /* nothing (in slot 0, where shapes change: 1x1 convolution + batch norm) */
+    uint8_t kernel; /* depthwise size */
+    uint8_t expand; /* ratio over the block's input channels */
 };
 
 struct net_stage {
@@ -108,7 +117,8 @@ struct net_stage {
     uint8_t n_slots;
 };
 
-/* A family of MobileNet-like networks. Elastic kernel/expand families have choices = kernels x expands, choice index
+/* A family of MobileNet-like networks: a 3x3 stem, stages of inverted residual blocks (middle channels
+ * net_divisible(expand x ci), a residual wherever the shapes allow), a head, a classifier with bias. Elastic kernel/expand families have choices = kernels x expands, choice index
  * = kernel index * n_expands + expand index; depth d keeps the first d slots of a stage. A family without elastic depth
  * has n_depths 0: every slot is used and may be identity. */
 struct net_family {
@@ -119,9 +129,8 @@ struct net_family {
     uint16_t stem_width;
     uint8_t stem_stride;
     enum net_act stem_act;
-    uint16_t first_width;     /* fixed k3 e1 block after the stem; 0: none */
+    uint16_t first_width; /* fixed k3 e1 block after the stem; 0: none */
     enum net_act first_act;
-    bool first_residual;
     uint8_t n_stages;
     struct net_stage stages[NET_STAGES_MAX];
     uint8_t n_kernels, kernels[4];
@@ -129,11 +138,9 @@ struct net_family {
     uint8_t n_depths, depths[4]; /* ascending; the largest equals n_slots */
     uint8_t n_choices;
     struct net_choice choices[16];
-    uint16_t final_width;    /* 1x1 convolution + batch norm + act before the pool; 0: none */
-    uint16_t feature_width;  /* 1x1 without batch norm or bias after the pool (0: none) */
-    bool feature_before_pool; /* NAS-Bench-Macro: feature_width is a 1x1 with batch norm before the pool instead */
+    uint16_t final_width;   /* 1x1 convolution + batch norm + act before the pool; 0: none */
+    uint16_t feature_width; /* 1x1 convolution + act, without batch norm or bias, after the pool; 0: none */
     enum net_act head_act;
-    bool mid_divisible; /* mid channels rounded by net_divisible(.., 8) */
     uint8_t n_resolutions;
     uint16_t resolutions[32]; /* ascending */
 };
@@ -157,8 +164,8 @@ unsigned net_divisible(double v);
 /* Slots before stage `stage` (stage == n_stages: all). */
 size_t net_family_slots(const struct net_family *family, size_t stage);
 
-/* Build the operators of a pick. TL_INVALID naming the part that is outside the family. *ret_net is large (about 30 KiB): do
- * not put many on a stack. */
+/* Build the operators of a pick. TL_INVALID naming the part that is outside the family. *ret_net is large (about 16 KiB):
+ * do not put many on a stack. Allocates nothing. */
 TL_MUST_CHECK enum tl_rc net_build(const struct net_family *family, const struct net_pick *pick,
                                    struct network *ret_net, struct tl_err *err);
 

@@ -1,11 +1,16 @@
-/* files.h - model files from outside: safetensors, once-for-all's net.config. Everything is bounded and distrusted.
+/* files.h - model files from outside: safetensors, once-for-all's net.config.
+ *
+ * Every reader is a pure function of the bytes: it checks all of them before anything is handed out, and what it
+ * allocates is bounded by what it read.
+ *
+ * Threads: an open file may be read from any thread, since nothing in it changes.
  */
 #ifndef TAILOR_FILES_H
 #define TAILOR_FILES_H
 
 #include "supernet/network.h"
 
-enum { ST_TENSORS_MAX = 4096, ST_RANK_MAX = 8 };
+enum { ST_TENSORS_MAX = 4096, ST_RANK_MAX = 8, ST_HEADER_MAX = 1 << 20 /* bytes, 256 a tensor */ };
 
 /* One tensor of a safetensors file; `data` borrowed from the bytes that were opened. */
 struct st_tensor {
@@ -20,21 +25,28 @@ struct st_tensor {
 /* A safetensors file in memory: u64 little-endian header length, JSON header, buffer. */
 struct safetensors;
 
-/* Check the whole file (header within it and at most 16 MiB, offsets ascending without gap or overlap up to the end, shape x dtype
- * equal to the bytes, no duplicate names). `bytes` is borrowed until st_free. TL_MALFORMED says what is wrong where. */
+/* Check the whole file and give access to its tensors. `bytes` is borrowed until st_free; *ret_file is owned.
+ *
+ * TL_MALFORMED or TL_INVALID says what is wrong where: the header must lie within the file and be at most ST_HEADER_MAX
+ * bytes of JSON without duplicate names, types known, shape x type equal to the bytes, and the tensors, taken by offset,
+ * must fill the buffer without gap or overlap. */
 TL_MUST_CHECK enum tl_rc st_open(const void *bytes, size_t n, struct safetensors **ret_file, struct tl_err *err);
-void st_free(struct safetensors *file);
+void st_free(struct safetensors *file); /* takes NULL */
 size_t st_count(const struct safetensors *file);
-const struct st_tensor *st_at(const struct safetensors *file, size_t index); /* in file order */
+const struct st_tensor *st_at(const struct safetensors *file, size_t index); /* in the order of the buffer; borrowed */
 /* TL_NOT_FOUND names the tensor. Borrowed. */
 TL_MUST_CHECK enum tl_rc st_find(const struct safetensors *file, const char *name, const struct st_tensor **ret_tensor,
                                  struct tl_err *err);
 /* A float32 tensor of exactly this shape, or TL_INVALID saying what it is instead. The data may be unaligned: copy it out. */
-TL_MUST_CHECK enum tl_rc st_find_f32(const struct safetensors *file, const char *name, size_t rank,
-                                     const size_t *shape, const struct st_tensor **ret_tensor, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc st_find_f32(const struct safetensors *file, const char *name, size_t rank, const size_t *shape,
+                                     const struct st_tensor **ret_tensor, struct tl_err *err);
 
-/* Build the operators of a once-for-all net.config (algorithms: MobileNetV3 and ProxylessNAS block lists, old and new key
- * spellings) at the given image size. TL_INVALID names the JSON pointer. */
+enum { NET_CONFIG_MAX = 1 << 18 }; /* bytes; the published ones have 10,000 */
+
+/* Build the operators of a once-for-all net.config of `n` bytes (MobileNetV3 and ProxylessNASNets, old and new key
+ * spellings) for square images of `image_size` pixels. Fields that change no operator (dropout, momentum) are not read.
+ * Stages are counted by the blocks without a shortcut, the fixed first block left out. TL_INVALID names the JSON
+ * pointer; on any failure *ret_net is not written. */
 TL_MUST_CHECK enum tl_rc net_config_decode(const char *json, size_t n, unsigned image_size, struct network *ret_net,
                                            struct tl_err *err);
 

@@ -1,0 +1,153 @@
+/* family.c - from a family and a pick to the operators.
+ *
+ * One idea: a pick is checked whole before the first operator is written, so that building cannot fail.
+ * Threads: families are static and shared; a network belongs to its thread.
+ */
+#include "supernet/build.h"
+#include "supernet/family_tables.h"
+
+#include <string.h>
+
+size_t net_family_count(void)
+{
+    return net_family_table_count;
+}
+
+const struct net_family *net_family_at(size_t index)
+{
+    return index < net_family_table_count ? net_family_table[index] : NULL;
+}
+
+const struct net_family *net_family_get(const char *name)
+{
+    for (size_t i = 0; i < net_family_table_count; i++) {
+        if (strcmp(net_family_table[i]->name, name) == 0)
+            return net_family_table[i];
+    }
+    return NULL;
+}
+
+size_t net_family_slots(const struct net_family *family, size_t stage)
+{
+    size_t n = 0;
+
+    for (size_t s = 0; s < stage; s++)
+        n += family->stages[s].n_slots;
+    return n;
+}
+
+/* Slots of a stage that the pick uses. */
+static unsigned used_slots(const struct net_family *family, const struct net_pick *pick, size_t stage)
+{
+    return family->n_depths ? pick->depth[stage] : family->stages[stage].n_slots;
+}
+
+static bool has_resolution(const struct net_family *family, unsigned resolution)
+{
+    for (size_t i = 0; i < family->n_resolutions; i++) {
+        if (family->resolutions[i] == resolution)
+            return true;
+    }
+    return false;
+}
+
+static bool has_depth(const struct net_family *family, unsigned depth)
+{
+    for (size_t i = 0; i < family->n_depths; i++) {
+        if (family->depths[i] == depth)
+            return true;
+    }
+    return family->n_depths == 0;
+}
+
+static enum tl_rc check_pick(const struct net_family *family, const struct net_pick *pick, struct tl_err *err)
+{
+    const uint8_t *choice = pick->choice;
+
+    if (!has_resolution(family, pick->resolution))
+        return tl_fail(err, TL_INVALID, "%s has no resolution %u; it has %u, from %u to %u", family->name,
+                       pick->resolution, family->n_resolutions, family->resolutions[0],
+                       family->resolutions[family->n_resolutions - 1]);
+    for (size_t s = 0; s < family->n_stages; s++) {
+        if (!has_depth(family, pick->depth[s]))
+            return tl_fail(err, TL_INVALID, "stage %zu of %s cannot have depth %u; it has %u to %u", s, family->name,
+                           pick->depth[s], family->depths[0], family->depths[family->n_depths - 1]);
+        for (unsigned i = 0; i < used_slots(family, pick, s); i++) {
+            if (choice[i] >= family->n_choices)
+                return tl_fail(err, TL_INVALID, "stage %zu slot %u of %s: choice %u is not one of its %u", s, i,
+                               family->name, choice[i], family->n_choices);
+        }
+        choice += family->stages[s].n_slots;
+    }
+    return TL_OK;
+}
+
+static void add_slot(struct net_builder *builder, const struct net_stage *stage, unsigned stage_index, unsigned slot,
+                     const struct net_choice *choice)
+{
+    const unsigned stride = slot == 0 ? stage->stride : 1;
+
+    if (choice->identity && slot > 0)
+        return;
+    net_add_block(builder, (int)stage_index, (int)slot);
+    if (choice->identity) {
+        net_add_conv(builder, stage->width, 1, stride, NET_ACT_NONE, true);
+        return;
+    }
+    const struct net_inverted block = {.mid = net_divisible((double)builder->c * choice->expand),
+                                       .expands = choice->expand > 1,
+                                       .kernel = choice->kernel,
+                                       .stride = stride,
+                                       .act = stage->act,
+                                       .se = stage->se,
+                                       .width = stage->width,
+                                       .residual = stride == 1 && builder->c == stage->width};
+    net_add_inverted(builder, &block);
+}
+
+/* The stem and the fixed k3 e1 block after it. */
+static void add_entry(struct net_builder *builder, const struct net_family *family)
+{
+    net_add_block(builder, -1, -1);
+    net_add_conv(builder, family->stem_width, 3, family->stem_stride, family->stem_act, true);
+    if (family->first_width == 0)
+        return;
+    net_add_block(builder, -1, -1);
+    const struct net_inverted block = {.mid = builder->c,
+                                       .kernel = 3,
+                                       .stride = 1,
+                                       .act = family->first_act,
+                                       .width = family->first_width,
+                                       .residual = builder->c == family->first_width};
+    net_add_inverted(builder, &block);
+}
+
+static void add_head(struct net_builder *builder, const struct net_family *family)
+{
+    net_add_block(builder, family->n_stages, -1);
+    if (family->final_width)
+        net_add_conv(builder, family->final_width, 1, 1, family->head_act, true);
+    net_add_pool(builder);
+    if (family->feature_width)
+        net_add_conv(builder, family->feature_width, 1, 1, family->head_act, false);
+    net_add_linear(builder, family->n_classes, true);
+}
+
+enum tl_rc net_build(const struct net_family *family, const struct net_pick *pick, struct network *ret_net,
+                     struct tl_err *err)
+{
+    const enum tl_rc rc = check_pick(family, pick, err);
+    const uint8_t *choice = pick->choice;
+
+    if (rc)
+        return rc;
+    struct net_builder builder = net_builder_make(ret_net, pick->resolution);
+    add_entry(&builder, family);
+    for (unsigned s = 0; s < family->n_stages; s++) {
+        for (unsigned i = 0; i < used_slots(family, pick, s); i++)
+            add_slot(&builder, &family->stages[s], s, i, &family->choices[choice[i]]);
+        choice += family->stages[s].n_slots;
+    }
+    add_head(&builder, family);
+    return TL_OK;
+}
