@@ -23,10 +23,11 @@ static void op_text(const struct net_op *op, char ret_text[TOKEN_MAX])
 
     switch (op->kind) {
     case NET_CONV:
-        if (op->kernel == 1 && op->stride == 1)
+        if (op->kernel == 1 && op->stride == 1) {
             (void)snprintf(ret_text, TOKEN_MAX, "-pw%u%s", op->co, act);
-        else
+        } else {
             (void)snprintf(ret_text, TOKEN_MAX, "-conv%uk%us%u%s", op->co, op->kernel, op->stride, act);
+        }
         return;
     case NET_DEPTHWISE:
         (void)snprintf(ret_text, TOKEN_MAX, "-dwk%us%u%s", op->kernel, op->stride, act);
@@ -97,7 +98,8 @@ void net_block_cut(const struct network *net, size_t block, struct network *ret_
         struct net_op *op = &ret_cut->ops[i];
         *op = net->ops[from->first_op + i];
         op->block = 0;
-        if (op->skip_from >= 0)
+        if (op->skip_from >= 0) {
             op->skip_from = (int16_t)(op->skip_from - (int)from->first_op);
+        }
     }
 }

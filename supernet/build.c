@@ -72,16 +72,20 @@ void net_add_inverted(struct net_builder *builder, const struct net_inverted *bl
 {
     const uint16_t first = builder->net->n_ops;
 
-    if (block->expands)
+    if (block->expands) {
         net_add_conv(builder, block->mid, 1, 1, block->act, true);
+    }
     struct net_op *depthwise = add_sliding(builder, NET_DEPTHWISE, block->mid, block->kernel, block->stride);
     depthwise->act = block->act;
     depthwise->batch_norm = true;
-    if (block->se)
-        add_op(builder, NET_SE)->hidden = (uint16_t)net_divisible(block->mid / 4); /* whole quarters, as published */
+    if (block->se) {
+        const unsigned quarter = block->mid / 4; /* whole quarters, as published */
+        add_op(builder, NET_SE)->hidden = (uint16_t)net_divisible(quarter);
+    }
     net_add_conv(builder, block->width, 1, 1, NET_ACT_NONE, true);
-    if (block->residual)
+    if (block->residual) {
         add_op(builder, NET_ADD)->skip_from = (int16_t)first;
+    }
 }
 
 void net_add_pool(struct net_builder *builder)

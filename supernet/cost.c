@@ -59,8 +59,9 @@ static uint64_t input_floats(const struct net_op *op)
 /* Input and output of one operator; one buffer where it works in place. */
 static uint64_t own_floats(const struct net_op *op)
 {
-    if (op->kind == NET_SE || op->kind == NET_ADD)
+    if (op->kind == NET_SE || op->kind == NET_ADD) {
         return input_floats(op);
+    }
     return input_floats(op) + (uint64_t)op->h_out * op->w_out * op->co;
 }
 
@@ -73,13 +74,16 @@ static uint64_t peak_floats(const struct network *net, size_t first, size_t n)
 
     for (int i = net->n_ops - 1; i >= (int)first; i--) {
         const struct net_op *op = &net->ops[i];
-        if (op->kind == NET_ADD)
+        if (op->kind == NET_ADD) {
             kept = op->skip_from;
-        if (i == kept) /* here the kept tensor is the operator's own input */
+        }
+        if (i == kept) { /* here the kept tensor is the operator's own input */
             kept = -1;
+        }
         const uint64_t live = own_floats(op) + (kept >= 0 ? input_floats(&net->ops[kept]) : 0);
-        if ((size_t)i < first + n && live > peak)
+        if ((size_t)i < first + n && live > peak) {
             peak = live;
+        }
     }
     return peak;
 }

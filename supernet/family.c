@@ -21,8 +21,9 @@ const struct net_family *net_family_at(size_t index)
 const struct net_family *net_family_get(const char *name)
 {
     for (size_t i = 0; i < net_family_table_count; i++) {
-        if (strcmp(net_family_table[i]->name, name) == 0)
+        if (strcmp(net_family_table[i]->name, name) == 0) {
             return net_family_table[i];
+        }
     }
     return NULL;
 }
@@ -31,8 +32,9 @@ size_t net_family_slots(const struct net_family *family, size_t stage)
 {
     size_t n = 0;
 
-    for (size_t s = 0; s < stage; s++)
+    for (size_t s = 0; s < stage; s++) {
         n += family->stages[s].n_slots;
+    }
     return n;
 }
 
@@ -45,8 +47,9 @@ static unsigned used_slots(const struct net_family *family, const struct net_pic
 static bool has_resolution(const struct net_family *family, unsigned resolution)
 {
     for (size_t i = 0; i < family->n_resolutions; i++) {
-        if (family->resolutions[i] == resolution)
+        if (family->resolutions[i] == resolution) {
             return true;
+        }
     }
     return false;
 }
@@ -54,8 +57,9 @@ static bool has_resolution(const struct net_family *family, unsigned resolution)
 static bool has_depth(const struct net_family *family, unsigned depth)
 {
     for (size_t i = 0; i < family->n_depths; i++) {
-        if (family->depths[i] == depth)
+        if (family->depths[i] == depth) {
             return true;
+        }
     }
     return family->n_depths == 0;
 }
@@ -64,18 +68,21 @@ static enum tl_rc check_pick(const struct net_family *family, const struct net_p
 {
     const uint8_t *choice = pick->choice;
 
-    if (!has_resolution(family, pick->resolution))
+    if (!has_resolution(family, pick->resolution)) {
         return tl_fail(err, TL_INVALID, "%s has no resolution %u; it has %u, from %u to %u", family->name,
                        pick->resolution, family->n_resolutions, family->resolutions[0],
                        family->resolutions[family->n_resolutions - 1]);
+    }
     for (size_t s = 0; s < family->n_stages; s++) {
-        if (!has_depth(family, pick->depth[s]))
+        if (!has_depth(family, pick->depth[s])) {
             return tl_fail(err, TL_INVALID, "stage %zu of %s cannot have depth %u; it has %u to %u", s, family->name,
                            pick->depth[s], family->depths[0], family->depths[family->n_depths - 1]);
+        }
         for (unsigned i = 0; i < used_slots(family, pick, s); i++) {
-            if (choice[i] >= family->n_choices)
+            if (choice[i] >= family->n_choices) {
                 return tl_fail(err, TL_INVALID, "stage %zu slot %u of %s: choice %u is not one of its %u", s, i,
                                family->name, choice[i], family->n_choices);
+            }
         }
         choice += family->stages[s].n_slots;
     }
@@ -87,8 +94,9 @@ static void add_slot(struct net_builder *builder, const struct net_stage *stage,
 {
     const unsigned stride = slot == 0 ? stage->stride : 1;
 
-    if (choice->identity && slot > 0)
+    if (choice->identity && slot > 0) {
         return;
+    }
     net_add_block(builder, (int)stage_index, (int)slot);
     if (choice->identity) {
         net_add_conv(builder, stage->width, 1, stride, NET_ACT_NONE, true);
@@ -110,8 +118,9 @@ static void add_entry(struct net_builder *builder, const struct net_family *fami
 {
     net_add_block(builder, -1, -1);
     net_add_conv(builder, family->stem_width, 3, family->stem_stride, family->stem_act, true);
-    if (family->first_width == 0)
+    if (family->first_width == 0) {
         return;
+    }
     net_add_block(builder, -1, -1);
     const struct net_inverted block = {.mid = builder->c,
                                        .kernel = 3,
@@ -125,11 +134,13 @@ static void add_entry(struct net_builder *builder, const struct net_family *fami
 static void add_head(struct net_builder *builder, const struct net_family *family)
 {
     net_add_block(builder, family->n_stages, -1);
-    if (family->final_width)
+    if (family->final_width) {
         net_add_conv(builder, family->final_width, 1, 1, family->head_act, true);
+    }
     net_add_pool(builder);
-    if (family->feature_width)
+    if (family->feature_width) {
         net_add_conv(builder, family->feature_width, 1, 1, family->head_act, false);
+    }
     net_add_linear(builder, family->n_classes, true);
 }
 
@@ -139,13 +150,15 @@ enum tl_rc net_build(const struct net_family *family, const struct net_pick *pic
     const enum tl_rc rc = check_pick(family, pick, err);
     const uint8_t *choice = pick->choice;
 
-    if (rc)
+    if (rc) {
         return rc;
+    }
     struct net_builder builder = net_builder_make(ret_net, pick->resolution);
     add_entry(&builder, family);
     for (unsigned s = 0; s < family->n_stages; s++) {
-        for (unsigned i = 0; i < used_slots(family, pick, s); i++)
+        for (unsigned i = 0; i < used_slots(family, pick, s); i++) {
             add_slot(&builder, &family->stages[s], s, i, &family->choices[choice[i]]);
+        }
         choice += family->stages[s].n_slots;
     }
     add_head(&builder, family);

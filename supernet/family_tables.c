@@ -5,9 +5,9 @@
  * base widths times the multiplier through net_divisible: stem and first block, five stages, final, feature. */
 #define OFA_MBV3(name_, title_, entry, w1, w2, w3, w4, w5, final, feature)                                             \
     {                                                                                                                  \
-        .name = name_, .title = title_, .source = "https://github.com/mit-han-lab/once-for-all, OFAMobileNetV3",       \
-        .n_classes = 1000, .stem_width = entry, .stem_stride = 2, .stem_act = NET_ACT_HSWISH, .first_width = entry,    \
-        .first_act = NET_ACT_RELU, .n_stages = 5,                                                                      \
+        .name = (name_), .title = (title_), .source = "https://github.com/mit-han-lab/once-for-all, OFAMobileNetV3",   \
+        .n_classes = 1000, .stem_width = (entry), .stem_stride = 2, .stem_act = NET_ACT_HSWISH,                        \
+        .first_width = (entry), .first_act = NET_ACT_RELU, .n_stages = 5,                                              \
         .stages = {{w1, 2, NET_ACT_RELU, false, 4},                                                                    \
                    {w2, 2, NET_ACT_RELU, true, 4},                                                                     \
                    {w3, 2, NET_ACT_HSWISH, false, 4},                                                                  \
@@ -17,7 +17,7 @@
         .depths = {2, 3, 4}, .n_choices = 9,                                                                           \
         .choices = {{false, 3, 3}, {false, 3, 4}, {false, 3, 6}, {false, 5, 3}, {false, 5, 4},                         \
                     {false, 5, 6}, {false, 7, 3}, {false, 7, 4}, {false, 7, 6}},                                       \
-        .final_width = final, .feature_width = feature, .head_act = NET_ACT_HSWISH, .n_resolutions = 25,               \
+        .final_width = (final), .feature_width = (feature), .head_act = NET_ACT_HSWISH, .n_resolutions = 25,           \
         .resolutions = {128, 132, 136, 140, 144, 148, 152, 156, 160, 164, 168, 172, 176,                               \
                         180, 184, 188, 192, 196, 200, 204, 208, 212, 216, 220, 224},                                   \
     }
