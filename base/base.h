@@ -35,7 +35,7 @@ enum tl_rc {
 /* One failure, as text for people. Fixed size: recording a failure never fails. Start with `= {0}`. */
 struct tl_err {
     enum tl_rc rc;
-    int sys;           /* errno, or 0 */
+    int sys; /* errno, or 0 */
     int line;
     const char *file;  /* static */
     char pointer[160]; /* JSON pointer of the field at fault ("/constraints/0/max"); empty: no single field */
@@ -61,8 +61,7 @@ struct tl_err {
 
 enum tl_rc tl_fail_record(struct tl_err *err, enum tl_rc rc, const char *file, int line, const char *pointer,
                           const char *format, ...) TL_PRINTF(6, 7);
-enum tl_rc tl_fail_record_sys(struct tl_err *err, const char *file, int line, const char *format, ...)
-    TL_PRINTF(4, 5);
+enum tl_rc tl_fail_record_sys(struct tl_err *err, const char *file, int line, const char *format, ...) TL_PRINTF(4, 5);
 
 /* The HTTP status and the short title of a result. Static text. */
 int tl_rc_http(enum tl_rc rc);

@@ -11,11 +11,11 @@
 struct http_client;
 
 struct http_answer {
-    int status;           /* 100..599 */
-    int64_t retry_after_s; /* the server's Retry-After; -1: not sent */
-    char content_type[64];
-    char location[256];
-    struct tl_buf body; /* owned; at most the client's limit */
+    int status;            /* 100..599 */
+    int64_t retry_after_s; /* the server's Retry-After, at most a day; -1: not sent */
+    char content_type[64]; /* empty: not sent, or too long for here */
+    char location[256];    /* likewise; as the server wrote it */
+    struct tl_buf body;    /* owned; at most the client's limit */
 };
 
 void http_answer_done(struct http_answer *answer);
@@ -31,7 +31,8 @@ void http_client_cancel_with(struct http_client *client, const volatile int *can
 
 /* One request. `path` begins with '/'; body NULL: none; `content_type` NULL: application/json; `prefer` NULL: no Prefer
  * header. On TL_OK *ret_answer holds whatever status came (also 4xx and 5xx), replaced whole. TL_UNAVAILABLE: no answer
- * (refused, broken off, timed out after timeout_s); the text names the server and the reason. */
+ * (refused, broken off, timed out after timeout_s, cancelled); the text names the server and the reason. TL_TOO_LARGE:
+ * the answer is over the client's limit. TL_INVALID: a control character in path, content_type or prefer. */
 TL_MUST_CHECK enum tl_rc http_request(struct http_client *client, const char *method, const char *path,
                                       const char *content_type, const char *prefer, const void *body, size_t body_n,
                                       int timeout_s, struct http_answer *ret_answer, struct tl_err *err);
