@@ -1,8 +1,8 @@
 /* kernels.h - runs a network forward on this machine: the runtime that device agents time.
  *
  * A plan is a network made ready: weights packed for the widest vector unit present, one arena for all activations,
- * every loop's blocking decided. net_plan_run allocates nothing and calls no system function. Layout inside: NHWC float32;
- * batch norm folded; activation, and where it pays the residual, fused into the producing kernel.
+ * every loop's blocking decided. net_plan_run allocates nothing and calls no system function. Layout inside: NHWC
+ * float32; batch norm folded; activation, and where it pays the residual, fused into the producing kernel.
  *
  * Instruction sets: AVX-512F, AVX2+FMA, and plain C (also the tested twin, and what other machines run), chosen once by
  * the processor or by TAILOR_ISA=plain|avx2|avx512 (never above what the processor has).
@@ -24,12 +24,12 @@ TL_MUST_CHECK enum tl_rc net_plan_new(const struct network *net, unsigned batch,
                                       struct net_plan **ret_plan, struct tl_err *err);
 void net_plan_free(struct net_plan *plan);
 
-size_t net_plan_input_floats(const struct net_plan *plan);  /* batch x h x w x ci of the first operator */
+size_t net_plan_input_floats(const struct net_plan *plan); /* batch x h x w x ci of the first operator */
 size_t net_plan_output_floats(const struct net_plan *plan);
-size_t net_plan_bytes(const struct net_plan *plan);         /* weights + arena */
+size_t net_plan_bytes(const struct net_plan *plan); /* weights + arena */
 
-/* One forward. input (nb, h, w, ci), output (nb, h', w', co) of the last operator, NHWC float32. The same input gives the same
- * bits on every call and for every pool size. */
+/* One forward. input (nb, h, w, ci), output (nb, h', w', co) of the last operator, NHWC float32. The same input gives
+ * the same bits on every call and for every pool size. */
 void net_plan_run(struct net_plan *plan, const float *input, float *output);
 
 #endif

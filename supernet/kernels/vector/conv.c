@@ -1,0 +1,238 @@
+/* conv.c - convolutions over all channels, pointwise and linear layers among them, weights packed in panels.
+ *
+ * A block of pixels of a row times one panel of output channels lives in registers while the inputs of its window
+ * stream by: every step loads the panel's vectors once and one number a pixel, and needs no other memory. Columns
+ * outside the map are the tensor's halo; rows outside are left out. A layer with a single pixel has nothing to share a
+ * panel with and is bound by the weights' bandwidth; it sums four input channels apart to hide the latency.
+ */
+#include "supernet/kernels/vector/vector.h"
+
+/* Pixels of a block for panels of 1, 2 and 3 vectors: accumulators, weights and one input fill the register file (32
+ * with AVX-512, else 16). */
+#if K_LANES == 16
+enum { BLOCK_1 = 14, BLOCK_2 = 14, BLOCK_3 = 9 };
+#else
+enum { BLOCK_1 = 12, BLOCK_2 = 6, BLOCK_3 = 4 };
+#endif
+enum { PANEL_MAX = 3, SUMS_MAX = 28, APART = 4 };
+
+/* The inputs of a block's first pixel: `rows` of `taps` runs of `run` numbers; the next pixel's lie `next` further. */
+struct window {
+    const float *x;
+    size_t rows, row_step, taps, tap_step, run, next;
+    size_t weights_skipped; /* inputs of the kernel rows above the map */
+};
+
+/* sums[p,v] = act(bias[v] + sum over the window of x[p,i] * w[i,v]); np and nv are constants where this is called. */
+K_INLINE void block(k_vec *restrict sums, const struct window *from, size_t first, const float *restrict w,
+                    const float *restrict bias, enum k_act act, const size_t np, const size_t nv)
+{
+    k_vec acc[SUMS_MAX];
+    K_UNROLL
+    for (size_t p = 0; p < np; p++) {
+        K_UNROLL
+        for (size_t v = 0; v < nv; v++) {
+            acc[p * nv + v] = k_load(bias + v * K_LANES);
+        }
+    }
+    const size_t next = from->next, run = from->run;
+    for (size_t r = 0; r < from->rows; r++) {
+        for (size_t t = 0; t < from->taps; t++) {
+            const float *restrict x = from->x + first * next + r * from->row_step + t * from->tap_step;
+            for (size_t i = 0; i < run; i++, w += nv * K_LANES) {
+                k_vec wi[PANEL_MAX];
+                K_UNROLL
+                for (size_t v = 0; v < nv; v++) {
+                    wi[v] = k_load(w + v * K_LANES);
+                }
+                K_UNROLL
+                for (size_t p = 0; p < np; p++) {
+                    const k_vec xi = k_splat(x[p * next + i]);
+                    K_UNROLL
+                    for (size_t v = 0; v < nv; v++) {
+                        acc[p * nv + v] += xi * wi[v];
+                    }
+                }
+            }
+        }
+    }
+    k_activate(acc, np * nv, act);
+    K_UNROLL
+    for (size_t i = 0; i < np * nv; i++) {
+        sums[i] = acc[i];
+    }
+}
+
+/* The same for one pixel and one run: inputs 0, 4, 8.. are summed apart from 1, 5, 9.. and so on, then (0 + 1) + (2 +
+ * 3). */
+K_INLINE void single(k_vec *restrict sums, const struct window *from, size_t first, const float *restrict w,
+                     const float *restrict bias, enum k_act act, const size_t nv)
+{
+    const float *restrict x = from->x + first * from->next;
+    k_vec acc[APART * PANEL_MAX] = {{0}};
+    size_t i = 0;
+    for (; i + APART <= from->run; i += APART) {
+        K_UNROLL
+        for (size_t a = 0; a < APART; a++) {
+            const k_vec xi = k_splat(x[i + a]);
+            K_UNROLL
+            for (size_t v = 0; v < nv; v++) {
+                acc[a * nv + v] += xi * k_load(w + ((i + a) * nv + v) * K_LANES);
+            }
+        }
+    }
+    for (; i < from->run; i++) {
+        K_UNROLL
+        for (size_t v = 0; v < nv; v++) {
+            acc[v] += k_splat(x[i]) * k_load(w + (i * nv + v) * K_LANES);
+        }
+    }
+    K_UNROLL
+    for (size_t v = 0; v < nv; v++) {
+        sums[v] = k_load(bias + v * K_LANES) + ((acc[v] + acc[nv + v]) + (acc[2 * nv + v] + acc[3 * nv + v]));
+    }
+    k_activate(sums, nv, act);
+}
+
+/* A block of np pixels from pixel `first` of the window's row; np 0: the row has one pixel and the window one run. */
+typedef void block_fn(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w,
+                      const float *bias, enum k_act act);
+
+#define CASE(np, nv)                                                                                                   \
+    case np:                                                                                                           \
+        block(sums, from, first, w, bias, act, np, nv);                                                                \
+        break;
+
+static void block_1(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w, const float *bias,
+                    enum k_act act)
+{
+    switch (np) {
+        CASE(1, 1)
+        CASE(2, 1)
+        CASE(3, 1)
+        CASE(4, 1)
+        CASE(5, 1)
+        CASE(6, 1)
+        CASE(7, 1)
+        CASE(8, 1)
+        CASE(9, 1)
+        CASE(10, 1)
+        CASE(11, 1)
+        CASE(12, 1)
+#if K_LANES == 16
+        CASE(13, 1)
+        CASE(14, 1)
+#endif
+    default:
+        single(sums, from, first, w, bias, act, 1);
+    }
+}
+
+static void block_2(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w, const float *bias,
+                    enum k_act act)
+{
+    switch (np) {
+        CASE(1, 2)
+        CASE(2, 2)
+        CASE(3, 2)
+        CASE(4, 2)
+        CASE(5, 2)
+        CASE(6, 2)
+#if K_LANES == 16
+        CASE(7, 2)
+        CASE(8, 2)
+        CASE(9, 2)
+        CASE(10, 2)
+        CASE(11, 2)
+        CASE(12, 2)
+        CASE(13, 2)
+        CASE(14, 2)
+#endif
+    default:
+        single(sums, from, first, w, bias, act, 2);
+    }
+}
+
+static void block_3(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w, const float *bias,
+                    enum k_act act)
+{
+    switch (np) {
+        CASE(1, 3)
+        CASE(2, 3)
+        CASE(3, 3)
+        CASE(4, 3)
+#if K_LANES == 16
+        CASE(5, 3)
+        CASE(6, 3)
+        CASE(7, 3)
+        CASE(8, 3)
+        CASE(9, 3)
+#endif
+    default:
+        single(sums, from, first, w, bias, act, 3);
+    }
+}
+
+/* Add the residual to a block of np pixels from pixel `first` (over all rows) and nv vectors from v0, and store it. */
+static void store(const struct k_conv *op, k_vec *sums, size_t first, size_t np, size_t v0, size_t nv)
+{
+    const struct k_shape *to = op->y_shape, *also = op->residual_shape;
+    uint32_t row = (uint32_t)first / (uint32_t)to->w, col = (uint32_t)first % (uint32_t)to->w;
+    for (size_t p = 0; p < np; p++, sums += nv) {
+        if (op->residual != NULL) {
+            const float *r = op->residual + row * also->row + col * also->ld + v0 * K_LANES;
+            for (size_t v = 0; v < nv; v++) {
+                sums[v] += k_load(r + v * K_LANES);
+            }
+        }
+        float *y = op->y + row * to->row + col * to->ld + v0 * K_LANES;
+        for (size_t v = 0; v < nv; v++) {
+            k_store(y + v * K_LANES, sums[v]);
+        }
+        if (++col == to->w) {
+            col = 0;
+            row++;
+        }
+    }
+}
+
+/* What the pixels of output row `row` read. */
+static struct window window_of(const struct k_conv *op, size_t row)
+{
+    const struct k_shape *from = op->x_shape;
+    const struct k_span span = k_span_of(row, op->y_shape->h, from->h, op->kernel, op->stride);
+    const bool dense = from->ld == from->c; /* the pixels of a kernel row follow one another without a gap */
+    return (struct window){
+        .x = op->x + span.first * from->row - op->kernel / 2 * from->ld,
+        .rows = span.n,
+        .row_step = from->row,
+        .taps = dense ? 1 : op->kernel,
+        .tap_step = from->ld,
+        .run = dense ? op->kernel * from->c : from->c,
+        .next = op->stride * from->ld,
+        .weights_skipped = span.skipped * op->kernel * from->c,
+    };
+}
+
+void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range cols, struct k_range vectors)
+{
+    static const size_t most[] = {0, BLOCK_1, BLOCK_2, BLOCK_3};
+    static block_fn *const blocks[] = {NULL, block_1, block_2, block_3};
+    const size_t pixels = cols.to - cols.from, inputs = op->kernel * op->kernel * op->x_shape->c;
+    const bool alone = pixels == 1 && k_flat(op->kernel, op->stride);
+    k_vec sums[SUMS_MAX];
+    for (size_t row = rows.from; row < rows.to; row++) {
+        const struct window from = window_of(op, row);
+        for (size_t v = vectors.from, nv; v < vectors.to; v += nv) {
+            nv = k_panel(op->vectors - v);
+            const float *w = op->w + (v * inputs + nv * from.weights_skipped) * K_LANES, *bias = op->bias + v * K_LANES;
+            /* Equal blocks; the last one reaches back over pixels already done rather than be smaller. */
+            const size_t n = (pixels + most[nv] - 1) / most[nv], np = (pixels + n - 1) / n;
+            for (size_t b = 0; b < n; b++) {
+                const size_t p = cols.from + (b + 1 < n ? b * np : pixels - np);
+                blocks[nv](sums, &from, p, alone ? 0 : np, w, bias, op->act);
+                store(op, sums, row * op->y_shape->w + p, np, v, nv);
+            }
+        }
+    }
+}

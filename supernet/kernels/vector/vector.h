@@ -1,0 +1,130 @@
+/* vector.h - one vector type for every instruction set, through GCC's vector extension.
+ *
+ * Each file in this folder is compiled once per set with K_ISA (its name) and K_LANES (floats a vector) defined.
+ * Products and sums are written plainly; -ffp-contract=fast lets the compiler fuse them here, and nowhere else in the
+ * project.
+ */
+#ifndef TAILOR_VECTOR_H
+#define TAILOR_VECTOR_H
+
+#include "supernet/kernels/kernel.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define K_JOIN2(a, b) a##_##b
+#define K_JOIN(a, b)  K_JOIN2(a, b)
+#define K_NAME(name)  K_JOIN(name, K_ISA)
+
+void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range cols, struct k_range vectors);
+void K_NAME(k_depthwise)(const struct k_depthwise *op, struct k_range rows, struct k_range vectors);
+void K_NAME(k_mean)(float *y, size_t ldy, const float *x, const struct k_shape *shape, struct k_range vectors);
+void K_NAME(k_scale)(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *shape,
+                     const float *s, size_t lds, struct k_range rows);
+void K_NAME(k_add)(float *y, const struct k_shape *y_shape, const float *a, const struct k_shape *a_shape,
+                   const float *b, const struct k_shape *b_shape, struct k_range rows);
+
+#if defined(__clang__)
+#define K_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define K_UNROLL _Pragma("GCC unroll 64")
+#endif
+#define K_INLINE static inline __attribute__((always_inline))
+
+typedef float k_vec __attribute__((vector_size(K_LANES * sizeof(float))));
+typedef int32_t k_ints __attribute__((vector_size(K_LANES * sizeof(float))));
+typedef float k_vec_any __attribute__((vector_size(K_LANES * sizeof(float)), aligned(4), may_alias));
+
+K_INLINE k_vec k_load(const float *p)
+{
+    return *(const k_vec_any *)p;
+}
+
+K_INLINE void k_store(float *p, k_vec v)
+{
+    *(k_vec_any *)p = v;
+}
+
+K_INLINE k_vec k_splat(float s)
+{
+    return s - (k_vec){0};
+}
+
+/* The extension has no minimum and maximum, and what compilers make of its comparisons is slow. */
+#if K_LANES == 16
+K_INLINE k_vec k_max(k_vec a, k_vec b)
+{
+    return _mm512_max_ps(a, b);
+}
+K_INLINE k_vec k_min(k_vec a, k_vec b)
+{
+    return _mm512_min_ps(a, b);
+}
+#elif K_LANES == 8
+K_INLINE k_vec k_max(k_vec a, k_vec b)
+{
+    return _mm256_max_ps(a, b);
+}
+K_INLINE k_vec k_min(k_vec a, k_vec b)
+{
+    return _mm256_min_ps(a, b);
+}
+#elif defined(__x86_64__)
+K_INLINE k_vec k_max(k_vec a, k_vec b)
+{
+    return _mm_max_ps(a, b);
+}
+K_INLINE k_vec k_min(k_vec a, k_vec b)
+{
+    return _mm_min_ps(a, b);
+}
+#else
+K_INLINE k_vec k_max(k_vec a, k_vec b)
+{
+    k_ints more = a > b;
+    return (k_vec)(((k_ints)a & more) | ((k_ints)b & ~more));
+}
+K_INLINE k_vec k_min(k_vec a, k_vec b)
+{
+    k_ints less = a < b;
+    return (k_vec)(((k_ints)a & less) | ((k_ints)b & ~less));
+}
+#endif
+
+/* act(v[0..n-1]) in place. Inlined with a constant n the loops melt into straight code. */
+K_INLINE void k_activate(k_vec *v, const size_t n, enum k_act act)
+{
+    const k_vec zero = {0}, six = k_splat(6.0F), three = k_splat(3.0F), sixth = k_splat(1.0F / 6.0F);
+    switch (act) {
+    case K_RELU:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) {
+            v[i] = k_max(v[i], zero);
+        }
+        break;
+    case K_RELU6:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) {
+            v[i] = k_min(k_max(v[i], zero), six);
+        }
+        break;
+    case K_HSWISH:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) {
+            v[i] = v[i] * sixth * k_min(k_max(v[i] + three, zero), six);
+        }
+        break;
+    case K_HSIGMOID:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) {
+            v[i] = k_min(k_max(v[i] + three, zero), six) * sixth;
+        }
+        break;
+    case K_NONE:
+    case K_ACT_COUNT:
+        break;
+    }
+}
+
+#endif

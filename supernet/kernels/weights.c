@@ -1,0 +1,110 @@
+/* weights.c - seeded random weights, and weights laid out for the kernels. */
+#include "supernet/kernels/kernel.h"
+
+#include <math.h>
+
+struct k_layer k_layer_of(const struct net_op *op, unsigned layer)
+{
+    const size_t taps = (size_t)op->kernel * op->kernel;
+    switch (op->kind) {
+    case NET_CONV:
+    case NET_LINEAR:
+        return (struct k_layer){.co = op->co, .inputs = taps * op->ci};
+    case NET_DEPTHWISE:
+        return (struct k_layer){.co = op->co, .inputs = taps};
+    case NET_SE:
+        return layer == 0 ? (struct k_layer){.co = op->hidden, .inputs = op->ci}
+                          : (struct k_layer){.co = op->co, .inputs = op->hidden};
+    case NET_ADD:
+    case NET_POOL:
+    case NET_OP_KIND_COUNT:
+        break;
+    }
+    return (struct k_layer){0};
+}
+
+/* Taps along one axis that fall inside the map, averaged over the outputs: small maps are mostly border. */
+static double taps_inside(size_t in, size_t out, size_t kernel, size_t stride)
+{
+    size_t sum = 0;
+    for (size_t o = 0; o < out; o++) {
+        for (size_t tap = 0; tap < kernel; tap++) {
+            const size_t moved = o * stride + tap;
+            sum += moved >= kernel / 2 && moved - kernel / 2 < in;
+        }
+    }
+    return (double)sum / (double)out;
+}
+
+/* Variance of a sum of inputs for which its activation has second moment 1. */
+static double gain(enum net_act act)
+{
+    switch (act) {
+    case NET_ACT_RELU:
+    case NET_ACT_RELU6:
+        return 2.0;
+    case NET_ACT_HSWISH:
+        return 2.456; /* E[hswish(z)^2] = 1 for z ~ N(0, 2.456), integrated numerically */
+    case NET_ACT_NONE:
+    case NET_ACT_COUNT:
+        break;
+    }
+    return 1.0;
+}
+
+static void fill(float *to, size_t n, double mean, double deviation, struct tl_rng *rng)
+{
+    const double side = sqrt(12.0) * deviation; /* uniform of this width has this deviation */
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (float)(mean + side * (tl_rng_unit(rng) - 0.5));
+    }
+}
+
+/* Variance that the sums of a layer shall have. A branch that is added to its block's input stays small beside it, or
+ * every residual would double what passes. */
+static double variance_of(const struct network *net, size_t op)
+{
+    const bool residual = op + 1U < net->n_ops && net->ops[op + 1].kind == NET_ADD;
+    return residual ? 0.1 : gain(net->ops[op].act);
+}
+
+void k_weights_draw(float *w, float *bias, const struct network *net, size_t op, unsigned layer, uint64_t seed)
+{
+    const struct net_op *of = &net->ops[op];
+    const struct k_layer shape = k_layer_of(of, layer);
+    const bool se = of->kind == NET_SE;
+    double inputs = (double)shape.inputs;
+    if (!se && of->kernel > 1) {
+        inputs *= taps_inside(of->h_in, of->h_out, of->kernel, of->stride) / of->kernel;
+        inputs *= taps_inside(of->w_in, of->w_out, of->kernel, of->stride) / of->kernel;
+    }
+    struct tl_rng rng;
+    tl_rng_init(&rng, seed, op, layer);
+    fill(w, shape.co * shape.inputs, 0.0, sqrt(variance_of(net, op) / inputs), &rng);
+    /* Biases keep a signal alive that the weights happen to lose; gates stand open, or each would halve what passes. */
+    const bool has_bias = se || of->bias || of->batch_norm;
+    fill(bias, shape.co, se && layer == 1 ? 3.0 : 0.0, has_bias ? 0.1 : 0.0, &rng);
+}
+
+void k_pack_conv(float *restrict packed, const float *restrict w, struct k_layer layer, size_t lanes)
+{
+    const size_t vectors = (layer.co + lanes - 1) / lanes;
+    for (size_t v = 0, nv; v < vectors; v += nv) {
+        nv = k_panel(vectors - v);
+        float *panel = packed + v * lanes * layer.inputs;
+        for (size_t o = 0; o < nv * lanes && v * lanes + o < layer.co; o++) {
+            for (size_t i = 0; i < layer.inputs; i++) {
+                panel[i * nv * lanes + o] = w[(v * lanes + o) * layer.inputs + i];
+            }
+        }
+    }
+}
+
+void k_pack_depthwise(float *restrict packed, const float *restrict w, struct k_layer layer, size_t lanes)
+{
+    for (size_t c = 0; c < layer.co; c++) {
+        for (size_t i = 0; i < layer.inputs; i++) {
+            packed[(c / lanes * layer.inputs + i) * lanes + c % lanes] = w[c * layer.inputs + i];
+        }
+    }
+}
