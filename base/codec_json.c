@@ -11,45 +11,46 @@ enum { POINTER_BYTES = sizeof(((struct tl_err *)0)->pointer) };
 
 /* ---- the document -------------------------------------------------------------------------------------------- */
 
-/* The first place where arrays and objects nest deeper than TL_JSON_DEPTH, counted before anything is built; NULL: none. */
-static const char *too_deep(const char *text, size_t n)
+/* Where arrays and objects first nest deeper than TL_JSON_DEPTH, seen before anything is built; n: nowhere. */
+static size_t too_deep(const char *text, size_t n)
 {
     size_t depth = 0;
     bool in_string = false;
-    for (const char *c = text; c < text + n; c++) {
-        if (in_string) {
-            c += *c == '\\'; /* whatever is escaped does not end the string */
-            in_string = c >= text + n || *c != '"' || c[-1] == '\\';
-        } else if (*c == '"') {
-            in_string = true;
-        } else if ((*c == '[' || *c == '{') && ++depth > TL_JSON_DEPTH) {
-            return c;
-        } else if ((*c == ']' || *c == '}') && depth) {
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (in_string && c == '\\') {
+            i++; /* whatever is escaped does not end the string */
+        } else if (c == '"') {
+            in_string = !in_string;
+        } else if (!in_string && (c == '[' || c == '{') && ++depth > TL_JSON_DEPTH) {
+            return i;
+        } else if (!in_string && (c == ']' || c == '}') && depth) {
             depth--;
         }
     }
-    return NULL;
+    return n;
 }
 
-static enum tl_rc fail_too_deep(const char *text, const char *at, struct tl_err *err)
+static enum tl_rc fail_too_deep(const char *text, size_t at, struct tl_err *err)
 {
     size_t line = 1, column = 1;
-    for (const char *c = text; c < at; c++) {
-        column = *c == '\n' ? 1 : column + 1;
-        line += *c == '\n';
+    for (size_t i = 0; i < at; i++) {
+        column = text[i] == '\n' ? 1 : column + 1;
+        line += text[i] == '\n';
     }
     return tl_fail(err, TL_MALFORMED, "line %zu column %zu: nested deeper than %d", line, column, TL_JSON_DEPTH);
 }
 
 enum tl_rc tl_json_parse(struct tl_json *doc, const char *text, size_t n, struct tl_err *err)
 {
-    const char *deep = too_deep(text, n);
-    if (deep) {
+    size_t deep = too_deep(text, n);
+    if (deep < n) {
         return fail_too_deep(text, deep, err);
     }
     json_error_t error;
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (!root && json_error_code(&error) == json_error_out_of_memory) {
+    /* jansson has nothing to say where it could not begin for want of memory */
+    if (!root && (json_error_code(&error) == json_error_out_of_memory || !error.text[0])) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a JSON text of %zu bytes", n);
     }
     if (!root) {
