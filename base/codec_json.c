@@ -1,15 +1,34 @@
-/* codec_json.c - reading JSON from outside; see codec_json.h. */
+/* codec_json.c - reading JSON from outside; see codec_json.h.
+ *
+ * jansson's lexer overlooks allocations that fail (a string comes out cut short), so it allocates through a function
+ * that remembers; installed before main, for all uses of jansson in the program.
+ */
 #include "base/codec_json.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { POINTER_BYTES = sizeof(((struct tl_err *)0)->pointer) };
 
 /* ---- the document -------------------------------------------------------------------------------------------- */
+
+static _Thread_local bool memory_ran_out;
+
+static void *json_allocate(size_t n)
+{
+    void *taken = malloc(n);
+    memory_ran_out = memory_ran_out || !taken;
+    return taken;
+}
+
+__attribute__((constructor)) static void install_allocator(void)
+{
+    json_set_alloc_funcs(json_allocate, free);
+}
 
 /* Where arrays and objects first nest deeper than TL_JSON_DEPTH, seen before anything is built; n: nowhere. */
 static size_t too_deep(const char *text, size_t n)
@@ -48,9 +67,10 @@ enum tl_rc tl_json_parse(struct tl_json *doc, const char *text, size_t n, struct
         return fail_too_deep(text, deep, err);
     }
     json_error_t error;
+    memory_ran_out = false;
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    /* jansson has nothing to say where it could not begin for want of memory */
-    if (!root && (json_error_code(&error) == json_error_out_of_memory || !error.text[0])) {
+    if (memory_ran_out) {
+        json_decref(root);
         return tl_fail(err, TL_NO_MEMORY, "no memory for a JSON text of %zu bytes", n);
     }
     if (!root) {

@@ -36,7 +36,7 @@ struct tl_json_object {
 };
 
 /* Parse exactly one JSON text of `n` bytes: duplicate keys, NUL characters, trailing text and nesting beyond
- * TL_JSON_DEPTH are TL_MALFORMED, with line and column. */
+ * TL_JSON_DEPTH are TL_MALFORMED, with line and column. On failure doc is as it was. */
 TL_MUST_CHECK enum tl_rc tl_json_parse(struct tl_json *doc, const char *text, size_t n, struct tl_err *err);
 void tl_json_done(struct tl_json *doc);
 

@@ -27,7 +27,8 @@ struct http_client {
 struct receiver {
     struct tl_buf *body; /* borrowed */
     struct tl_err *err;
-    enum tl_rc rc; /* why the body could not be kept */
+    enum tl_rc rc;   /* why the body could not be kept */
+    bool head_ended; /* libcurl takes an answer broken off within its head for a whole one */
 };
 
 /* libcurl's types, so that they are released with their scope. */
@@ -113,6 +114,18 @@ static size_t keep_body(char *data, size_t size, size_t n, void *ctx)
     return receiver->rc ? 0 : size * n;
 }
 
+static size_t watch_head(char *line, size_t size, size_t n, void *ctx)
+{
+    struct receiver *receiver = ctx;
+    size_t length = size * n;
+    if (length >= 5 && memcmp(line, "HTTP/", 5) == 0) { /* a head follows, perhaps after one of status 100 */
+        receiver->head_ended = false;
+    } else if (length <= 2 && line[length - 1] == '\n') {
+        receiver->head_ended = true;
+    }
+    return length;
+}
+
 /* Settings that hold for every request. */
 static bool set_up(struct http_client *client, bool loopback)
 {
@@ -124,6 +137,7 @@ static bool set_up(struct http_client *client, bool loopback)
                   curl_easy_setopt(curl, CURLOPT_USERAGENT, "tailor/" TAILOR_VERSION) ||
                   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason) ||
                   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body) ||
+                  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, watch_head) ||
                   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) ||
                   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch_cancel) ||
                   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
@@ -263,7 +277,8 @@ static enum tl_rc perform(struct http_client *client, struct http_answer *answer
 {
     struct receiver receiver = {.body = &answer->body, .err = err};
     client->reason[0] = '\0';
-    if (curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &receiver)) {
+    if (curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &receiver) ||
+        curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, &receiver)) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a request");
     }
     CURLcode code = curl_easy_perform(client->curl);
@@ -273,8 +288,9 @@ static enum tl_rc perform(struct http_client *client, struct http_answer *answer
     if (code == CURLE_OUT_OF_MEMORY) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a request");
     }
-    if (code) {
+    if (code || !receiver.head_ended) {
         const char *reason = code == CURLE_ABORTED_BY_CALLBACK ? "cancelled"
+                             : !code                           ? "broken off"
                              : client->reason[0]               ? client->reason
                                                                : curl_easy_strerror(code);
         return tl_fail(err, TL_UNAVAILABLE, "no answer from %s: %s", client->server, reason);

@@ -3,9 +3,11 @@ add_library(tailor_flags INTERFACE)
 target_include_directories(tailor_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(tailor_flags INTERFACE _POSIX_C_SOURCE=200809L TAILOR_VERSION="${PROJECT_VERSION}")
 target_compile_options(tailor_flags INTERFACE
-    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wdouble-promotion -Wformat=2 -Wundef
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wundef
     -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wcast-align -Wpointer-arith
     -Wswitch-enum -Wvla -Wwrite-strings -Wnull-dereference -fno-common -fstack-protector-strong -ffp-contract=off)
+# clang also warns where the float macros INFINITY and NAN become double
+target_compile_options(tailor_flags INTERFACE $<$<C_COMPILER_ID:GNU>:-Wdouble-promotion>)
 if(TAILOR_WERROR)
     target_compile_options(tailor_flags INTERFACE -Werror)
 endif()
