@@ -87,7 +87,7 @@ const struct k_table *k_table_best(void);
  * Panels so start at even vectors, and there are k_panels(vectors) of them. */
 static inline size_t k_panel(size_t left)
 {
-    return left == 3 || left < 2 ? left : 2;
+    return left == 1 || left == 3 ? left : 2;
 }
 
 static inline size_t k_panels(size_t vectors)

@@ -4,8 +4,10 @@
  * every loop's blocking decided. net_plan_run allocates nothing and calls no system function. Layout inside: NHWC
  * float32; batch norm folded; activation, and where it pays the residual, fused into the producing kernel.
  *
- * Instruction sets: AVX-512F, AVX2+FMA, and plain C (also the tested twin, and what other machines run), chosen once by
- * the processor or by TAILOR_ISA=plain|avx2|avx512 (never above what the processor has).
+ * Instruction sets: AVX-512F, AVX2+FMA, and plain (vectors of 128 bits in what every machine of the target has: SSE2, or
+ * NEON), chosen once by the processor or by TAILOR_ISA=plain|avx2|avx512 (never above what the processor has).
+ *
+ * Threads: a plan belongs to one thread at a time; it hands its work to the pool it was made with.
  */
 #ifndef TAILOR_KERNELS_H
 #define TAILOR_KERNELS_H
@@ -17,9 +19,9 @@ struct net_plan;
 /* Name of the instruction set in use: "avx512", "avx2", "plain". */
 const char *net_isa(void);
 
-/* Plan `net` (copied) with seeded random weights (timing does not depend on them; drawn so that activations stay of
- * order one, never denormal). `pool` NULL: one thread; borrowed for the plan's life. TL_INVALID: net_check failed.
- * TL_TOO_LARGE: would need more than 4 GiB. */
+/* Plan `net` (not needed afterwards) with seeded random weights: timing does not depend on them, and activations stay of
+ * order one, never denormal. `pool` NULL: one thread; borrowed for the plan's life. TL_INVALID: net_check failed, or
+ * batch is not 1 to 4096. TL_TOO_LARGE: would need more than 4 GiB. */
 TL_MUST_CHECK enum tl_rc net_plan_new(const struct network *net, unsigned batch, uint64_t seed, struct tl_pool *pool,
                                       struct net_plan **ret_plan, struct tl_err *err);
 void net_plan_free(struct net_plan *plan);

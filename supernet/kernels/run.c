@@ -167,7 +167,8 @@ static void run_step(const struct net_plan *plan, const struct k_step *step, con
 
 void net_plan_run(struct net_plan *plan, const float *input, float *output)
 {
-    const struct outside outside = {.input = input, .output = output};
+    struct outside outside = {.input = input};
+    outside.output = output;
     for (size_t s = 0; s < plan->n_steps; s++) {
         run_step(plan, &plan->steps[s], &outside);
     }

@@ -1,5 +1,6 @@
 /* Whole networks: the plan against a reference made of the plain twins, pools, limits and odd operator lists. */
 #include "supernet/kernels/kernel.h"
+#include "tests/alloc_fail.h"
 #include "tests/kernel/isa.h"
 
 #include <cmocka.h>
@@ -379,6 +380,23 @@ static void lists_that_are_no_network_or_too_large_are_refused(void **state)
     net_plan_free(NULL);
 }
 
+static enum tl_rc plan_and_free(void *ctx, struct tl_err *err)
+{
+    struct net_plan *plan = NULL;
+    const enum tl_rc rc = net_plan_new(ctx, 1, SEED, NULL, &plan, err);
+    assert_true((rc == TL_OK) == (plan != NULL));
+    net_plan_free(plan);
+    return rc;
+}
+
+static void a_plan_without_memory_fails_cleanly_wherever_it_runs_out(void **state)
+{
+    (void)state;
+    static struct network net;
+    odd_network(&net, 9);
+    assert_true(alloc_fail_each(plan_and_free, &net) >= 6);
+}
+
 static void a_plan_reports_the_memory_of_its_weights_and_maps(void **state)
 {
     (void)state;
@@ -402,6 +420,7 @@ int main(void)
         cmocka_unit_test(results_are_the_same_bits_for_every_pool_and_run),
         cmocka_unit_test(the_largest_network_stays_of_order_one),
         cmocka_unit_test(lists_that_are_no_network_or_too_large_are_refused),
+        cmocka_unit_test(a_plan_without_memory_fails_cleanly_wherever_it_runs_out),
         cmocka_unit_test(a_plan_reports_the_memory_of_its_weights_and_maps),
     };
     const int missing = isa_missing();

@@ -216,8 +216,8 @@ static struct window window_of(const struct k_conv *op, size_t row)
 
 void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range cols, struct k_range vectors)
 {
-    static const size_t most[] = {0, BLOCK_1, BLOCK_2, BLOCK_3};
-    static block_fn *const blocks[] = {NULL, block_1, block_2, block_3};
+    static const size_t most[] = {BLOCK_1, BLOCK_2, BLOCK_3}; /* by nv - 1 */
+    static block_fn *const blocks[] = {block_1, block_2, block_3};
     const size_t pixels = cols.to - cols.from, inputs = op->kernel * op->kernel * op->x_shape->c;
     const bool alone = pixels == 1 && k_flat(op->kernel, op->stride);
     k_vec sums[SUMS_MAX];
@@ -227,10 +227,10 @@ void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range
             nv = k_panel(op->vectors - v);
             const float *w = op->w + (v * inputs + nv * from.weights_skipped) * K_LANES, *bias = op->bias + v * K_LANES;
             /* Equal blocks; the last one reaches back over pixels already done rather than be smaller. */
-            const size_t n = (pixels + most[nv] - 1) / most[nv], np = (pixels + n - 1) / n;
+            const size_t n = (pixels + most[nv - 1] - 1) / most[nv - 1], np = (pixels + n - 1) / n;
             for (size_t b = 0; b < n; b++) {
                 const size_t p = cols.from + (b + 1 < n ? b * np : pixels - np);
-                blocks[nv](sums, &from, p, alone ? 0 : np, w, bias, op->act);
+                blocks[nv - 1](sums, &from, p, alone ? 0 : np, w, bias, op->act);
                 store(op, sums, row * op->y_shape->w + p, np, v, nv);
             }
         }
