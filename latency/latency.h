@@ -12,19 +12,24 @@
 #define TAILOR_LATENCY_H
 
 #include "base/base.h"
-#include "base/model/model.h"
-#include "search/space.h"
 #include "supernet/network.h"
 
 /* ---- one visit ----------------------------------------------------------------------------------------------- */
 
-enum { LAT_ROUNDS_MAX = 64, LAT_RUNS_MAX = 4096, LAT_ROUNDS_MIN = 3 };
+enum {
+    LAT_ROUNDS_MIN = 3,
+    LAT_ROUNDS_MAX = 64,
+    LAT_RUNS_MIN = 3,   /* in a block, for its median to mean something */
+    LAT_RUNS_MAX = 256, /* in a block; the shortest blocks of a network take some 20 us, so that these are 5 ms */
+};
+#define LAT_NS_MIN INT64_C(1000)          /* 1 us: below, the clock is timed */
+#define LAT_NS_MAX INT64_C(3600000000000) /* 1 h */
 
 /* Raw nanoseconds of one item in one visit. Round r timed the item item_n[r] times between anchor blocks r and r+1:
  * anchor_ns holds rounds + 1 blocks. Borrowed. */
 struct lat_visit {
     size_t rounds;
-    const uint16_t *item_n;   /* (rounds) runs in each item block, >= 1 */
+    const uint16_t *item_n;   /* (rounds) runs in each item block, 1..LAT_RUNS_MAX */
     const int64_t *item_ns;   /* all runs, block after block */
     const uint16_t *anchor_n; /* (rounds + 1) */
     const int64_t *anchor_ns;
@@ -32,24 +37,32 @@ struct lat_visit {
     double steal;      /* share of time stolen by the hypervisor; NAN: unknown */
 };
 
-enum lat_reason { LAT_STABLE, LAT_NOISY, LAT_SHORT, LAT_REASON_COUNT };
+enum lat_reason {
+    LAT_STABLE,
+    LAT_NOISY, /* the ratios spread by more than LAT_SPREAD_MAX */
+    LAT_SHORT, /* a block of fewer than LAT_RUNS_MIN runs */
+    LAT_REASON_COUNT
+};
 const char *lat_reason_text(enum lat_reason reason); /* "", "noisy", "short" */
+
+#define LAT_SPREAD_MAX 0.03
 
 struct lat_verdict {
     enum lat_reason reason;    /* LAT_STABLE or why not */
     size_t n_ratios;
     double ratios[LAT_ROUNDS_MAX]; /* item block median / mean of the medians of the anchor blocks beside it */
     double ratio;              /* their median */
-    double spread;             /* relative MAD of the ratios; stable at most 0.03 */
+    double spread;             /* relative MAD of the ratios; stable: at most LAT_SPREAD_MAX */
     double anchor_ms;          /* median over anchor blocks */
     double median_ms, p90_ms;  /* of the raw single runs of the item */
 };
 
-/* Judge. TL_INVALID: rounds outside LAT_ROUNDS_MIN..MAX, a block without runs, a time below 1 us or above 1 h. */
+/* Judge. TL_INVALID: rounds outside LAT_ROUNDS_MIN..MAX, runs of a block outside 1..LAT_RUNS_MAX, a time outside
+ * LAT_NS_MIN..MAX. */
 TL_MUST_CHECK enum tl_rc lat_judge(const struct lat_visit *visit, struct lat_verdict *ret_verdict, struct tl_err *err);
 
-/* The anchor's reference time: the lower quartile of anchor_ms over the first stable visits; 0 while there are fewer
- * than LAT_REFERENCE_VISITS. `anchor_ms` (n) in order of arrival. */
+/* The anchor's reference time: the lower quartile of anchor_ms over the first LAT_REFERENCE_VISITS stable visits; 0 while
+ * there are fewer. `anchor_ms` (n) in order of arrival, one for each lease: items of one lease share their anchor blocks. */
 enum { LAT_REFERENCE_VISITS = 8 };
 double lat_reference(const double *anchor_ms, size_t n);
 
@@ -71,6 +84,23 @@ void lat_verify(double *ratios, size_t n, size_t stable_visits, double reference
 
 /* ---- what to measure ----------------------------------------------------------------------------------------- */
 
+enum lat_job_kind { LAT_PROFILE_BLOCKS, LAT_PROFILE_NETWORKS, LAT_VERIFY, LAT_JOB_KIND_COUNT };
+
+/* How one job times its items: warm up, then rounds of anchor block, item blocks in turn, and a last anchor block. */
+struct lat_protocol {
+    uint16_t rounds;
+    uint16_t min_runs; /* a block ends when it has this many runs and has lasted its time, or at LAT_RUNS_MAX runs */
+    uint32_t block_ms, anchor_block_ms;
+    uint32_t warmup_ms; /* of the anchor, once a job; items are warmed up by two runs each */
+    uint16_t threads, batch;
+    uint16_t items; /* a job holds at most this many; not told to the device */
+};
+
+/* The defaults for each kind of job, one thread, batch 1; profile.c says where the numbers come from. */
+struct lat_protocol lat_protocol_default(enum lat_job_kind kind);
+
+enum { LAT_PROFILE_NETWORKS_N = 40 }; /* whole networks in a profile */
+
 /* The anchor of a family: its smallest network at `resolution`. */
 void lat_anchor_pick(const struct net_family *family, unsigned resolution, struct net_pick *ret_pick);
 
@@ -87,7 +117,8 @@ struct lat_profile {
     size_t n;
 };
 
-/* n_networks seeded whole networks, from smallest to largest spread evenly over MACs. */
+/* The items in the order to measure them. n_networks seeded whole networks, from smallest to largest spread evenly over
+ * MACs; fewer where the family has not so many. Same seed, same profile. */
 TL_MUST_CHECK enum tl_rc lat_profile_make(const struct net_family *family, unsigned resolution, size_t n_networks,
                                           uint64_t seed, struct lat_profile *ret_profile, struct tl_err *err);
 void lat_profile_done(struct lat_profile *profile);
@@ -114,15 +145,17 @@ struct lat_error {
     double half_width; /* relative half width of the 90 % interval (0.05: +-5 %), conformal on held-out rows; NAN: unknown */
 };
 
-/* Fit on rows of one device: block table, then ridge on per-stage sums with prior 1 (correction), judged by repeated
- * cross-validation split by network. Needs every block key of the family at the rows' resolution at least once, and 10
- * networks; TL_INVALID says what is missing. */
+/* Fit on rows of one device: block table (the median where a key comes again), then ridge on per-stage sums with prior 1
+ * (correction), judged by repeated cross-validation split by network. Needs every block key of the family at every
+ * resolution of the rows, and LAT_FIT_NETWORKS networks; TL_INVALID says what is missing. Same rows and seed, same model. */
+enum { LAT_FIT_NETWORKS = 10 };
 TL_MUST_CHECK enum tl_rc lat_model_fit(const struct net_family *family, const struct lat_block_row *blocks,
                                        size_t n_blocks, const struct lat_row *rows, size_t n_rows, uint64_t seed,
                                        struct lat_model **ret_model, struct tl_err *err);
 
-/* Once-for-all's lookup tables (YAML map: key -> {count, mean, std|var}), one text per resolution, both meanings of
- * `expand:` by family. No known error. TL_MALFORMED / TL_INVALID name the line or key. */
+/* Once-for-all's lookup tables (YAML map: key -> {count, mean, std|var}), one text per resolution, as its MobileNetV3
+ * tables are written: `expand:` is the number of middle channels. No known error. TL_MALFORMED: no such YAML, with the
+ * line. TL_INVALID names the table's resolution and the key that is missing, twice there, or without a mean above 0. */
 struct lat_table_text {
     unsigned resolution;
     const char *yaml; /* borrowed */

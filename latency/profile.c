@@ -1,0 +1,284 @@
+/* profile.c - what a device is asked to measure, and how.
+ *
+ * One idea: every distinct block once (a sum of blocks is most of a network's time), then few whole networks spread over
+ * all sizes, from which the correction of that sum is fitted and judged.
+ * Threads: pure functions.
+ */
+#include "latency/latency.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- protocols ------------------------------------------------------------------------------------------------- */
+
+struct lat_protocol lat_protocol_default(enum lat_job_kind kind)
+{
+    static const struct lat_protocol protocols[LAT_JOB_KIND_COUNT] = {
+        [LAT_PROFILE_BLOCKS] = {.rounds = 5, .block_ms = 12, .anchor_block_ms = 24, .items = 8},
+        [LAT_PROFILE_NETWORKS] = {.rounds = 5, .block_ms = 40, .anchor_block_ms = 24, .items = 4},
+        [LAT_VERIFY] = {.rounds = 12, .block_ms = 60, .anchor_block_ms = 40, .items = 3},
+    };
+    struct lat_protocol protocol = protocols[kind];
+
+    protocol.min_runs = LAT_RUNS_MIN;
+    protocol.warmup_ms = 200;
+    protocol.threads = 1;
+    protocol.batch = 1;
+    return protocol;
+}
+
+/* ---- picks ----------------------------------------------------------------------------------------------------- */
+
+/* Choices and depths of every family run from the smallest to the largest, so that all-first and all-last are its
+ * extremes. */
+static unsigned last_choice(const struct net_family *family)
+{
+    return family->n_choices - 1U;
+}
+
+static unsigned slots_of(const struct net_family *family, const struct net_pick *pick, size_t stage)
+{
+    return family->n_depths ? pick->depth[stage] : family->stages[stage].n_slots;
+}
+
+/* The smallest (false) or largest (true) network. Unused slots stay 0, so that equal networks are equal bytes. */
+static struct net_pick extreme_pick(const struct net_family *family, unsigned resolution, bool largest)
+{
+    struct net_pick pick = {.resolution = (uint16_t)resolution};
+    size_t first = 0;
+
+    for (size_t s = 0; s < family->n_stages; s++) {
+        if (family->n_depths) {
+            pick.depth[s] = family->depths[largest ? family->n_depths - 1 : 0];
+        }
+        memset(&pick.choice[first], largest ? (int)last_choice(family) : 0, slots_of(family, &pick, s));
+        first += family->stages[s].n_slots;
+    }
+    return pick;
+}
+
+void lat_anchor_pick(const struct net_family *family, unsigned resolution, struct net_pick *ret_pick)
+{
+    *ret_pick = extreme_pick(family, resolution, false);
+}
+
+/* An option below n: uniform, but the further `size` (0..1) is from the middle the more often the nearer end. Networks of
+ * uniform options are nearly all of middle size. */
+static unsigned draw_option(struct tl_rng *rng, double size, unsigned n)
+{
+    const unsigned uniform = tl_rng_below(rng, n);
+
+    if (tl_rng_unit(rng) < fabs(2 * size - 1)) {
+        return size < 0.5 ? 0 : n - 1;
+    }
+    return uniform;
+}
+
+static struct net_pick draw_pick(const struct net_family *family, unsigned resolution, struct tl_rng *rng, double size)
+{
+    struct net_pick pick = {.resolution = (uint16_t)resolution};
+    size_t first = 0;
+
+    for (size_t s = 0; s < family->n_stages; s++) {
+        if (family->n_depths) {
+            pick.depth[s] = family->depths[draw_option(rng, size, family->n_depths)];
+        }
+        for (unsigned i = 0; i < slots_of(family, &pick, s); i++) {
+            pick.choice[first + i] = (uint8_t)draw_option(rng, size, family->n_choices);
+        }
+        first += family->stages[s].n_slots;
+    }
+    return pick;
+}
+
+/* ---- the profile ----------------------------------------------------------------------------------------------- */
+
+/* A profile being made. `net` is scratch. */
+struct maker {
+    const struct net_family *family;
+    unsigned resolution;
+    struct network *net; /* owned */
+    struct lat_profile profile;
+    size_t cap;
+};
+
+static void maker_done(struct maker *maker)
+{
+    free(maker->net);
+    lat_profile_done(&maker->profile);
+}
+
+void lat_profile_done(struct lat_profile *profile)
+{
+    free(profile->items);
+    *profile = (struct lat_profile){0};
+}
+
+static bool has_key(const struct lat_profile *profile, const char *key)
+{
+    for (size_t i = 0; i < profile->n; i++) {
+        if (strcmp(profile->items[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum tl_rc add_item(struct maker *maker, const struct lat_profile_item *item, struct tl_err *err)
+{
+    struct lat_profile *profile = &maker->profile;
+
+    if (profile->n == maker->cap) {
+        const size_t cap = maker->cap * 2 + 64;
+        struct lat_profile_item *items = realloc(profile->items, cap * sizeof *items);
+        if (items == NULL) {
+            return tl_fail(err, TL_NO_MEMORY, "no memory for a profile of %zu items", cap);
+        }
+        profile->items = items;
+        maker->cap = cap;
+    }
+    profile->items[profile->n++] = *item;
+    return TL_OK;
+}
+
+/* Add those blocks of a pick's network that are in (stage, slot) and not yet in the profile. */
+static enum tl_rc add_blocks(struct maker *maker, const struct net_pick *pick, int stage, int slot, struct tl_err *err)
+{
+    enum tl_rc rc = net_build(maker->family, pick, maker->net, err);
+
+    for (uint16_t b = 0; !rc && b < maker->net->n_blocks; b++) {
+        struct lat_profile_item item = {.is_block = true, .pick = *pick, .block = b};
+        if (maker->net->blocks[b].stage != stage || maker->net->blocks[b].slot != slot) {
+            continue;
+        }
+        net_block_key(maker->net, b, item.key);
+        if (!has_key(&maker->profile, item.key)) {
+            rc = add_item(maker, &item, err);
+        }
+    }
+    return rc;
+}
+
+/* What a slot sees does not depend on the choices of other slots, so that each of its choices in the largest network
+ * gives all its blocks. */
+static enum tl_rc add_all_blocks(struct maker *maker, struct tl_err *err)
+{
+    const struct net_family *family = maker->family;
+    struct net_pick pick = extreme_pick(family, maker->resolution, true);
+    uint8_t *choice = pick.choice;
+    enum tl_rc rc = add_blocks(maker, &pick, -1, -1, err);
+
+    for (int s = 0; !rc && s < family->n_stages; s++) {
+        for (int i = 0; !rc && i < family->stages[s].n_slots; i++) {
+            for (unsigned c = 0; !rc && c < family->n_choices; c++) {
+                choice[i] = (uint8_t)c;
+                rc = add_blocks(maker, &pick, s, i, err);
+            }
+        }
+        choice += family->stages[s].n_slots;
+    }
+    return rc ? rc : add_blocks(maker, &pick, family->n_stages, -1, err);
+}
+
+struct drawn {
+    struct net_pick pick;
+    uint64_t macs;
+};
+
+static int compare_drawn(const void *a, const void *b)
+{
+    const struct drawn *x = a, *y = b;
+    return x->macs != y->macs ? (x->macs > y->macs) - (x->macs < y->macs) : memcmp(&x->pick, &y->pick, sizeof x->pick);
+}
+
+/* n distinct networks with their MACs, sorted; the family's smallest and largest among them. */
+static enum tl_rc draw_networks(struct maker *maker, uint64_t seed, struct drawn *drawn, size_t n, size_t *ret_distinct,
+                                struct tl_err *err)
+{
+    struct tl_rng rng;
+    size_t distinct = 0;
+
+    tl_rng_init(&rng, seed, 0, 0);
+    for (size_t i = 0; i < n; i++) {
+        struct net_cost cost;
+        drawn[i].pick = i < 2 ? extreme_pick(maker->family, maker->resolution, i == 1)
+                              : draw_pick(maker->family, maker->resolution, &rng, tl_rng_unit(&rng));
+        const enum tl_rc rc = net_build(maker->family, &drawn[i].pick, maker->net, err);
+        if (rc) {
+            return rc;
+        }
+        net_cost_total(maker->net, &cost);
+        drawn[i].macs = cost.macs;
+    }
+    qsort(drawn, n, sizeof *drawn, compare_drawn);
+    for (size_t i = 0; i < n; i++) {
+        if (distinct == 0 || compare_drawn(&drawn[distinct - 1], &drawn[i]) != 0) {
+            drawn[distinct++] = drawn[i];
+        }
+    }
+    *ret_distinct = distinct;
+    return TL_OK;
+}
+
+/* The place in drawn[from..to-1] (sorted) whose MACs are nearest. */
+static size_t nearest(const struct drawn *drawn, size_t from, size_t to, double macs)
+{
+    size_t best = from;
+
+    for (size_t i = from; i < to; i++) {
+        if (fabs((double)drawn[i].macs - macs) < fabs((double)drawn[best].macs - macs)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static enum tl_rc add_networks(struct maker *maker, size_t n_networks, uint64_t seed, struct tl_err *err)
+{
+    enum { DRAWS_EACH = 32, NETWORKS_MAX = 4096 };
+
+    if (n_networks == 0) {
+        return TL_OK;
+    }
+    if (n_networks > NETWORKS_MAX) {
+        return tl_fail(err, TL_INVALID, "a profile of %zu networks; it has at most %d", n_networks, NETWORKS_MAX);
+    }
+    struct drawn *const drawn = malloc((n_networks * DRAWS_EACH + 2) * sizeof *drawn);
+    if (drawn == NULL) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory to draw %zu networks", n_networks);
+    }
+    size_t left = 0, from = 0;
+    enum tl_rc rc = draw_networks(maker, seed, drawn, n_networks * DRAWS_EACH + 2, &left, err);
+    const size_t n = n_networks < left ? n_networks : left;
+    for (size_t k = 0; !rc && k < n; k++) {
+        const double share = n > 1 ? (double)k / (double)(n - 1) : 0;
+        const double least = (double)drawn[0].macs, most = (double)drawn[left - 1].macs;
+        from = nearest(drawn, from, left - (n - 1 - k), least + share * (most - least));
+        const struct lat_profile_item item = {.pick = drawn[from].pick};
+        rc = add_item(maker, &item, err);
+        from++;
+    }
+    free(drawn);
+    return rc;
+}
+
+enum tl_rc lat_profile_make(const struct net_family *family, unsigned resolution, size_t n_networks, uint64_t seed,
+                            struct lat_profile *ret_profile, struct tl_err *err)
+{
+    TL_AUTO(maker) maker = {.family = family, .resolution = resolution, .net = malloc(sizeof *maker.net)};
+    enum tl_rc rc;
+
+    if (maker.net == NULL) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for a network");
+    }
+    if (resolution > NET_SIDE_MAX) {
+        return tl_fail(err, TL_INVALID, "resolution %u; the limit is %d", resolution, NET_SIDE_MAX);
+    }
+    if ((rc = add_all_blocks(&maker, err)) || (rc = add_networks(&maker, n_networks, seed, err))) {
+        return rc;
+    }
+    *ret_profile = maker.profile;
+    maker.profile = (struct lat_profile){0};
+    return TL_OK;
+}
