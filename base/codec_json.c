@@ -95,9 +95,9 @@ static void pointer_join(char pointer[POINTER_BYTES], const char *parent, const 
     n = n < POINTER_BYTES ? n : POINTER_BYTES - 1;
     for (; *name && n + 2 < POINTER_BYTES; name++) {
         bool escaped = *name == '~' || *name == '/';
-        pointer[n++] = escaped ? '~' : *name;
+        pointer[n++] = (char)(escaped ? '~' : *name);
         if (escaped) {
-            pointer[n++] = *name == '~' ? '0' : '1';
+            pointer[n++] = (char)(*name == '~' ? '0' : '1');
         }
     }
     pointer[n] = '\0';
@@ -211,7 +211,7 @@ static enum tl_rc field(struct tl_json_object *object, const char *name, enum tl
 enum tl_rc tl_json_string(struct tl_json_object *object, const char *name, enum tl_json_need need, size_t max_bytes,
                           const char **ret_text, struct tl_err *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     enum tl_rc rc = field(object, name, need, &value, err);
     if (rc || !value) {
         return rc;
@@ -352,7 +352,7 @@ static enum tl_rc read_int(const json_t *json, const char *pointer, int64_t min,
 enum tl_rc tl_json_int(struct tl_json_object *object, const char *name, enum tl_json_need need, int64_t min,
                        int64_t max, int64_t *ret_value, struct tl_err *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     enum tl_rc rc = field(object, name, need, &value, err);
     if (rc || !value) {
         return rc;
@@ -365,7 +365,7 @@ enum tl_rc tl_json_int(struct tl_json_object *object, const char *name, enum tl_
 enum tl_rc tl_json_real(struct tl_json_object *object, const char *name, enum tl_json_need need, double min, double max,
                         double *ret_value, struct tl_err *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     enum tl_rc rc = field(object, name, need, &value, err);
     if (rc || !value) {
         return rc;
@@ -386,7 +386,7 @@ enum tl_rc tl_json_real(struct tl_json_object *object, const char *name, enum tl
 enum tl_rc tl_json_bool(struct tl_json_object *object, const char *name, enum tl_json_need need, bool *ret_value,
                         struct tl_err *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     enum tl_rc rc = field(object, name, need, &value, err);
     if (rc || !value) {
         return rc;
@@ -403,7 +403,7 @@ enum tl_rc tl_json_bool(struct tl_json_object *object, const char *name, enum tl
 enum tl_rc tl_json_array(struct tl_json_object *object, const char *name, enum tl_json_need need, size_t min_n,
                          size_t max_n, json_t **ret_array, struct tl_err *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     enum tl_rc rc = field(object, name, need, &value, err);
     if (rc || !value) {
         return rc;
@@ -424,7 +424,7 @@ enum tl_rc tl_json_array(struct tl_json_object *object, const char *name, enum t
 enum tl_rc tl_json_nested(struct tl_json_object *object, const char *name, enum tl_json_need need,
                           struct tl_json_object *ret_nested, bool *ret_there, struct tl_err *err)
 {
-    json_t *value;
+    json_t *value = NULL;
     enum tl_rc rc = field(object, name, need, &value, err);
     if (rc) {
         return rc;

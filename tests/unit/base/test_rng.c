@@ -44,7 +44,7 @@ static void streams_of_one_seed_differ(void **state)
         }
     }
     const uint64_t *all = &firsts[0][0][0];
-    for (size_t i = 0; i < 3 * 8 * 8; i++) {
+    for (size_t i = 0; i < sizeof firsts / sizeof all[0]; i++) {
         for (size_t j = 0; j < i; j++) {
             assert_true(all[i] != all[j]);
         }
