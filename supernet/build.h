@@ -1,4 +1,4 @@
-/* build.h - appends operators to a network; private to supernet. Used by the families and by the readers of model files.
+/* build.h - appends operators to a network; private to supernet. Used by families and file readers.
  *
  * One idea: the builder carries the current map, so shapes chain by construction. Callers keep within the limits of
  * network.h: at most NET_BLOCKS_MAX blocks, NET_CHANNELS_MAX channels.

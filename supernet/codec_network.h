@@ -1,7 +1,8 @@
 /* codec_network.h - operator lists as JSON, as jobs carry them to agents.
  *
  *     {"resolution": 224,
- *      "ops": [{"kind": "conv", "in": [224,224,3], "out": [112,112,16], "k": 3, "s": 2, "act": "hswish", "bn": true}, ...,
+ *      "ops": [{"kind": "conv", "in": [224,224,3], "out": [112,112,16], "k": 3, "s": 2, "act": "hswish",
+ *               "bn": true}, ...,
  *              {"kind": "se", "in": [28,28,72], "out": [28,28,72], "hidden": 24}, ...,
  *              {"kind": "add", "in": [28,28,40], "out": [28,28,40], "skip_from": 12}, ...],
  *      "blocks": [{"n_ops": 1, "stage": -1, "slot": -1}, ...]}

@@ -1,4 +1,7 @@
-/* family_tables.h - the families that are shipped; private to supernet. Adding one: a struct here and a line in the table. */
+/* family_tables.h - the families that are shipped; private to supernet.
+ *
+ * Adding one: a struct and a line in the table of family_tables.c.
+ */
 #ifndef TAILOR_SUPERNET_FAMILY_TABLES_H
 #define TAILOR_SUPERNET_FAMILY_TABLES_H
 

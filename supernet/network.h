@@ -77,8 +77,8 @@ struct net_cost {
 /* The most MACs that net_check lets pass: 100 times the largest shipped network. */
 #define NET_MACS_MAX 100000000000U
 
-/* Costs of operators first..first+n-1 where they stand in the network: the input of the part is live at its start, and a
- * block input that a NET_ADD behind the part needs stays live. */
+/* Costs of operators first..first+n-1 where they stand in the network: the input of the part is live at its start, and
+ * a block input that a NET_ADD behind the part needs stays live. */
 void net_cost_of(const struct network *net, size_t first, size_t n, struct net_cost *ret_cost);
 void net_cost_total(const struct network *net, struct net_cost *ret_cost);
 uint64_t net_op_macs(const struct net_op *op);
@@ -118,9 +118,11 @@ struct net_stage {
 };
 
 /* A family of MobileNet-like networks: a 3x3 stem, stages of inverted residual blocks (middle channels
- * net_divisible(expand x ci), a residual wherever the shapes allow), a head, a classifier with bias. Elastic kernel/expand families have choices = kernels x expands, choice index
- * = kernel index * n_expands + expand index; depth d keeps the first d slots of a stage. A family without elastic depth
- * has n_depths 0: every slot is used and may be identity. */
+ * net_divisible(expand x ci), a residual wherever the shapes allow), a head, a classifier with bias.
+ *
+ * Elastic kernel/expand families have choices = kernels x expands, choice index = kernel index * n_expands + expand
+ * index; depth d keeps the first d slots of a stage. A family without elastic depth has n_depths 0: every slot is used
+ * and may be identity. */
 struct net_family {
     const char *name;   /* also the space's name, e.g. "ofa-mbv3-w1.0" */
     const char *title;  /* for people */
@@ -164,8 +166,8 @@ unsigned net_divisible(double v);
 /* Slots before stage `stage` (stage == n_stages: all). */
 size_t net_family_slots(const struct net_family *family, size_t stage);
 
-/* Build the operators of a pick. TL_INVALID naming the part that is outside the family. *ret_net is large (about 16 KiB):
- * do not put many on a stack. Allocates nothing. */
+/* Build the operators of a pick. TL_INVALID naming the part that is outside the family; *ret_net is then as it was. It
+ * is large (about 16 KiB): do not put many on a stack. Allocates nothing. */
 TL_MUST_CHECK enum tl_rc net_build(const struct net_family *family, const struct net_pick *pick,
                                    struct network *ret_net, struct tl_err *err);
 

@@ -1,8 +1,8 @@
 /* codec_net_config.c - once-for-all's net.config to operators.
  *
- * One idea: the file says every layer's channels twice, as the output of one and the input of the next; both must agree,
- * so that a file that was edited by hand is refused where it breaks. Both spellings are read: that of the published files
- * ("mobile_inverted_conv", "MBInvertedConvLayer") and that of the later library ("conv", "MBConvLayer").
+ * One idea: the file says every layer's channels twice, as the output of one and the input of the next; both must
+ * agree, so that a file that was edited by hand is refused where it breaks. Both spellings are read: that of the
+ * published files ("mobile_inverted_conv", "MBInvertedConvLayer") and the later library's ("conv", "MBConvLayer").
  * The format: https://github.com/mit-han-lab/once-for-all, the `config` properties of its networks and layers.
  * Threads: pure functions.
  */

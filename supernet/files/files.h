@@ -27,9 +27,9 @@ struct safetensors;
 
 /* Check the whole file and give access to its tensors. `bytes` is borrowed until st_free; *ret_file is owned.
  *
- * TL_MALFORMED or TL_INVALID says what is wrong where: the header must lie within the file and be at most ST_HEADER_MAX
- * bytes of JSON without duplicate names, types known, shape x type equal to the bytes, and the tensors, taken by offset,
- * must fill the buffer without gap or overlap. */
+ * TL_MALFORMED, TL_INVALID or TL_TOO_LARGE says what is wrong where: the header must lie within the file and be at most
+ * ST_HEADER_MAX bytes of JSON without duplicate names, types known, shape x type equal to the bytes, and the tensors,
+ * taken by offset, must fill the buffer without gap or overlap. */
 TL_MUST_CHECK enum tl_rc st_open(const void *bytes, size_t n, struct safetensors **ret_file, struct tl_err *err);
 void st_free(struct safetensors *file); /* takes NULL */
 size_t st_count(const struct safetensors *file);
@@ -37,7 +37,8 @@ const struct st_tensor *st_at(const struct safetensors *file, size_t index); /* 
 /* TL_NOT_FOUND names the tensor. Borrowed. */
 TL_MUST_CHECK enum tl_rc st_find(const struct safetensors *file, const char *name, const struct st_tensor **ret_tensor,
                                  struct tl_err *err);
-/* A float32 tensor of exactly this shape, or TL_INVALID saying what it is instead. The data may be unaligned: copy it out. */
+/* A float32 tensor of exactly this shape, or TL_INVALID saying what it is instead. The data may be unaligned: copy it
+ * out. */
 TL_MUST_CHECK enum tl_rc st_find_f32(const struct safetensors *file, const char *name, size_t rank, const size_t *shape,
                                      const struct st_tensor **ret_tensor, struct tl_err *err);
 

@@ -1,4 +1,5 @@
 /* net.config: the published networks cost what their publisher says, and edited files are refused where they break. */
+#include "alloc_fail.h"
 #include "data.h"
 #include "nets.h"
 #include "supernet/files/files.h"
@@ -188,7 +189,9 @@ static bool next_published(const char **at, char ret_name[128], double *ret_para
         }
         (void)snprintf(ret_name, 128, "%.*s", (int)(field[1] - line - 1), line);
         for (char *c = ret_name; *c; c++) {
-            *c = *c == '@' ? '-' : *c;
+            if (*c == '@') {
+                *c = '-';
+            }
         }
         *ret_params_m = strtod(field[8], NULL);
         *ret_macs_m = strtod(field[9], NULL);
@@ -300,6 +303,18 @@ static void more_blocks_than_the_limit_are_refused(void **state)
     assert_string_equal(err.pointer, "/blocks");
 }
 
+static enum tl_rc decoded(void *ctx, struct tl_err *err)
+{
+    (void)ctx;
+    return net_config_decode(mbv3, strlen(mbv3), 32, &net, err);
+}
+
+static void decoding_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(alloc_fail_each(decoded, NULL) > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +327,7 @@ int main(void)
         cmocka_unit_test(an_edited_file_is_refused_where_it_breaks),
         cmocka_unit_test(sizes_outside_the_limits_are_refused),
         cmocka_unit_test(more_blocks_than_the_limit_are_refused),
+        cmocka_unit_test(decoding_survives_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,8 @@ static void what_goes_out_comes_back(void **state)
 #define POOL   "{\"kind\":\"pool\",\"in\":[4,4,8],\"out\":[1,1,8]}"
 #define LINEAR "{\"kind\":\"linear\",\"in\":[1,1,8],\"out\":[1,1,10],\"bias\":true}"
 #define BLOCKS                                                                                                         \
-    "[{\"n_ops\":1,\"stage\":-1,\"slot\":-1},{\"n_ops\":3,\"stage\":0,\"slot\":0},{\"n_ops\":2,\"stage\":1,\"slot\":-1}]"
+    "[{\"n_ops\":1,\"stage\":-1,\"slot\":-1},"                                                                         \
+    "{\"n_ops\":3,\"stage\":0,\"slot\":0},{\"n_ops\":2,\"stage\":1,\"slot\":-1}]"
 #define NETWORK(ops, blocks) "{\"resolution\":8,\"ops\":[" ops "],\"blocks\":" blocks "}"
 #define OPS                  CONV "," DW "," SE "," ADD "," POOL "," LINEAR
 
@@ -115,7 +116,6 @@ static void encoding_survives_every_failed_allocation(void **state)
     (void)state;
     const struct net_pick pick = ofa_min(128);
     build("ofa-mbv3-w1.0", &pick, &net);
-    json_set_alloc_funcs(malloc, free); /* jansson's allocations too */
     assert_true(alloc_fail_each(decoded_without_memory, NULL) > 100);
 }
 
