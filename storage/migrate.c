@@ -1,0 +1,123 @@
+/* migrate.c - schema versions. */
+#include "storage/migrate.h"
+
+#include "storage/statement.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { APPLICATION_ID = 1413565522 }; /* "TALR", set by schema.sql */
+
+extern const char store_schema_sql[]; /* schema.S */
+
+const struct store_schema store_schema = {.version = 1, .sql = store_schema_sql, .steps = NULL};
+
+static enum tl_rc read_int(struct store_tx *tx, const char *sql, int64_t *ret_value, struct tl_err *err)
+{
+    TL_AUTO(store_stmt) st = store_stmt_open(tx, sql);
+    return store_stmt_int(&st, ret_value, err);
+}
+
+static enum tl_rc read_version(struct store_tx *tx, int64_t *ret_version, struct tl_err *err)
+{
+    static const char VERSION[] = "PRAGMA user_version";
+    return read_int(tx, VERSION, ret_version, err);
+}
+
+/* Is this file a store, or still empty? */
+static enum tl_rc identify(struct store_tx *tx, const char *path, struct tl_err *err)
+{
+    static const char APPLICATION[] = "PRAGMA application_id";
+    static const char OBJECTS[] = "SELECT count(*) FROM sqlite_schema";
+    int64_t application = 0;
+    int64_t n_objects = 0;
+    enum tl_rc rc = read_int(tx, APPLICATION, &application, err);
+    rc = rc ? rc : read_int(tx, OBJECTS, &n_objects, err);
+    if (rc) {
+        return rc;
+    }
+    bool empty = application == 0 && n_objects == 0;
+    return empty || application == APPLICATION_ID
+               ? TL_OK
+               : tl_fail(err, TL_CONFLICT, "%s is a SQLite file of another program", path);
+}
+
+static enum tl_rc sync_file(const char *path, struct tl_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd)) {
+        enum tl_rc rc = tl_fail_sys(err, "cannot write %s to the disk", path);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return rc;
+    }
+    close(fd);
+    return TL_OK;
+}
+
+/* VACUUM INTO neither replaces a file nor syncs the one it writes. A copy that an interrupted attempt left is of the
+ * same version, maybe incomplete: it goes. */
+static enum tl_rc copy_beside(struct store_tx *tx, const char *path, int64_t version, struct tl_err *err)
+{
+    static const char COPY[] = "VACUUM INTO ?1";
+    TL_AUTO(tl_buf) copy = {0};
+    enum tl_rc rc = tl_buf_addf(&copy, err, "%s.v%lld", path, (long long)version);
+    rc = rc ? rc : tl_file_remove(copy.data, err);
+    if (rc) {
+        return rc;
+    }
+    TL_AUTO(store_stmt) st = store_stmt_open(tx, COPY);
+    store_bind_text(&st, copy.data);
+    rc = store_stmt_run(&st, NULL, err);
+    return rc ? rc : sync_file(copy.data, err);
+}
+
+static enum tl_rc no_orphans(struct store_tx *tx, struct tl_err *err)
+{
+    static const char ORPHANS[] = "PRAGMA foreign_key_check";
+    TL_AUTO(store_stmt) st = store_stmt_open(tx, ORPHANS);
+    bool row = false;
+    enum tl_rc rc = store_stmt_step(&st, &row, err);
+    return !rc && row ? tl_fail(err, TL_IO, "after migrating, a row of table %s names a row that is not there",
+                                store_column_text(&st, 0))
+                      : rc;
+}
+
+static enum tl_rc run_scripts(struct store_tx *tx, const struct store_schema *schema, int64_t version,
+                              struct tl_err *err)
+{
+    enum tl_rc rc = version == 0 ? store_tx_script(tx, schema->sql, err) : TL_OK;
+    for (int64_t v = version; !rc && v > 0 && v < schema->version; v++) {
+        rc = store_tx_script(tx, schema->steps[v - 1], err);
+    }
+    int64_t reached = 0;
+    rc = rc ? rc : read_version(tx, &reached, err);
+    if (!rc && reached != schema->version) {
+        rc = tl_fail(err, TL_IO, "the scripts lead to schema %lld, not %d", (long long)reached, schema->version);
+    }
+    return rc ? rc : no_orphans(tx, err);
+}
+
+enum tl_rc store_migrate(struct store_tx *tx, const struct store_schema *schema, const char *path, struct tl_err *err)
+{
+    int64_t version = 0;
+    enum tl_rc rc = identify(tx, path, err);
+    rc = rc ? rc : read_version(tx, &version, err);
+    if (rc || version == schema->version) {
+        return rc;
+    }
+    if (version > schema->version) {
+        return tl_fail(err, TL_CONFLICT, "%s has schema %lld; this program knows schemas up to %d", path,
+                       (long long)version, schema->version);
+    }
+    rc = version > 0 ? copy_beside(tx, path, version, err) : TL_OK;
+    rc = rc ? rc : store_tx_script(tx, "BEGIN IMMEDIATE", err);
+    if (rc) {
+        return rc;
+    }
+    rc = run_scripts(tx, schema, version, err);
+    rc = rc ? rc : store_tx_script(tx, "COMMIT", err);
+    store_tx_rollback(tx);
+    return rc;
+}
