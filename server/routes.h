@@ -26,4 +26,21 @@ http_handler route_livez, route_readyz, route_version, route_openapi, route_page
 TL_MUST_CHECK enum tl_rc routes_page_query(const struct http_request *request, struct store_page *ret_page,
                                            struct tl_err *err);
 
+/* A filter of a list: the query parameter, or "" for any. Borrowed. */
+const char *routes_query_or_any(const struct http_request *request, const char *name);
+/* The ETag of a resource whose document is complete in the response: the hash of its bytes. */
+void routes_etag(struct http_response *response);
+
+/* Finish the list (of a page that ended at cursor `last`) and hand its bytes to the response. A full page has a next one,
+ * which may be empty. */
+struct list_writer;
+TL_MUST_CHECK enum tl_rc routes_list_answer(struct list_writer *list, struct store_page page, int64_t last,
+                                            struct http_response *response, struct tl_err *err);
+
+/* The family and the space (owned by the caller: free) of a space's name; TL_NOT_FOUND. */
+struct net_family;
+struct space;
+TL_MUST_CHECK enum tl_rc routes_space_named(const char *name, const struct net_family **ret_family,
+                                            struct space **ret_space, struct tl_err *err);
+
 #endif

@@ -1,0 +1,250 @@
+/* codec_request.c - what is POSTed to /search, in and out.
+ */
+#include "base/codec_json.h"
+#include "server/codec_search.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EVALUATIONS_DEFAULT = 50000, TOP_K_DEFAULT = 3, ROUNDS_DEFAULT = 3 };
+static const double BUDGET_SECONDS_MAX = 86400.0;
+
+static void copy_text(char *to, size_t room, const char *from)
+{
+    snprintf(to, room, "%s", from);
+}
+
+/* {"maximize": metric} or {"minimize": metric}, one of them. */
+static enum tl_rc decode_objective(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    struct tl_json_object object;
+    size_t up = METRIC_COUNT, down = METRIC_COUNT;
+    bool there = false;
+    enum tl_rc rc;
+
+    r->objective = METRIC_ACCURACY;
+    r->maximize = true;
+    if ((rc = tl_json_nested(top, "objective", TL_OPTIONAL, &object, &there, err)) || !there) {
+        return rc;
+    }
+    if ((rc = tl_json_choice(&object, "maximize", TL_OPTIONAL, metric_names, METRIC_COUNT, &up, err)) ||
+        (rc = tl_json_choice(&object, "minimize", TL_OPTIONAL, metric_names, METRIC_COUNT, &down, err)) ||
+        (rc = tl_json_object_close(&object, err))) {
+        return rc;
+    }
+    if ((up == METRIC_COUNT) == (down == METRIC_COUNT)) {
+        return tl_fail_at(err, TL_INVALID, "/objective", "needs exactly one of \"maximize\" and \"minimize\"");
+    }
+    r->maximize = up != METRIC_COUNT;
+    r->objective = (enum metric)(r->maximize ? up : down);
+    if (r->maximize != (r->objective == METRIC_ACCURACY)) {
+        return tl_fail_at(err, TL_INVALID, r->maximize ? "/objective/maximize" : "/objective/minimize",
+                          "%s cannot be %s: accuracy is maximised, everything else minimised",
+                          metric_names[r->objective], r->maximize ? "maximised" : "minimised");
+    }
+    return TL_OK;
+}
+
+static enum tl_rc decode_limit(struct tl_json_object *object, struct search_request *r, struct tl_err *err)
+{
+    struct request_limit limit = {0};
+    double max = NAN, min = NAN;
+    size_t metric = 0;
+    enum tl_rc rc;
+
+    if ((rc = tl_json_choice(object, "metric", TL_REQUIRED, metric_names, METRIC_COUNT, &metric, err)) ||
+        (rc = tl_json_real(object, "max", TL_OPTIONAL, 0.0, 1e18, &max, err)) ||
+        (rc = tl_json_real(object, "min", TL_OPTIONAL, 0.0, 1e18, &min, err)) ||
+        (rc = tl_json_object_close(object, err))) {
+        return rc;
+    }
+    if (isnan(max) && isnan(min)) {
+        return tl_fail_at(err, TL_INVALID, object->pointer, "needs \"max\" or \"min\", a number in the metric's unit");
+    }
+    if (max < min) {
+        return tl_fail_at(err, TL_INVALID, object->pointer, "max %g is below min %g: nothing can satisfy both", max,
+                          min);
+    }
+    limit.metric = (enum metric)metric;
+    for (int side = 0; side < 2; side++) {
+        limit.is_min = side == 1;
+        limit.bound = side ? min : max;
+        if (isnan(limit.bound)) {
+            continue;
+        }
+        if (r->n_limits == SEARCH_LIMITS_MAX) {
+            return tl_fail_at(err, TL_INVALID, object->pointer, "at most %d bounds fit in one search",
+                              SEARCH_LIMITS_MAX);
+        }
+        r->limits[r->n_limits++] = limit;
+    }
+    return TL_OK;
+}
+
+static enum tl_rc decode_limits(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    json_t *array = NULL;
+    enum tl_rc rc = tl_json_array(top, "constraints", TL_OPTIONAL, 0, SEARCH_LIMITS_MAX, &array, err);
+
+    for (size_t i = 0; !rc && array && i < json_array_size(array); i++) {
+        struct tl_json_object element;
+        if ((rc = tl_json_element(top, "constraints", array, i, &element, err))) {
+            return rc;
+        }
+        rc = decode_limit(&element, r, err);
+    }
+    return rc;
+}
+
+static enum tl_rc decode_controller(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    const char *names[16];
+    struct tl_json_object object;
+    size_t n = search_controller_count(), chosen = 0;
+    int64_t seed = 1;
+    bool there = false;
+    enum tl_rc rc;
+
+    for (size_t i = 0; i < n && i < TL_COUNT_OF(names); i++) {
+        names[i] = search_controller_at(i)->name;
+        chosen = strcmp(names[i], "evolution") == 0 ? i : chosen;
+    }
+    if ((rc = tl_json_nested(top, "controller", TL_OPTIONAL, &object, &there, err))) {
+        return rc;
+    }
+    if (there && ((rc = tl_json_choice(&object, "name", TL_OPTIONAL, names, n, &chosen, err)) ||
+                  (rc = tl_json_int(&object, "seed", TL_OPTIONAL, 0, INT64_MAX, &seed, err)) ||
+                  (rc = tl_json_object_close(&object, err)))) {
+        return rc;
+    }
+    copy_text(r->controller, sizeof(r->controller), names[chosen]);
+    r->seed = (uint64_t)seed;
+    return TL_OK;
+}
+
+static enum tl_rc decode_budget(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    struct tl_json_object object;
+    int64_t evaluations = EVALUATIONS_DEFAULT;
+    double seconds = 0.0;
+    bool there = false;
+    enum tl_rc rc = tl_json_nested(top, "budget", TL_OPTIONAL, &object, &there, err);
+
+    if (!rc && there) {
+        (void)((rc = tl_json_int(&object, "evaluations", TL_OPTIONAL, 1, 1000000000, &evaluations, err)) ||
+               (rc = tl_json_real(&object, "seconds", TL_OPTIONAL, 0.0, BUDGET_SECONDS_MAX, &seconds, err)) ||
+               (rc = tl_json_object_close(&object, err)));
+    }
+    if (!rc) {
+        r->evaluations = (uint64_t)evaluations;
+        r->seconds = seconds;
+    }
+    return rc;
+}
+
+/* false, or {"top_k","rounds"}; absent: left to the device. */
+static enum tl_rc decode_verify(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    struct tl_json_object object;
+    int64_t top_k = TOP_K_DEFAULT, rounds = ROUNDS_DEFAULT;
+    bool there = false, wanted = true;
+    enum tl_rc rc;
+
+    r->top_k = -1;
+    r->rounds = ROUNDS_DEFAULT;
+    if (json_is_boolean(json_object_get(top->json, "verify"))) {
+        if ((rc = tl_json_bool(top, "verify", TL_OPTIONAL, &wanted, err))) {
+            return rc;
+        }
+        r->top_k = wanted ? TOP_K_DEFAULT : 0;
+        return TL_OK;
+    }
+    if ((rc = tl_json_nested(top, "verify", TL_OPTIONAL, &object, &there, err)) || !there) {
+        return rc;
+    }
+    if ((rc = tl_json_int(&object, "top_k", TL_OPTIONAL, 1, TOP_K_MAX, &top_k, err)) ||
+        (rc = tl_json_int(&object, "rounds", TL_OPTIONAL, 1, ROUNDS_MAX, &rounds, err)) ||
+        (rc = tl_json_object_close(&object, err))) {
+        return rc;
+    }
+    r->top_k = (int)top_k;
+    r->rounds = (int)rounds;
+    return TL_OK;
+}
+
+/* Two bounds on one metric that leave nothing between them. */
+static enum tl_rc check_contradictions(const struct search_request *r, struct tl_err *err)
+{
+    for (size_t i = 0; i < r->n_limits; i++) {
+        for (size_t j = 0; j < r->n_limits; j++) {
+            const struct request_limit *low = &r->limits[i], *high = &r->limits[j];
+            if (low->metric == high->metric && low->is_min && !high->is_min && low->bound > high->bound) {
+                return tl_fail_at(err, TL_INVALID, "/constraints",
+                                  "%s must be at least %g and at most %g: nothing can satisfy both",
+                                  metric_names[low->metric], low->bound, high->bound);
+            }
+        }
+    }
+    return TL_OK;
+}
+
+enum tl_rc search_request_decode(const char *json, size_t n, struct search_request *ret_request, struct tl_err *err)
+{
+    TL_AUTO(tl_json) doc = {0};
+    struct tl_json_object top;
+    struct search_request r = {0};
+    const char *space = "", *device = "", *label = "";
+    enum tl_rc rc;
+
+    if ((rc = tl_json_parse(&doc, json, n, err)) || (rc = tl_json_object_open(&top, doc.root, "", err)) ||
+        (rc = tl_json_name(&top, "space", TL_REQUIRED, &space, err)) ||
+        (rc = tl_json_name(&top, "device", TL_OPTIONAL, &device, err)) ||
+        (rc = tl_json_string(&top, "label", TL_OPTIONAL, REQUEST_LABEL_MAX, &label, err)) ||
+        (rc = decode_objective(&top, &r, err)) || (rc = decode_limits(&top, &r, err)) ||
+        (rc = decode_controller(&top, &r, err)) || (rc = decode_budget(&top, &r, err)) ||
+        (rc = decode_verify(&top, &r, err)) || (rc = tl_json_object_close(&top, err)) ||
+        (rc = check_contradictions(&r, err))) {
+        return rc;
+    }
+    copy_text(r.space, sizeof(r.space), space);
+    copy_text(r.device, sizeof(r.device), device);
+    copy_text(r.label, sizeof(r.label), label);
+    *ret_request = r;
+    return TL_OK;
+}
+
+static json_t *encode_limits(const struct search_request *r)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < r->n_limits; i++) {
+        json_array_append_new(list, json_pack("{s:s, s:o}", "metric", metric_names[r->limits[i].metric],
+                                              r->limits[i].is_min ? "min" : "max", tl_json_number(r->limits[i].bound)));
+    }
+    return list;
+}
+
+enum tl_rc search_request_encode(const struct search_request *r, struct tl_buf *buf, struct tl_err *err)
+{
+    json_t *budget = json_pack("{s:I}", "evaluations", (json_int_t)r->evaluations);
+    json_t *json =
+        json_pack("{s:s, s:{s:s}, s:o, s:{s:s, s:I}, s:o}", "space", r->space, "objective",
+                  r->maximize ? "maximize" : "minimize", metric_names[r->objective], "constraints", encode_limits(r),
+                  "controller", "name", r->controller, "seed", (json_int_t)r->seed, "budget", budget);
+
+    if (r->seconds > 0.0) {
+        json_object_set_new(budget, "seconds", tl_json_number(r->seconds));
+    }
+    if (r->device[0]) {
+        json_object_set_new(json, "device", json_string(r->device));
+    }
+    if (r->label[0]) {
+        json_object_set_new(json, "label", json_string(r->label));
+    }
+    if (r->top_k == 0) {
+        json_object_set_new(json, "verify", json_false());
+    } else if (r->top_k > 0) {
+        json_object_set_new(json, "verify", json_pack("{s:i, s:i}", "top_k", r->top_k, "rounds", r->rounds));
+    }
+    return tl_json_dump_exact_take(json, buf, err);
+}

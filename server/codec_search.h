@@ -1,0 +1,155 @@
+/* codec_search.h - searches as JSON: the request, the state kept between steps, candidates and answers.
+ *
+ * What a person POSTs becomes struct search_request; JSON ends there. The store keeps the request and struct
+ * search_progress as JSON made here, and what GET returns is assembled from those rows here.
+ */
+#ifndef TAILOR_CODEC_SEARCH_H
+#define TAILOR_CODEC_SEARCH_H
+
+#include "server/evaluator.h"
+#include "storage/storage.h"
+
+enum { REQUEST_LABEL_MAX = 120, TOP_K_MAX = 16, ROUNDS_MAX = 10, VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX };
+
+struct request_limit {
+    enum metric metric;
+    bool is_min;
+    double bound;
+};
+
+/* A deployment constraint as accepted. */
+struct search_request {
+    char space[65];
+    char device[65]; /* "": none */
+    char label[REQUEST_LABEL_MAX + 1];
+    enum metric objective;
+    bool maximize;
+    size_t n_limits;
+    struct request_limit limits[SEARCH_LIMITS_MAX];
+    char controller[32];
+    uint64_t seed;
+    uint64_t evaluations;
+    double seconds; /* 0: no limit on time */
+    int top_k;      /* 0: no verification; -1: not said (3 where the device has an agent) */
+    int rounds;
+};
+
+/* Read a body of POST /search (or what search_request_encode wrote). Checks all that needs no store: types, ranges,
+ * metric names, that the controller exists, contradictory limits. Errors carry pointers into the body. */
+TL_MUST_CHECK enum tl_rc search_request_decode(const char *json, size_t n, struct search_request *ret_request,
+                                               struct tl_err *err);
+TL_MUST_CHECK enum tl_rc search_request_encode(const struct search_request *request, struct tl_buf *buf,
+                                               struct tl_err *err);
+
+/* The document of an impossible limit: a problem with "ranges". */
+TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem,
+                                               const struct metric_range ranges[METRIC_COUNT], struct tl_buf *buf,
+                                               struct tl_err *err);
+
+/* ---- progress ------------------------------------------------------------------------------------------------ */
+
+/* One candidate's verification in one round. */
+struct verification {
+    int64_t candidate;
+    char arch[TL_HASH_TEXT];
+    int round;
+    double predicted_ms; /* by the device's model, without the search's own correction */
+    double objective;    /* the objective's value, predicted or computed; used when the objective is not latency */
+    size_t visits, stable_visits, blocks;
+    double median_ms, upper_ms; /* corrected; NAN until known */
+    bool holds;
+};
+
+struct search_progress {
+    int round;          /* 0 before the first verification, then 1.. */
+    char message[240];  /* one sentence for people */
+    char warning[240];  /* "": none */
+    char unit[16];      /* "evaluations" | "jobs" | "visits" */
+    double done, total; /* in that unit */
+    double eta_s;       /* NAN: unknown */
+    double seconds;     /* active time of the predicting phases so far */
+    double scale,
+        half_width;  /* the search's own correction of latency: factor, relative half width (NAN: the model's) */
+    int64_t answer;  /* candidate id; 0: none yet */
+    int64_t nearest; /* candidate id; 0: none */
+    bool verified;
+    double best_accuracy, best_latency_ms; /* of the answer, for lists; NAN: unknown */
+    bool has_ranges;
+    struct metric_range ranges[METRIC_COUNT];
+    char problem[400]; /* why it failed; "": it did not */
+    size_t n_verifications;
+    struct verification verifications[VERIFICATIONS_MAX];
+};
+
+void search_progress_init(struct search_progress *progress);
+TL_MUST_CHECK enum tl_rc search_progress_decode(struct store_bytes json, struct search_progress *ret_progress,
+                                                struct tl_err *err);
+TL_MUST_CHECK enum tl_rc search_progress_encode(const struct search_progress *progress, struct tl_buf *buf,
+                                                struct tl_err *err);
+
+/* ---- values and candidates ----------------------------------------------------------------------------------- */
+
+/* Metric values of a candidate as they are stored: measured latency replaces the predicted one. */
+struct candidate_values {
+    struct metric_value metrics[METRIC_COUNT];
+    bool corrected; /* predicted latency carries the search's own correction */
+    bool latency_measured;
+    double measured_ms, measured_lower_ms, measured_upper_ms;
+    size_t n_measurements;
+    char measurements[16][TL_UUID_TEXT];
+};
+
+TL_MUST_CHECK enum tl_rc candidate_values_encode(const struct candidate_values *values, struct tl_buf *buf,
+                                                 struct tl_err *err);
+
+/* The architecture document ({"space","id","options","ofa"}) of genes in the whole space of a family. */
+TL_MUST_CHECK enum tl_rc architecture_encode(const struct net_family *family, const struct space *space,
+                                             const uint8_t *genes, struct tl_buf *buf, struct tl_err *err);
+
+/* A stored candidate as the API shows it; `detail` adds the network's blocks (latency_ms per block when `latency` is
+ * given). */
+TL_MUST_CHECK enum tl_rc candidate_encode(const struct store_candidate *candidate, const struct net_family *family,
+                                          const struct space *space, bool detail, const struct lat_model *latency,
+                                          struct tl_buf *buf, struct tl_err *err);
+
+/* ---- searches ------------------------------------------------------------------------------------------------ */
+
+/* A row of GET /search. */
+TL_MUST_CHECK enum tl_rc search_item_encode(const struct store_search *search, struct tl_buf *buf, struct tl_err *err);
+/* GET /search/{id}. answer and nearest: documents made by candidate_encode, or NULL. */
+TL_MUST_CHECK enum tl_rc search_encode(const struct store_search *search, const char *answer, const char *nearest,
+                                       struct tl_buf *buf, struct tl_err *err);
+
+/* The predicting phase as canonical JSON, without ids and times: what the determinism promise speaks of. Names: the search's
+ * request, snapshot hash, evaluations, best, front, history, sample. */
+TL_MUST_CHECK enum tl_rc search_export_encode(const struct search_request *request, const char *snapshot,
+                                              const struct search_spec *spec, const struct search_run *run,
+                                              const struct evaluator *evaluator, struct tl_buf *buf,
+                                              struct tl_err *err);
+/* History and chart points out of an export. x and y are metrics; a metric that the front did not span is TL_INVALID.
+ * `candidates`: rows of the store to add in front of the sample. */
+TL_MUST_CHECK enum tl_rc search_history_encode(struct store_bytes exported, struct tl_buf *buf, struct tl_err *err);
+
+struct chart_points; /* columns being collected */
+TL_MUST_CHECK enum tl_rc chart_points_new(enum metric x, enum metric y, struct chart_points **ret_points,
+                                          struct tl_err *err);
+void chart_points_free(struct chart_points *points);
+TL_MUST_CHECK enum tl_rc chart_points_candidate(struct chart_points *points, const struct store_candidate *candidate,
+                                                struct tl_err *err);
+TL_MUST_CHECK enum tl_rc chart_points_sample(struct chart_points *points, struct store_bytes exported,
+                                             struct tl_err *err);
+TL_MUST_CHECK enum tl_rc chart_points_encode(struct chart_points *points, struct tl_buf *buf, struct tl_err *err);
+
+TL_MUST_CHECK enum tl_rc search_event_encode(const struct store_event *event, struct tl_buf *buf, struct tl_err *err);
+
+/* Wrap documents already encoded: {"items":[a,b,...],"next_page_token":"..."|null}. */
+struct list_writer {
+    struct tl_buf buf;
+    size_t n;
+};
+TL_MUST_CHECK enum tl_rc list_begin(struct list_writer *list, size_t max_bytes, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc list_add(struct list_writer *list, const struct tl_buf *document, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc list_end(struct list_writer *list, int64_t next, struct tl_err *err); /* next 0: last page */
+void list_writer_done(struct list_writer *list);
+
+#endif

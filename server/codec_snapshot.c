@@ -1,0 +1,43 @@
+#include "server/codec_snapshot.h"
+#include "base/codec_json.h"
+#include <stdio.h>
+
+/* Raised when the counting of MACs, parameters or memory changes, so that old snapshots keep their meaning. */
+static const char cost_rules[] = "1";
+
+static json_t *text_or_null(const char *text)
+{
+    return text[0] ? json_string(text) : json_null();
+}
+
+enum tl_rc snapshot_names_encode(const struct snapshot_names *names, struct tl_buf *buf, struct tl_err *err)
+{
+    return tl_json_dump_exact_take(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "cost_rules", cost_rules, "space",
+                                             names->space, "space_id", names->space_id, "device",
+                                             text_or_null(names->device), "accuracy", text_or_null(names->accuracy),
+                                             "latency", text_or_null(names->latency)),
+                                   buf, err);
+}
+
+static void copy(json_t *json, const char *name, char *to, size_t room)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    snprintf(to, room, "%s", text ? text : "");
+}
+
+enum tl_rc snapshot_names_decode(const char *json, size_t n, struct snapshot_names *ret_names, struct tl_err *err)
+{
+    TL_AUTO(tl_json) doc = {0};
+    enum tl_rc rc = tl_json_parse(&doc, json, n, err);
+
+    if (rc) {
+        return rc;
+    }
+    copy(doc.root, "space", ret_names->space, sizeof(ret_names->space));
+    copy(doc.root, "space_id", ret_names->space_id, sizeof(ret_names->space_id));
+    copy(doc.root, "device", ret_names->device, sizeof(ret_names->device));
+    copy(doc.root, "accuracy", ret_names->accuracy, sizeof(ret_names->accuracy));
+    copy(doc.root, "latency", ret_names->latency, sizeof(ret_names->latency));
+    return TL_OK;
+}

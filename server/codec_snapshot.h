@@ -1,0 +1,22 @@
+/* codec_snapshot.h - the snapshot document: {"accuracy": hash|null, "cost_rules": "1", "device", "latency": hash|null,
+ * "space", "space_id"}, keys sorted, so that equal snapshots have equal bytes and one hash.
+ */
+#ifndef TAILOR_CODEC_SNAPSHOT_H
+#define TAILOR_CODEC_SNAPSHOT_H
+
+#include "base/base.h"
+
+struct snapshot_names {
+    char space[65];
+    char device[65]; /* "": none */
+    char space_id[TL_HASH_TEXT];
+    char accuracy[TL_HASH_TEXT]; /* "": none */
+    char latency[TL_HASH_TEXT];  /* "": none */
+};
+
+TL_MUST_CHECK enum tl_rc snapshot_names_encode(const struct snapshot_names *names, struct tl_buf *buf,
+                                               struct tl_err *err);
+TL_MUST_CHECK enum tl_rc snapshot_names_decode(const char *json, size_t n, struct snapshot_names *ret_names,
+                                               struct tl_err *err);
+
+#endif

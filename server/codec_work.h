@@ -1,0 +1,21 @@
+/* codec_work.h - the work of a job as the store keeps it: latency/codec_job.h's document without id and attempt, which the
+ * lease fills in.
+ */
+#ifndef TAILOR_CODEC_WORK_H
+#define TAILOR_CODEC_WORK_H
+
+#include "latency/codec_job.h"
+#include "storage/storage.h"
+
+/* What flow.h's steps put into store_job.work; the job's id, attempt and lease are ignored. */
+TL_MUST_CHECK enum tl_rc work_encode(const struct lat_job *job, struct tl_buf *buf, struct tl_err *err);
+
+/* The document an agent gets for a leased job. */
+TL_MUST_CHECK enum tl_rc work_lease_encode(const struct store_job *job, unsigned lease_s, struct tl_buf *buf,
+                                           struct tl_err *err);
+
+/* What item `item` of a job's work is: TL_NOT_FOUND when it has fewer. */
+TL_MUST_CHECK enum tl_rc work_item(struct store_bytes work, size_t item, char ret_subject[NET_KEY_MAX],
+                                   bool *ret_is_block, struct tl_err *err);
+
+#endif

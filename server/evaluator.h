@@ -1,0 +1,80 @@
+/* evaluator.h - what an architecture costs and is worth: exact cost, the device's latency, predicted accuracy, as one
+ * evaluator for searches and benches. Links no HTTP and no SQL.
+ *
+ * One idea: cost and latency are sums (peak memory: a maximum) over the slots of a family, so they are tables by
+ * (resolution, slot, choice), filled once; an architecture is then some twenty additions. Accuracy goes through its model in
+ * batches.
+ *
+ * The search's space is narrowed to the resolutions at which every model is valid (an accuracy model fitted at 224 keeps
+ * the search at 224); evaluator_full_arch leads back to the whole space, in whose terms architectures are stored and named.
+ *
+ * Threads: values may be asked by several threads at once with different thread numbers; correct() by one while none asks.
+ */
+#ifndef TAILOR_EVALUATOR_H
+#define TAILOR_EVALUATOR_H
+
+#include "latency/latency.h"
+#include "search/search.h"
+#include "supernet/network.h"
+
+struct accuracy_model;
+
+/* Cheap ones first, as search.h wants. */
+enum metric {
+    METRIC_MACS,
+    METRIC_PARAMS,
+    METRIC_SIZE_BYTES,
+    METRIC_PEAK_MEMORY_BYTES,
+    METRIC_LATENCY_MS,
+    METRIC_ACCURACY,
+    METRIC_COUNT
+};
+
+extern const char *const metric_names[METRIC_COUNT];
+
+/* A value with what is known of it. */
+struct metric_value {
+    double value;
+    double half_width; /* absolute half width of the 90 % interval; HUGE_VAL: no known error; 0: computed, exact */
+};
+
+/* What a metric can reach. The slacks are half widths of the intervals at the ends: a bound beyond an end by more cannot be met,
+ * by less only perhaps. 0 where the value is computed or its error unknown. */
+struct metric_range {
+    double min, max;
+    double min_slack, max_slack;
+};
+
+struct evaluator;
+
+/* `accuracy` and `latency` may be NULL: their metric is then NAN. All borrowed for the evaluator's life. `n_threads`: how
+ * many thread numbers values() may see. TL_INVALID: the models share no resolution, or one is not of this family. */
+TL_MUST_CHECK enum tl_rc evaluator_new(const struct net_family *family, const struct accuracy_model *accuracy,
+                                       const struct lat_model *latency, unsigned n_threads,
+                                       struct evaluator **ret_evaluator, struct tl_err *err);
+void evaluator_free(struct evaluator *evaluator);
+
+/* The narrowed space to search and the table to hand to search_run_new. Borrowed. */
+const struct space *evaluator_space(const struct evaluator *evaluator);
+const struct search_evaluator *evaluator_table(struct evaluator *evaluator);
+/* The whole space of the family. */
+const struct space *evaluator_full_space(const struct evaluator *evaluator);
+bool evaluator_has(const struct evaluator *evaluator, enum metric metric);
+
+/* From the narrowed space's form to the whole space's (same variables; other resolution index), and back; back is false
+ * when its resolution is outside. */
+void evaluator_full_arch(const struct evaluator *evaluator, const uint8_t *arch, uint8_t *ret_full);
+bool evaluator_narrow_arch(const struct evaluator *evaluator, const uint8_t *full, uint8_t *ret_arch);
+
+/* All metrics of one architecture of the narrowed space, with intervals. Uses thread number 0. */
+void evaluator_describe(struct evaluator *evaluator, const uint8_t *arch, struct metric_value ret_values[METRIC_COUNT]);
+
+/* What each metric can reach over the narrowed space: exact for cost and latency, for accuracy the ends of a coordinate
+ * ascent on its model. NAN where the metric is absent. */
+void evaluator_ranges(struct evaluator *evaluator, struct metric_range ret_ranges[METRIC_COUNT]);
+
+/* Scale predicted latencies (a correction that a search learned from its own measurements) and set the relative half width that
+ * goes with it (NAN: keep the model's). */
+void evaluator_correct(struct evaluator *evaluator, double scale, double relative_half_width);
+
+#endif

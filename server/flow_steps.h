@@ -1,0 +1,74 @@
+/* flow_steps.h - the steps of flow.h's state machine, one file each.
+ */
+#ifndef TAILOR_FLOW_STEPS_H
+#define TAILOR_FLOW_STEPS_H
+
+#include "server/flow.h"
+#include "server/search_row.h"
+#include "server/snapshots.h"
+
+/* How long a device may be silent before it counts as away; agents ask for work at least every 30 s. */
+static const int64_t FLOW_AWAY_NS = 45LL * 1000000000LL;
+
+struct flow {
+    struct service *service;
+    struct tl_pool *pool;
+    struct flow_threads *threads;
+    int64_t refit_seen; /* the last measurement that flow_refit looked at; the conductor's */
+};
+
+/* True once flow_stop was called: steps save and return. */
+bool flow_stopping(const struct flow *flow);
+
+/* flow_run.c: the searcher's step. Takes a queued or running search to the end of its predicting phase, saving as it goes.
+ * TL_CONFLICT: it was cancelled meanwhile. */
+TL_MUST_CHECK enum tl_rc flow_run(struct flow *flow, struct search_row *row, struct tl_err *err);
+
+/* flow_verify.c: the conductor's step on a search in state verifying (or waiting_for_device in a round): when all its jobs
+ * have ended, judge. */
+TL_MUST_CHECK enum tl_rc flow_verify(struct flow *flow, struct search_row *row, struct tl_err *err);
+
+/* The jobs that a round of verification needs, `visits` for each candidate in turn, inside store_write. `subjects`: n
+ * candidates by genes in the whole space. */
+TL_MUST_CHECK enum tl_rc flow_verify_jobs(struct store_tx *tx, const struct search_row *row, const uint8_t *genes,
+                                          size_t n_variables, const size_t *visits, size_t n, struct tl_err *err);
+
+/* flow_profile.c: the conductor's steps. Queue profile jobs for a search that needs a model (or fit once they have ended);
+ * fit again when enough new rows have come. */
+TL_MUST_CHECK enum tl_rc flow_profile(struct flow *flow, struct search_row *row, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc flow_refit(struct flow *flow, struct tl_err *err);
+
+/* Open and ended jobs of a device or search. */
+struct job_counts {
+    size_t queued, leased, done, failed;
+    int64_t first_ns;  /* when the oldest was made; 0: none */
+    char failure[200]; /* of a failed one */
+};
+/* Empty filters match all. In a read of its own. */
+TL_MUST_CHECK enum tl_rc flow_job_counts(struct store *store, const char *device, const char *space, const char *kind,
+                                         const char *search, struct job_counts *ret_counts, struct tl_err *err);
+
+/* Is the device's agent silent for longer than FLOW_AWAY_NS? *ret_seen_ns: when it was last heard of. */
+TL_MUST_CHECK enum tl_rc flow_device_away(struct store *store, const char *device, bool *ret_away, int64_t *ret_seen_ns,
+                                          struct tl_err *err);
+/* The device's facts: does it have an agent, its anchor's reference (0: not fixed). TL_NOT_FOUND. */
+struct device_facts {
+    bool has_agent;
+    double reference_ms;
+    int64_t seen_ns;
+};
+TL_MUST_CHECK enum tl_rc flow_device_facts(struct store *store, const char *device, struct device_facts *ret_facts,
+                                           struct tl_err *err);
+
+/* Ratios of all stable visits of a subject on a device, pooled, and counts. `ratios` holds up to max. */
+struct visit_pool {
+    size_t visits, stable_visits, search_visits; /* search_visits: those made for this search */
+    double ratios[1024];
+    size_t n;
+    char ids[16][TL_UUID_TEXT];
+    size_t n_ids;
+};
+TL_MUST_CHECK enum tl_rc flow_visits(struct store *store, const char *device, const char *space, const char *subject,
+                                     const char *search, struct visit_pool *ret_pool, struct tl_err *err);
+
+#endif

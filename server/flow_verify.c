@@ -1,0 +1,507 @@
+/* flow_verify.c - a search's candidates on their device: visits asked for, visits judged, and what follows.
+ *
+ * A candidate gets LAT_VERIFY_VISITS visits, alternating with the other candidates'; unstable ones are repeated up to
+ * VISITS_MAX. Stable visits of the same network from earlier searches count too: nothing is measured twice. When every
+ * candidate is settled, the best one that holds is the answer; when none holds, what was measured corrects the search's
+ * latencies and it goes back to running, until its rounds end.
+ */
+#include "base/model/model.h"
+#include "latency/codec_measurement.h"
+#include "server/flow_jobs.h"
+#include "server/flow_steps.h"
+#include "server/space_of_family.h"
+#include "server/subject.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VISITS_MAX = 3 };
+/* A visit must not follow the candidate's last one at once: other work, or this pause. */
+static const int64_t VISIT_PAUSE_NS = 1000000000LL;
+/* The correction is never believed more exactly than this. */
+static const double HALF_WIDTH_MIN = 0.01;
+
+/* ---- what was measured --------------------------------------------------------------------------------------- */
+
+struct visits_ctx {
+    const char *device, *space, *subject, *search;
+    struct visit_pool *pool;
+    struct store_tx *tx;
+    int64_t last;
+    size_t n;
+    char stable[64][TL_UUID_TEXT]; /* ids whose bodies are wanted */
+    size_t n_stable;
+};
+
+static enum tl_rc note_visit(void *ctx, const struct store_measurement *m, struct tl_err *err)
+{
+    struct visits_ctx *c = ctx;
+
+    (void)err;
+    c->last = m->seq;
+    c->n++;
+    c->pool->visits++;
+    c->pool->search_visits += strcmp(m->search, c->search) == 0;
+    if (strcmp(m->verdict, "stable") == 0 && c->n_stable < TL_COUNT_OF(c->stable)) {
+        snprintf(c->stable[c->n_stable++], TL_UUID_TEXT, "%s", m->id);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc pool_ratios(void *ctx, const struct store_measurement *m, struct tl_err *err)
+{
+    struct visit_pool *pool = ctx;
+    struct lat_measurement measurement = {0};
+    struct lat_verdict verdict;
+    enum tl_rc rc = lat_measurement_decode(m->body.data, m->body.n, &measurement, err);
+
+    if (rc == TL_OK && !(rc = lat_judge(&measurement.visit, &verdict, err))) {
+        for (size_t i = 0; i < verdict.n_ratios && pool->n < TL_COUNT_OF(pool->ratios); i++) {
+            pool->ratios[pool->n++] = verdict.ratios[i];
+        }
+        pool->stable_visits++;
+        if (pool->n_ids < TL_COUNT_OF(pool->ids)) {
+            snprintf(pool->ids[pool->n_ids++], TL_UUID_TEXT, "%s", m->id);
+        }
+    }
+    lat_measurement_done(&measurement);
+    return rc;
+}
+
+static enum tl_rc read_visits(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct visits_ctx *c = ctx;
+    enum tl_rc rc = TL_OK;
+
+    do {
+        c->n = 0;
+        rc = store_measurement_list(tx, c->device, c->space, "network", c->subject, "",
+                                    (struct store_page){c->last, 1000}, note_visit, c, err);
+    } while (!rc && c->n == 1000);
+    for (size_t i = 0; i < c->n_stable && !rc; i++) {
+        rc = store_measurement_get(tx, c->stable[i], pool_ratios, c->pool, err);
+    }
+    return rc;
+}
+
+enum tl_rc flow_visits(struct store *store, const char *device, const char *space, const char *subject,
+                       const char *search, struct visit_pool *ret_pool, struct tl_err *err)
+{
+    struct visits_ctx *c = calloc(1, sizeof(*c));
+    enum tl_rc rc;
+
+    if (!c) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for visits");
+    }
+    *ret_pool = (struct visit_pool){0};
+    *c = (struct visits_ctx){.device = device, .space = space, .subject = subject, .search = search, .pool = ret_pool};
+    rc = store_read(store, read_visits, c, err);
+    free(c);
+    return rc;
+}
+
+/* ---- asking for visits --------------------------------------------------------------------------------------- */
+
+static enum tl_rc insert_visit(struct store_tx *tx, const struct search_row *row, const struct net_family *family,
+                               const struct space *space, const uint8_t *genes, int64_t not_before_ns,
+                               struct tl_err *err)
+{
+    struct net_pick pick;
+    struct lat_job job = {0};
+    char subject[SUBJECT_TEXT];
+    enum tl_rc rc;
+
+    pick_of_arch(family, space, genes, &pick);
+    subject_of_arch(space, genes, subject);
+    if (!(rc = flow_job_begin(family, pick.resolution, LAT_VERIFY, &job, err)) &&
+        !(rc = flow_job_add(family, &pick, -1, subject, &job, err))) {
+        rc = flow_job_insert(tx, &(struct flow_job_place){row->device, "verify", row->id, row->space, not_before_ns},
+                             &job, err);
+    }
+    lat_job_done(&job);
+    return rc;
+}
+
+enum tl_rc flow_verify_jobs(struct store_tx *tx, const struct search_row *row, const uint8_t *genes, size_t n_variables,
+                            const size_t *visits, size_t n, struct tl_err *err)
+{
+    const struct net_family *family = net_family_get(row->space);
+    struct space *space = malloc(sizeof(*space));
+    int64_t now = tl_clock_wall_ns();
+    enum tl_rc rc = space ? space_of_family(family, space, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a space");
+
+    for (size_t visit = 0; visit < VISITS_MAX && !rc; visit++) {
+        for (size_t i = 0; i < n && !rc; i++) {
+            if (visit < visits[i]) {
+                rc = insert_visit(tx, row, family, space, genes + i * n_variables,
+                                  visit == 0 ? 0 : now + (int64_t)visit * VISIT_PAUSE_NS, err);
+            }
+        }
+    }
+    free(space);
+    return rc;
+}
+
+/* ---- judging a round ----------------------------------------------------------------------------------------- */
+
+/* The candidates of the present round with what is known of each. */
+struct judged {
+    struct verification *verification; /* in row->progress */
+    uint8_t genes[SPACE_VARIABLES_MAX];
+    struct visit_pool visits;
+    struct store_candidate stored; /* genes above, values below */
+    struct tl_buf values;          /* owned: what the store has, then the measured ones */
+};
+
+struct round {
+    struct flow *flow;
+    struct search_row *row;
+    const struct net_family *family;
+    struct space *space; /* owned */
+    struct snapshot snapshot;
+    struct device_facts device;
+    struct judged *list; /* owned */
+    size_t n;
+    double limit_ms;
+    bool ask[TOP_K_MAX]; /* wants another visit */
+    size_t n_asked;
+};
+
+static void round_done(struct round *round)
+{
+    for (size_t i = 0; i < round->n; i++) {
+        tl_buf_done(&round->list[i].values);
+    }
+    free(round->list);
+    free(round->space);
+    snapshot_done(&round->snapshot);
+}
+
+static enum tl_rc copy_genes(void *ctx, const struct store_candidate *candidate, struct tl_err *err)
+{
+    struct judged *judged = ctx;
+
+    if (candidate->genes.n > sizeof(judged->genes)) {
+        return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
+    }
+    memcpy(judged->genes, candidate->genes.data, candidate->genes.n);
+    judged->stored.number = candidate->number;
+    return TL_OK;
+}
+
+static enum tl_rc read_candidates(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct round *round = ctx;
+    enum tl_rc rc = TL_OK;
+
+    for (size_t i = 0; i < round->n && !rc; i++) {
+        rc = store_candidate_get(tx, round->list[i].verification->candidate, copy_genes, &round->list[i], err);
+    }
+    return rc;
+}
+
+static enum tl_rc round_load(struct round *round, struct tl_err *err)
+{
+    struct search_row *row = round->row;
+    struct service *service = round->flow->service;
+    char subject[SUBJECT_TEXT];
+    enum tl_rc rc;
+
+    round->list = calloc(TOP_K_MAX, sizeof(*round->list));
+    round->space = malloc(sizeof(*round->space));
+    if (!round->list || !round->space) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory to judge a round");
+    }
+    round->family = net_family_get(row->space);
+    for (size_t i = 0; i < row->progress.n_verifications && round->n < TOP_K_MAX; i++) {
+        if (row->progress.verifications[i].round == row->progress.round) {
+            round->list[round->n++].verification = &row->progress.verifications[i];
+        }
+    }
+    if ((rc = space_of_family(round->family, round->space, err)) ||
+        (rc = flow_device_facts(service->store, row->device, &round->device, err)) ||
+        (rc = snapshots_load(service->snapshots, row->snapshot, &round->snapshot, err)) ||
+        (rc = store_read(service->store, read_candidates, round, err))) {
+        return rc;
+    }
+    for (size_t i = 0; i < round->n && !rc; i++) {
+        subject_of_arch(round->space, round->list[i].genes, subject);
+        rc = flow_visits(service->store, row->device, row->space, subject, row->id, &round->list[i].visits, err);
+    }
+    return rc;
+}
+
+/* Upper bound, and whether it holds; candidates that are not settled and may have another visit are marked. */
+static void judge(struct round *round, size_t i)
+{
+    struct judged *judged = &round->list[i];
+    struct verification *v = judged->verification;
+    struct lat_verification result;
+
+    lat_verify(judged->visits.ratios, judged->visits.n, judged->visits.stable_visits, round->device.reference_ms,
+               round->limit_ms, &result);
+    v->visits = judged->visits.visits;
+    v->stable_visits = judged->visits.stable_visits;
+    v->blocks = result.blocks;
+    v->median_ms = judged->visits.n > 0 && round->device.reference_ms > 0.0 ? result.median_ms : (double)NAN;
+    v->upper_ms = result.enough ? result.upper_ms : (double)NAN;
+    v->holds = result.holds;
+    round->ask[i] = !result.enough && judged->visits.search_visits < VISITS_MAX;
+    round->n_asked += round->ask[i];
+}
+
+static double latency_limit(const struct search_request *request)
+{
+    double limit = HUGE_VAL;
+
+    for (size_t i = 0; i < request->n_limits; i++) {
+        if (request->limits[i].metric == METRIC_LATENCY_MS && !request->limits[i].is_min) {
+            limit = fmin(limit, request->limits[i].bound);
+        }
+    }
+    return limit;
+}
+
+/* Larger is better: the objective; measured latency when that is the objective. */
+static double merit(const struct search_request *request, const struct verification *v)
+{
+    if (request->objective == METRIC_LATENCY_MS) {
+        return -v->median_ms;
+    }
+    return request->maximize ? v->objective : -v->objective;
+}
+
+/* The best that holds over all rounds; NULL: none does. */
+static const struct verification *best_holding(const struct search_row *row)
+{
+    const struct verification *best = NULL;
+
+    for (size_t i = 0; i < row->progress.n_verifications; i++) {
+        const struct verification *v = &row->progress.verifications[i];
+        if (v->holds && (!best || merit(&row->request, v) > merit(&row->request, best))) {
+            best = v;
+        }
+    }
+    return best;
+}
+
+/* The measured one that came nearest the limit, for when the rounds end without one that holds. */
+static const struct verification *nearest_measured(const struct search_row *row)
+{
+    const struct verification *best = NULL;
+
+    for (size_t i = 0; i < row->progress.n_verifications; i++) {
+        const struct verification *v = &row->progress.verifications[i];
+        if (!isnan(v->median_ms) && (!best || v->median_ms < best->median_ms)) {
+            best = v;
+        }
+    }
+    return best;
+}
+
+/* Factor between measured and predicted over everything this search measured, and how far it varies. */
+static void correct(struct search_progress *p)
+{
+    double factors[VERIFICATIONS_MAX], half = HALF_WIDTH_MIN, margin = 0.0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_verifications; i++) {
+        const struct verification *v = &p->verifications[i];
+        if (!isnan(v->median_ms) && v->predicted_ms > 0.0) {
+            factors[n++] = v->median_ms / v->predicted_ms;
+            margin = isnan(v->upper_ms) ? margin : fmax(margin, v->upper_ms / v->median_ms - 1.0);
+        }
+    }
+    if (n == 0) {
+        return;
+    }
+    double middle = stat_median(factors, n);
+    for (size_t i = 0; i < n; i++) {
+        half = fmax(half, fabs(factors[i] / middle - 1.0));
+    }
+    /* Verification asks for the upper bound, so the search aims at that. */
+    p->scale = middle * (1.0 + margin);
+    p->half_width = half;
+}
+
+/* ---- storing what was decided -------------------------------------------------------------------------------- */
+
+static enum tl_rc write_measured(struct store_tx *tx, const struct round *round, struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+
+    for (size_t i = 0; i < round->n && !rc; i++) {
+        const struct judged *judged = &round->list[i];
+        int64_t id = 0;
+        if (judged->values.len > 0) {
+            rc = store_candidate_put(tx,
+                                     &(struct store_candidate){.search = round->row->id,
+                                                               .arch = judged->verification->arch,
+                                                               .role = "verify",
+                                                               .number = judged->stored.number,
+                                                               .genes = {judged->genes, round->space->n_variables},
+                                                               .values = {judged->values.data, judged->values.len}},
+                                     &id, err);
+        }
+    }
+    return rc;
+}
+
+static enum tl_rc write_round(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct round *round = ctx;
+    uint8_t genes[TOP_K_MAX * SPACE_VARIABLES_MAX];
+    size_t visits[TOP_K_MAX], n = 0, width = round->space->n_variables;
+    enum tl_rc rc = write_measured(tx, round, err);
+
+    for (size_t i = 0; i < round->n; i++) {
+        if (round->ask[i]) {
+            memcpy(genes + n * width, round->list[i].genes, width);
+            visits[n++] = 1;
+        }
+    }
+    if (rc || (n > 0 && (rc = flow_verify_jobs(tx, round->row, genes, width, visits, n, err)))) {
+        return rc;
+    }
+    return search_row_save(tx, round->row, NULL, NULL, "round", err);
+}
+
+/* The candidate's values with the measured latency in the predicted one's place. */
+static enum tl_rc encode_measured(struct round *round, struct judged *judged, struct evaluator *evaluator,
+                                  struct tl_err *err)
+{
+    const struct verification *v = judged->verification;
+    struct candidate_values values = {.latency_measured = !isnan(v->median_ms),
+                                      .measured_ms = v->median_ms,
+                                      .measured_upper_ms = v->upper_ms,
+                                      .n_measurements = judged->visits.n_ids};
+    uint8_t arch[SPACE_VARIABLES_MAX];
+    size_t n = judged->visits.n;
+
+    if (!values.latency_measured || !evaluator_narrow_arch(evaluator, judged->genes, arch)) {
+        return TL_OK;
+    }
+    evaluator_describe(evaluator, arch, values.metrics);
+    memcpy(values.measurements, judged->visits.ids, sizeof(judged->visits.ids));
+    /* By symmetry the lower bound is the order statistic as far from the other end. */
+    size_t rank = stat_quantile_upper_rank(n, 0.5, 0.95);
+    values.measured_lower_ms = NAN;
+    if (rank > 0) {
+        double lower = stat_quantile(judged->visits.ratios, n, n > 1 ? (double)(n - rank) / (double)(n - 1) : 0.0);
+        values.measured_lower_ms = lower * round->device.reference_ms;
+    }
+    judged->values = (struct tl_buf){.max = 64 * 1024};
+    return candidate_values_encode(&values, &judged->values, err);
+}
+
+static enum tl_rc encode_all(struct round *round, struct tl_err *err)
+{
+    struct evaluator *evaluator = NULL;
+    enum tl_rc rc = evaluator_new(round->family, round->snapshot.accuracy, round->snapshot.latency, 1, &evaluator, err);
+
+    for (size_t i = 0; i < round->n && !rc; i++) {
+        rc = encode_measured(round, &round->list[i], evaluator, err);
+    }
+    evaluator_free(evaluator);
+    return rc;
+}
+
+static void finish_verified(struct search_row *row, const struct verification *v)
+{
+    struct search_progress *p = &row->progress;
+
+    p->answer = v->candidate;
+    p->verified = true;
+    p->best_latency_ms = v->median_ms;
+    if (row->request.objective == METRIC_ACCURACY) {
+        p->best_accuracy = v->objective;
+    }
+    search_row_state(row, "finished", "measured on %s: %.3f ms, at most %.3f ms with 95 %% confidence", row->device,
+                     v->median_ms, v->upper_ms);
+    search_row_finish(row, "finished", "verified");
+}
+
+static void finish_unverified(struct search_row *row)
+{
+    const struct verification *v = nearest_measured(row);
+    struct search_progress *p = &row->progress;
+
+    if (v) {
+        p->answer = v->candidate;
+        p->best_latency_ms = v->median_ms;
+    }
+    search_row_state(row, "finished",
+                     v ? "none of the measured candidates held every limit in %d rounds; the best measured one is given"
+                       : "no measurement of the candidates became stable in %d rounds",
+                     p->round);
+    search_row_finish(row, "finished", "unverified");
+}
+
+/* Every candidate is settled: an answer, or another round. */
+static void decide(struct round *round)
+{
+    struct search_row *row = round->row;
+    const struct verification *best = best_holding(row);
+
+    if (best) {
+        finish_verified(row, best);
+    } else if (row->progress.round >= row->request.rounds) {
+        finish_unverified(row);
+    } else {
+        correct(&row->progress);
+        search_row_state(row, "running", "round %d: none of %zu candidates held; latencies are corrected by %+.1f %%",
+                         row->progress.round, round->n, 100.0 * (row->progress.scale - 1.0));
+    }
+}
+
+static void show_progress(struct search_row *row, const struct job_counts *counts)
+{
+    double total = (double)(counts->queued + counts->leased + counts->done + counts->failed);
+
+    snprintf(row->progress.unit, sizeof(row->progress.unit), "visits");
+    row->progress.total = total;
+    row->progress.done = (double)(counts->done + counts->failed);
+}
+
+static enum tl_rc settle_round(struct flow *flow, struct search_row *row, struct tl_err *err)
+{
+    struct round round = {.flow = flow, .row = row, .limit_ms = latency_limit(&row->request)};
+    enum tl_rc rc = round_load(&round, err);
+
+    for (size_t i = 0; i < round.n && !rc; i++) {
+        judge(&round, i);
+    }
+    if (rc == TL_OK && !(rc = encode_all(&round, err))) {
+        if (round.n_asked == 0) {
+            decide(&round);
+        }
+        rc = store_write(flow->service->store, write_round, &round, err);
+    }
+    round_done(&round);
+    if (rc == TL_OK) {
+        flow_ring(flow);
+    }
+    return rc;
+}
+
+enum tl_rc flow_verify(struct flow *flow, struct search_row *row, struct tl_err *err)
+{
+    struct job_counts counts;
+    enum tl_rc rc = flow_job_counts(flow->service->store, "", "", "", row->id, &counts, err);
+
+    if (rc) {
+        return rc;
+    }
+    double done_before = row->progress.done;
+    show_progress(row, &counts);
+    if (counts.queued + counts.leased > 0) {
+        if (row->progress.done == done_before) {
+            return TL_OK;
+        }
+        rc = search_row_store(flow->service->store, row, "progress", err);
+        flow_ring(flow);
+        return rc;
+    }
+    return settle_round(flow, row, err);
+}

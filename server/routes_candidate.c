@@ -1,0 +1,253 @@
+/* routes_candidate.c - candidates of a search, and one candidate in detail.
+ */
+#include "server/codec_search.h"
+#include "server/routes.h"
+#include "server/snapshots.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const size_t ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+
+/* ---- lists --------------------------------------------------------------------------------------------------- */
+
+struct list_ctx {
+    struct list_writer list;
+    struct store_page page;
+    const char *search, *role;
+    const struct net_family *family;
+    const struct space *space;
+    int64_t last;
+    size_t n;
+};
+
+static enum tl_rc list_candidate(void *ctx, const struct store_candidate *candidate, struct tl_err *err)
+{
+    struct list_ctx *c = ctx;
+    TL_AUTO(tl_buf) item = {0};
+    enum tl_rc rc = candidate_encode(candidate, c->family, c->space, false, NULL, &item, err);
+
+    c->last = candidate->id;
+    c->n++;
+    return rc ? rc : list_add(&c->list, &item, err);
+}
+
+struct space_ctx {
+    const struct net_family **family;
+    struct space **space;
+};
+
+static enum tl_rc space_of_row(void *ctx, const struct store_search *search, struct tl_err *err)
+{
+    struct space_ctx *s = ctx;
+
+    return routes_space_named(search->space, s->family, s->space, err);
+}
+
+static enum tl_rc list_candidates(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct list_ctx *c = ctx;
+    struct space *space = NULL;
+    enum tl_rc rc = store_search_get(tx, c->search, space_of_row, &(struct space_ctx){&c->family, &space}, err);
+
+    c->space = space;
+    if (rc == TL_OK) {
+        rc = store_candidate_list(tx, c->search, c->role, c->page, list_candidate, c, err);
+    }
+    free(space);
+    return rc;
+}
+
+/* Hand the finished list to the response. */
+static enum tl_rc list_answer(struct list_ctx *c, struct http_response *response, struct tl_err *err)
+{
+    enum tl_rc rc = list_end(&c->list, c->n == (size_t)c->page.limit ? c->last : 0, err);
+
+    return rc ? rc : tl_buf_add(&response->body, c->list.buf.data, c->list.buf.len, err);
+}
+
+static enum tl_rc candidates_of_role(struct service *service, struct list_ctx *c, struct http_response *response,
+                                     struct tl_err *err)
+{
+    enum tl_rc rc = list_begin(&c->list, ANSWER_MAX_BYTES, err);
+
+    (void)(rc || (rc = store_read(service->store, list_candidates, c, err)) || (rc = list_answer(c, response, err)));
+    list_writer_done(&c->list);
+    return rc;
+}
+
+enum tl_rc route_search_candidates(struct service *service, const struct http_request *request,
+                                   struct http_response *response, struct tl_err *err)
+{
+    static const char *const known[] = {"role", "page_size", "page_token"};
+    struct list_ctx c = {.search = request->params[0],
+                         .role = http_query(request, "role") ? http_query(request, "role") : ""};
+    enum tl_rc rc;
+
+    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
+        (rc = routes_page_query(request, &c.page, err))) {
+        return rc;
+    }
+    return candidates_of_role(service, &c, response, err);
+}
+
+/* All candidates that are stored as rows are on a front or were measured; a page of a thousand and its cursor. */
+enum tl_rc route_search_front(struct service *service, const struct http_request *request,
+                              struct http_response *response, struct tl_err *err)
+{
+    static const char *const known[] = {"page_size", "page_token"};
+    struct list_ctx c = {.search = request->params[0], .role = "", .page = {0, 1000}};
+    enum tl_rc rc;
+
+    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
+        (http_query(request, "page_size") && (rc = routes_page_query(request, &c.page, err)))) {
+        return rc;
+    }
+    return candidates_of_role(service, &c, response, err);
+}
+
+/* ---- candidates and snapshots -------------------------------------------------------------------------------- */
+
+struct detail_ctx {
+    struct store_tx *tx;
+    struct service *service;
+    int64_t id;
+    char snapshot[TL_HASH_TEXT];
+    struct store_candidate copy; /* texts below */
+    char search[TL_UUID_TEXT], arch[TL_HASH_TEXT], role[16], space[65];
+    uint8_t genes[SPACE_VARIABLES_MAX];
+    struct tl_buf values;
+};
+
+static enum tl_rc copy_search_names(void *ctx, const struct store_search *search, struct tl_err *err)
+{
+    struct detail_ctx *d = ctx;
+
+    (void)err;
+    snprintf(d->space, sizeof(d->space), "%s", search->space);
+    snprintf(d->snapshot, sizeof(d->snapshot), "%s", search->snapshot);
+    return TL_OK;
+}
+
+static enum tl_rc copy_candidate(void *ctx, const struct store_candidate *candidate, struct tl_err *err)
+{
+    struct detail_ctx *d = ctx;
+
+    snprintf(d->search, sizeof(d->search), "%s", candidate->search);
+    snprintf(d->arch, sizeof(d->arch), "%s", candidate->arch);
+    snprintf(d->role, sizeof(d->role), "%s", candidate->role);
+    if (candidate->genes.n > sizeof(d->genes)) {
+        return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
+    }
+    memcpy(d->genes, candidate->genes.data, candidate->genes.n);
+    d->copy = (struct store_candidate){
+        candidate->id, d->search, d->arch, d->role, candidate->number, {d->genes, candidate->genes.n}, {NULL, 0}};
+    return tl_buf_add(&d->values, candidate->values.data, candidate->values.n, err);
+}
+
+static enum tl_rc read_detail(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct detail_ctx *d = ctx;
+    enum tl_rc rc = store_candidate_get(tx, d->id, copy_candidate, d, err);
+
+    return rc ? rc : store_search_get(tx, d->search, copy_search_names, d, err);
+}
+
+static enum tl_rc candidate_id(const struct http_request *request, int64_t *ret_id, struct tl_err *err)
+{
+    char *end = NULL;
+    long long id = strtoll(request->params[0], &end, 10);
+
+    if (end == request->params[0] || *end != '\0' || id < 1) {
+        return tl_fail(err, TL_NOT_FOUND, "no candidate is numbered %s", request->params[0]);
+    }
+    *ret_id = id;
+    return TL_OK;
+}
+
+static enum tl_rc read_candidate(struct service *service, const struct http_request *request, struct detail_ctx *d,
+                                 struct tl_err *err)
+{
+    enum tl_rc rc;
+
+    *d = (struct detail_ctx){.service = service};
+    if ((rc = candidate_id(request, &d->id, err)) || (rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = store_read(service->store, read_detail, d, err))) {
+        return rc;
+    }
+    d->copy.values = (struct store_bytes){d->values.data, d->values.len};
+    return TL_OK;
+}
+
+enum tl_rc route_candidate_get(struct service *service, const struct http_request *request,
+                               struct http_response *response, struct tl_err *err)
+{
+    struct detail_ctx d;
+    struct snapshot snapshot = {0};
+    const struct net_family *family = NULL;
+    struct space *space = NULL;
+    enum tl_rc rc = read_candidate(service, request, &d, err);
+
+    (void)(rc || (rc = routes_space_named(d.space, &family, &space, err)) ||
+           (d.snapshot[0] && (rc = snapshots_load(service->snapshots, d.snapshot, &snapshot, err))) ||
+           (rc = candidate_encode(&d.copy, family, space, true, snapshot.latency, &response->body, err)));
+    snapshot_done(&snapshot);
+    free(space);
+    tl_buf_done(&d.values);
+    return rc;
+}
+
+enum tl_rc route_candidate_artifact(struct service *service, const struct http_request *request,
+                                    struct http_response *response, struct tl_err *err)
+{
+    const char *name = request->params[1];
+    bool wants_weights = strcmp(name, "onnx") == 0 || strcmp(name, "safetensors") == 0;
+    struct detail_ctx d;
+    const struct net_family *family = NULL;
+    struct space *space = NULL;
+    enum tl_rc rc = read_candidate(service, request, &d, err);
+
+    if (rc == TL_OK && !(rc = routes_space_named(d.space, &family, &space, err))) {
+        if (wants_weights) {
+            rc = tl_fail(err, TL_NOT_FOUND, "%s is a space without weights: there is nothing to put into %s", d.space,
+                         name);
+        } else if (strcmp(name, "architecture.json") == 0) {
+            rc = architecture_encode(family, space, d.genes, &response->body, err);
+        } else {
+            rc = tl_fail(err, TL_NOT_FOUND, "no artifact is called %s; there is architecture.json", name);
+        }
+    }
+    free(space);
+    tl_buf_done(&d.values);
+    return rc;
+}
+
+struct snapshot_ctx {
+    const char *hash;
+    struct tl_buf *out;
+};
+
+static enum tl_rc copy_bytes(void *ctx, const char *name, struct store_bytes bytes, struct tl_err *err)
+{
+    struct snapshot_ctx *s = ctx;
+
+    (void)name;
+    return tl_buf_add(s->out, bytes.data, bytes.n, err);
+}
+
+static enum tl_rc read_snapshot(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct snapshot_ctx *s = ctx;
+
+    return store_snapshot_get(tx, s->hash, copy_bytes, s, err);
+}
+
+enum tl_rc route_snapshot_get(struct service *service, const struct http_request *request,
+                              struct http_response *response, struct tl_err *err)
+{
+    enum tl_rc rc = http_query_only(request, NULL, 0, err);
+
+    return rc ? rc
+              : store_read(service->store, read_snapshot, &(struct snapshot_ctx){request->params[0], &response->body},
+                           err);
+}

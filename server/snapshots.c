@@ -1,0 +1,408 @@
+/* snapshots.c - a small counted cache of models by hash, and the pinning of what is current.
+ */
+#include "server/snapshots.h"
+#include "server/accuracy.h"
+#include "server/builtin.h"
+#include "server/codec_snapshot.h"
+#include "server/space_of_family.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MODELS_IDLE_MAX = 16, MODEL_BYTES_MAX = 64 << 20, RANGES_KEPT = 64 };
+
+struct entry {
+    struct entry *next; /* most recently made first */
+    char hash[TL_HASH_TEXT];
+    struct accuracy_model *accuracy; /* owned; one of the two */
+    struct lat_model *latency;       /* owned */
+    unsigned users;
+};
+
+struct snapshots {
+    struct store *store;
+    pthread_mutex_t lock; /* guards the list and the counts */
+    struct entry *entries;
+    struct kept_ranges {
+        char hash[TL_HASH_TEXT];
+        struct metric_range ranges[METRIC_COUNT];
+    } kept[RANGES_KEPT]; /* of the snapshots asked for last, as a ring */
+    size_t n_kept;       /* ever; the ring's next place is n_kept % RANGES_KEPT */
+};
+
+static void entry_free(struct entry *entry)
+{
+    if (entry) {
+        accuracy_free(entry->accuracy);
+        lat_model_free(entry->latency);
+        free(entry);
+    }
+}
+
+/* Drop the oldest unused entries beyond MODELS_IDLE_MAX. Under the lock. */
+static void drop_idle(struct snapshots *snapshots)
+{
+    unsigned idle = 0;
+
+    for (struct entry **at = &snapshots->entries; *at;) {
+        struct entry *entry = *at;
+        if (entry->users == 0 && ++idle > MODELS_IDLE_MAX) {
+            *at = entry->next;
+            entry_free(entry);
+        } else {
+            at = &entry->next;
+        }
+    }
+}
+
+static struct entry *find(struct snapshots *snapshots, const char *hash)
+{
+    for (struct entry *entry = snapshots->entries; entry; entry = entry->next) {
+        if (strcmp(entry->hash, hash) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+static enum tl_rc entry_load(struct store *store, const char *hash, bool is_latency, struct entry **ret_entry,
+                             struct tl_err *err)
+{
+    TL_AUTO(tl_buf) bytes = {.max = MODEL_BYTES_MAX};
+    struct tl_hash name;
+    struct entry *entry;
+    enum tl_rc rc;
+
+    if (!tl_hash_parse(hash, &name)) {
+        return tl_fail(err, TL_IO, "\"%s\" is not the name of a model", hash);
+    }
+    if ((rc = store_blob_get(store, &name, &bytes, err))) {
+        return rc;
+    }
+    if (!(entry = calloc(1, sizeof(*entry)))) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for model %s", hash);
+    }
+    snprintf(entry->hash, sizeof(entry->hash), "%s", hash);
+    rc = is_latency ? lat_model_load(bytes.data, bytes.len, &entry->latency, err)
+                    : accuracy_load(bytes.data, bytes.len, &entry->accuracy, err);
+    if (rc) {
+        entry_free(entry);
+        return rc;
+    }
+    *ret_entry = entry;
+    return TL_OK;
+}
+
+/* Counted use of a model, read when it is not in memory. Loading happens outside the lock; when two threads load the same
+ * one, the second copy is dropped. */
+static enum tl_rc take(struct snapshots *snapshots, const char *hash, bool is_latency, struct entry **ret_entry,
+                       struct tl_err *err)
+{
+    struct entry *entry, *loaded = NULL;
+    enum tl_rc rc;
+
+    pthread_mutex_lock(&snapshots->lock);
+    entry = find(snapshots, hash);
+    if (entry) {
+        entry->users++;
+    }
+    pthread_mutex_unlock(&snapshots->lock);
+    if (!entry) {
+        if ((rc = entry_load(snapshots->store, hash, is_latency, &loaded, err))) {
+            return rc;
+        }
+        pthread_mutex_lock(&snapshots->lock);
+        entry = find(snapshots, hash);
+        if (!entry) {
+            entry = loaded;
+            loaded = NULL;
+            entry->next = snapshots->entries;
+            snapshots->entries = entry;
+        }
+        entry->users++;
+        drop_idle(snapshots);
+        pthread_mutex_unlock(&snapshots->lock);
+        entry_free(loaded);
+    }
+    *ret_entry = entry;
+    return TL_OK;
+}
+
+static void give(struct snapshots *snapshots, struct entry *entry)
+{
+    if (entry) {
+        pthread_mutex_lock(&snapshots->lock);
+        entry->users--;
+        drop_idle(snapshots);
+        pthread_mutex_unlock(&snapshots->lock);
+    }
+}
+
+void snapshot_done(struct snapshot *snapshot)
+{
+    if (snapshot->owner) {
+        give(snapshot->owner, snapshot->accuracy_entry);
+        give(snapshot->owner, snapshot->latency_entry);
+    }
+    *snapshot = (struct snapshot){0};
+}
+
+/* ---- pinning ------------------------------------------------------------------------------------------------- */
+
+static enum tl_rc copy_hash(void *ctx, const struct store_model *model, struct tl_err *err)
+{
+    (void)err;
+    snprintf(ctx, TL_HASH_TEXT, "%s", model->hash);
+    return TL_OK;
+}
+
+/* The current models of names->space and names->device; none is not a failure. */
+static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct snapshot_names *names = ctx;
+    struct tl_err none = {0};
+    enum tl_rc rc = store_model_current(tx, "accuracy", names->space, "", copy_hash, names->accuracy, &none);
+
+    if (rc && rc != TL_NOT_FOUND) {
+        return tl_fail(err, rc, "%s", none.text);
+    }
+    none = (struct tl_err){0};
+    if (!names->device[0]) {
+        return TL_OK;
+    }
+    rc = store_model_current(tx, "latency", names->space, names->device, copy_hash, names->latency, &none);
+    return rc && rc != TL_NOT_FOUND ? tl_fail(err, rc, "%s", none.text) : TL_OK;
+}
+
+static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names *names, const char *hash,
+                       struct snapshot *ret_snapshot, struct tl_err *err)
+{
+    struct snapshot snapshot = {.owner = snapshots, .family = net_family_get(names->space)};
+    struct entry *entry = NULL;
+    enum tl_rc rc;
+
+    if (!snapshot.family) {
+        return tl_fail(err, TL_NOT_FOUND, "no space is called %s", names->space);
+    }
+    snprintf(snapshot.hash, sizeof(snapshot.hash), "%s", hash);
+    if (names->accuracy[0]) {
+        if ((rc = take(snapshots, names->accuracy, false, &entry, err))) {
+            return rc;
+        }
+        snapshot.accuracy_entry = entry;
+        snapshot.accuracy = entry->accuracy;
+    }
+    if (names->latency[0]) {
+        if ((rc = take(snapshots, names->latency, true, &entry, err))) {
+            snapshot_done(&snapshot);
+            return rc;
+        }
+        snapshot.latency_entry = entry;
+        snapshot.latency = entry->latency;
+    }
+    *ret_snapshot = snapshot;
+    return TL_OK;
+}
+
+struct put_ctx {
+    const char *hash;
+    struct store_bytes json;
+};
+
+static enum tl_rc put_snapshot(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    const struct put_ctx *put = ctx;
+
+    return store_snapshot_put(tx, put->hash, put->json, err);
+}
+
+static enum tl_rc name_space(const char *space_name, struct snapshot_names *names, struct tl_err *err)
+{
+    const struct net_family *family = net_family_get(space_name);
+    struct space *space = NULL;
+    enum tl_rc rc;
+
+    if (!family) {
+        return tl_fail(err, TL_NOT_FOUND, "no space is called %s", space_name);
+    }
+    if (!(space = malloc(sizeof(*space)))) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for a space");
+    }
+    if (!(rc = space_of_family(family, space, err))) {
+        snprintf(names->space, sizeof(names->space), "%s", space_name);
+        tl_hash_format(&space->id, names->space_id);
+    }
+    free(space);
+    return rc;
+}
+
+enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *device,
+                         struct snapshot *ret_snapshot, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) json = {0};
+    struct snapshot_names names = {0};
+    struct snapshot snapshot;
+    struct tl_hash hash;
+    char text[TL_HASH_TEXT];
+    enum tl_rc rc;
+
+    snprintf(names.device, sizeof(names.device), "%s", device);
+    if ((rc = name_space(space, &names, err)) || (rc = store_read(snapshots->store, read_current, &names, err)) ||
+        (rc = snapshot_names_encode(&names, &json, err))) {
+        return rc;
+    }
+    hash = tl_hash_of(json.data, json.len);
+    tl_hash_format(&hash, text);
+    if ((rc = fill(snapshots, &names, text, &snapshot, err))) {
+        return rc;
+    }
+    if ((rc = store_write(snapshots->store, put_snapshot, &(struct put_ctx){text, {json.data, json.len}}, err))) {
+        snapshot_done(&snapshot);
+        return rc;
+    }
+    *ret_snapshot = snapshot;
+    return TL_OK;
+}
+
+static enum tl_rc decode_names(void *ctx, const char *name, struct store_bytes bytes, struct tl_err *err)
+{
+    (void)name;
+    return snapshot_names_decode(bytes.data, bytes.n, ctx, err);
+}
+
+struct get_ctx {
+    const char *hash;
+    struct snapshot_names *names;
+};
+
+static enum tl_rc get_snapshot(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    const struct get_ctx *get = ctx;
+
+    return store_snapshot_get(tx, get->hash, decode_names, get->names, err);
+}
+
+enum tl_rc snapshots_load(struct snapshots *snapshots, const char *hash, struct snapshot *ret_snapshot,
+                          struct tl_err *err)
+{
+    struct snapshot_names names = {0};
+    enum tl_rc rc = store_read(snapshots->store, get_snapshot, &(struct get_ctx){hash, &names}, err);
+
+    return rc ? rc : fill(snapshots, &names, hash, ret_snapshot, err);
+}
+
+/* ---- ranges -------------------------------------------------------------------------------------------------- */
+
+static bool kept_find(struct snapshots *snapshots, const char *hash, struct metric_range ret_ranges[METRIC_COUNT])
+{
+    bool found = false;
+
+    pthread_mutex_lock(&snapshots->lock);
+    for (size_t i = 0; i < RANGES_KEPT && !found; i++) {
+        if (strcmp(snapshots->kept[i].hash, hash) == 0) {
+            memcpy(ret_ranges, snapshots->kept[i].ranges, sizeof(snapshots->kept[i].ranges));
+            found = true;
+        }
+    }
+    pthread_mutex_unlock(&snapshots->lock);
+    return found;
+}
+
+enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *snapshot,
+                            struct metric_range ret_ranges[METRIC_COUNT], struct tl_err *err)
+{
+    struct evaluator *evaluator = NULL;
+    enum tl_rc rc;
+
+    if (kept_find(snapshots, snapshot->hash, ret_ranges)) {
+        return TL_OK;
+    }
+    if ((rc = evaluator_new(snapshot->family, snapshot->accuracy, snapshot->latency, 1, &evaluator, err))) {
+        return rc;
+    }
+    evaluator_ranges(evaluator, ret_ranges);
+    evaluator_free(evaluator);
+    pthread_mutex_lock(&snapshots->lock);
+    struct kept_ranges *kept = &snapshots->kept[snapshots->n_kept++ % RANGES_KEPT];
+    memcpy(kept->hash, snapshot->hash, sizeof(kept->hash));
+    memcpy(kept->ranges, ret_ranges, sizeof(kept->ranges));
+    pthread_mutex_unlock(&snapshots->lock);
+    return TL_OK;
+}
+
+/* ---- models shipped with the program ------------------------------------------------------------------------- */
+
+struct publish_ctx {
+    const struct builtin_model *model;
+    char hash[TL_HASH_TEXT];
+    char current[TL_HASH_TEXT];
+};
+
+static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct publish_ctx *publish = ctx;
+    struct tl_err none = {0};
+    static const char info[] = "{\"source\":\"shipped with this program\"}";
+    enum tl_rc rc = store_model_current(tx, "accuracy", publish->model->space, "", copy_hash, publish->current, &none);
+
+    if (rc != TL_NOT_FOUND) {
+        return rc ? tl_fail(err, rc, "%s", none.text) : TL_OK;
+    }
+    return store_model_put(tx,
+                           &(struct store_model){.kind = "accuracy",
+                                                 .space = publish->model->space,
+                                                 .device = "",
+                                                 .hash = publish->hash,
+                                                 .created_ns = tl_clock_wall_ns(),
+                                                 .info = {info, sizeof(info) - 1}},
+                           err);
+}
+
+static enum tl_rc publish_builtins(struct store *store, struct tl_err *err)
+{
+    for (size_t i = 0; i < builtin_models_count; i++) {
+        struct publish_ctx publish = {.model = &builtin_models[i]};
+        struct tl_hash hash;
+        enum tl_rc rc = store_blob_put(store, publish.model->data, publish.model->n, &hash, err);
+        if (rc) {
+            return rc;
+        }
+        tl_hash_format(&hash, publish.hash);
+        if ((rc = store_write(store, publish_builtin, &publish, err))) {
+            return rc;
+        }
+    }
+    return TL_OK;
+}
+
+enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, struct tl_err *err)
+{
+    struct snapshots *snapshots;
+    enum tl_rc rc = publish_builtins(store, err);
+
+    if (rc) {
+        return rc;
+    }
+    if (!(snapshots = calloc(1, sizeof(*snapshots)))) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for models");
+    }
+    snapshots->store = store;
+    pthread_mutex_init(&snapshots->lock, NULL);
+    *ret_snapshots = snapshots;
+    return TL_OK;
+}
+
+void snapshots_free(struct snapshots *snapshots)
+{
+    if (!snapshots) {
+        return;
+    }
+    while (snapshots->entries) {
+        struct entry *entry = snapshots->entries;
+        snapshots->entries = entry->next;
+        entry_free(entry);
+    }
+    pthread_mutex_destroy(&snapshots->lock);
+    free(snapshots);
+}

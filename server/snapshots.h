@@ -1,0 +1,43 @@
+/* snapshots.h - the models that searches use, in memory by hash; and the snapshot that pins them.
+ *
+ * A snapshot is an immutable document naming the space and the hashes of the models a search saw; its own hash is its
+ * name. Models are read from blobs once and shared (counted).
+ *
+ * Threads: every function from any thread; the models themselves are immutable.
+ */
+#ifndef TAILOR_SNAPSHOTS_H
+#define TAILOR_SNAPSHOTS_H
+
+#include "server/evaluator.h"
+#include "storage/storage.h"
+#include "supernet/network.h"
+
+struct accuracy_model;
+struct snapshots;
+
+struct snapshot {
+    char hash[TL_HASH_TEXT];
+    const struct net_family *family;       /* static */
+    const struct accuracy_model *accuracy; /* NULL: the space has none; shared until snapshot_done */
+    const struct lat_model *latency;       /* NULL: no device, or none yet */
+    struct snapshots *owner;
+    void *accuracy_entry, *latency_entry;
+};
+
+/* Publishes the models shipped with the program where the store has none of that space. */
+TL_MUST_CHECK enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, struct tl_err *err);
+void snapshots_free(struct snapshots *snapshots);
+
+/* The current models of (space, device; "" none) as a stored snapshot. TL_NOT_FOUND: unknown space. */
+TL_MUST_CHECK enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *device,
+                                       struct snapshot *ret_snapshot, struct tl_err *err);
+/* A snapshot pinned earlier. */
+TL_MUST_CHECK enum tl_rc snapshots_load(struct snapshots *snapshots, const char *hash, struct snapshot *ret_snapshot,
+                                        struct tl_err *err);
+void snapshot_done(struct snapshot *snapshot);
+
+/* What each metric can reach under the snapshot (evaluator_ranges), worked out once a snapshot. */
+TL_MUST_CHECK enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *snapshot,
+                                          struct metric_range ret_ranges[METRIC_COUNT], struct tl_err *err);
+
+#endif

@@ -1,0 +1,67 @@
+#include "server/subject.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char letters[SPACE_OPTIONS_MAX + 1] = "0123456789abcdefghijklmnopqrstuv";
+static const char prefix[] = "net-";
+
+void subject_of_arch(const struct space *space, const uint8_t *canonical, char ret_text[SUBJECT_TEXT])
+{
+    char *at = ret_text + sizeof(prefix) - 1;
+
+    memcpy(ret_text, prefix, sizeof(prefix) - 1);
+    for (size_t v = 0; v < space->n_variables; v++) {
+        *at++ = letters[canonical[v]];
+    }
+    *at = '\0';
+}
+
+bool subject_parse(const struct space *space, const char *text, uint8_t *ret_arch)
+{
+    size_t skip = sizeof(prefix) - 1;
+
+    if (strncmp(text, prefix, skip) != 0 || strlen(text) != skip + space->n_variables) {
+        return false;
+    }
+    for (size_t v = 0; v < space->n_variables; v++) {
+        const char *letter = strchr(letters, text[skip + v]);
+        if (!letter) {
+            return false;
+        }
+        ret_arch[v] = (uint8_t)(letter - letters);
+    }
+    return space_valid(space, ret_arch);
+}
+
+/* Option `number` of a variable; 0 when it has none such. */
+static uint8_t option_of(const struct space_variable *variable, double number)
+{
+    for (uint8_t i = 0; i < variable->n_options; i++) {
+        if (variable->numbers[i] == number) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+void arch_of_pick(const struct net_family *family, const struct space *space, const struct net_pick *pick,
+                  uint8_t *ret_arch)
+{
+    memset(ret_arch, 0, space->n_variables);
+    for (size_t v = 0; v < space->n_variables; v++) {
+        const struct space_variable *variable = &space->variables[v];
+        unsigned stage = 0, slot = 0;
+        char what[SPACE_LABEL_MAX] = "";
+        if (strcmp(variable->name, "resolution") == 0) {
+            ret_arch[v] = option_of(variable, pick->resolution);
+        } else if (sscanf(variable->name, "s%u.b%u.%23s", &stage, &slot, what) == 3) {
+            size_t choice = pick->choice[net_family_slots(family, stage - 1) + slot - 1];
+            const struct net_choice *taken = &family->choices[choice];
+            ret_arch[v] = strcmp(what, "op") == 0 ? (uint8_t)choice
+                                                  : option_of(variable, what[0] == 'k' ? taken->kernel : taken->expand);
+        } else if (sscanf(variable->name, "s%u.depth", &stage) == 1) {
+            ret_arch[v] = option_of(variable, pick->depth[stage - 1]);
+        }
+    }
+    space_canonical(space, ret_arch);
+}
