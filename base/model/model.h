@@ -19,7 +19,8 @@ void model_blas_single_thread(void);
 
 enum { MODEL_NO_FEATURE = 0xffff, MODEL_HOT_MAX = 256 };
 
-/* n rows of `width` feature indices below n_features; MODEL_NO_FEATURE fills unused places. Borrowed. */
+/* n rows of `width` feature indices below n_features, none twice in a row; MODEL_NO_FEATURE fills unused places.
+ * Borrowed. */
 struct model_hot {
     const uint16_t *index; /* (n, width) */
     size_t n, width;
@@ -37,10 +38,12 @@ const char *model_kind_name(enum model_kind kind);
 enum model_kind model_kind_of(const struct model *model);
 size_t model_features(const struct model *model);
 
-/* Fit y (n) on hot rows. Everything not given here (architecture, learning rate, epochs, kernel widths, inducing rows) is
- * chosen inside by a fixed rule or on the training rows alone. Same seed and rows: same bytes.
- * `inducing` (MODEL_KERNEL): rows spread over the whole space, drawn by the caller, so that the shipped model holds no
- * training row; others may pass n = 0. TL_INVALID: fewer than 10 rows, an index out of range, a value not finite. */
+/* Fit y (n) on hot rows. Everything not given here (architecture, learning rate, epochs, kernel widths) is chosen inside
+ * by a fixed rule or on the training rows alone. Same seed and rows: same bytes, whatever the pool (NULL: one thread).
+ * `inducing` (MODEL_KERNEL): 16 to 4096 rows spread over the whole space, drawn by the caller, so that the model holds no
+ * training row; more are more exact and slower. MODEL_MLP ignores it. Equal rows are held out together. Takes a minute of
+ * one processor for 1,500 rows and 1,536 inducing rows. TL_INVALID: fewer than 10 rows, an index out of range, a value not
+ * finite. */
 TL_MUST_CHECK enum tl_rc model_fit(enum model_kind kind, const struct model_hot *rows, const double *y,
                                    size_t n_features, const struct model_hot *inducing, uint64_t seed,
                                    struct tl_pool *pool, struct model **ret_model, struct tl_err *err);
@@ -58,15 +61,18 @@ TL_MUST_CHECK enum tl_rc model_scratch_new(const struct model *model, size_t n, 
                                            struct tl_err *err);
 void model_scratch_free(struct model_scratch *scratch);
 
-/* y (n). The value of a row does not depend on the rows beside it... bit for bit, as long as all go through this call. */
+/* y (n); n at most the scratch's. The same rows in the same order give the same bits, so a caller whose batches do not
+ * depend on the thread count gets the same values on any. Of a MODEL_KERNEL a row's bits never depend on the rows beside
+ * it; of a MODEL_MLP they may (BLAS has other kernels for a few rows than for many), by float rounding. */
 void model_predict(const struct model *model, struct model_scratch *scratch, const struct model_hot *rows, double *y);
 
-/* Half width of the 90 % interval of each row (n): grows with the distance from the training rows; calibrated on held-out
- * rows when the model was fitted. HUGE_VAL when the model has no known error (imported). */
+/* Half width of the 90 % interval of each row (n): it grows with what the training rows leave open about the row (the
+ * posterior variance of a linear model on its features and, for MODEL_KERNEL, activations), and was calibrated on rows held
+ * out while the model was fitted. HUGE_VAL when the model has no known error (imported). */
 void model_half_width(const struct model *model, struct model_scratch *scratch, const struct model_hot *rows,
                       double *half);
 
-/* Opaque, versioned, little-endian; the same on every machine. model_load distrusts its bytes. */
+/* Opaque, versioned, little-endian; the same on every machine. model_load distrusts its bytes: TL_MALFORMED. */
 TL_MUST_CHECK enum tl_rc model_save(const struct model *model, struct tl_buf *buf, struct tl_err *err);
 TL_MUST_CHECK enum tl_rc model_load(const void *bytes, size_t n, struct model **ret_model, struct tl_err *err);
 
