@@ -28,15 +28,15 @@ static enum tl_rc read_version(struct store_tx *tx, int64_t *ret_version, struct
 static enum tl_rc identify(struct store_tx *tx, const char *path, struct tl_err *err)
 {
     static const char APPLICATION[] = "PRAGMA application_id";
-    static const char OBJECTS[] = "SELECT count(*) FROM sqlite_schema";
+    static const char CHANGES[] = "PRAGMA schema_version"; /* 0: nothing was ever created in it */
     int64_t application = 0;
-    int64_t n_objects = 0;
+    int64_t n_changes = 0;
     enum tl_rc rc = read_int(tx, APPLICATION, &application, err);
-    rc = rc ? rc : read_int(tx, OBJECTS, &n_objects, err);
+    rc = rc ? rc : read_int(tx, CHANGES, &n_changes, err);
     if (rc) {
         return rc;
     }
-    bool empty = application == 0 && n_objects == 0;
+    bool empty = application == 0 && n_changes == 0;
     return empty || application == APPLICATION_ID
                ? TL_OK
                : tl_fail(err, TL_CONFLICT, "%s is a SQLite file of another program", path);
