@@ -1,0 +1,87 @@
+/* The state a search keeps between steps comes back as it was, and damaged state is refused. */
+#include "server/codec_search.h"
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct search_progress *filled(void)
+{
+    struct search_progress *p = calloc(1, sizeof(*p));
+
+    search_progress_init(p);
+    p->round = 2;
+    p->scale = 1.0625;
+    p->half_width = 0.015625;
+    p->answer = 12;
+    p->seconds = 0.5;
+    p->has_ranges = true;
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        p->ranges[m] = (struct metric_range){(double)NAN, (double)NAN, 0, 0};
+    }
+    p->ranges[METRIC_MACS] = (struct metric_range){1e8, 6e8, 0, 0};
+    memcpy(p->message, "round 2", 8);
+    p->n_verifications = 2;
+    for (size_t i = 0; i < 2; i++) {
+        struct verification *v = &p->verifications[i];
+        *v = (struct verification){.candidate = 12 + (int64_t)i,
+                                   .round = 2,
+                                   .predicted_ms = 4.5,
+                                   .objective = 76.5,
+                                   .visits = 2,
+                                   .stable_visits = i,
+                                   .blocks = 12 * i,
+                                   .median_ms = i ? 4.25 : (double)NAN,
+                                   .upper_ms = i ? 4.5 : (double)NAN,
+                                   .holds = i == 1};
+        memcpy(v->arch, "0123456789abcdef0123456789abcdef", 33);
+    }
+    return p;
+}
+
+static void progress_survives_the_store(void **state)
+{
+    struct search_progress *a = filled(), *b = calloc(1, sizeof(*b));
+    TL_AUTO(tl_buf) text = {0};
+    TL_AUTO(tl_buf) again = {0};
+    struct tl_err err = {0};
+
+    (void)state;
+    assert_int_equal(search_progress_encode(a, &text, &err), TL_OK);
+    assert_int_equal(search_progress_decode((struct store_bytes){text.data, text.len}, b, &err), TL_OK);
+    assert_int_equal(search_progress_encode(b, &again, &err), TL_OK);
+    assert_string_equal(text.data, again.data);
+    assert_int_equal(b->n_verifications, 2);
+    assert_true(isnan(b->verifications[0].median_ms) && b->verifications[1].holds);
+    assert_true(b->scale == a->scale && b->half_width == a->half_width && b->ranges[METRIC_MACS].max == 6e8);
+    assert_true(isnan(b->ranges[METRIC_ACCURACY].min));
+    free(a);
+    free(b);
+}
+
+static void damaged_progress_is_refused(void **state)
+{
+    struct search_progress *p = calloc(1, sizeof(*p));
+    struct tl_err err = {0};
+    static const char *const damaged[] = {"{", "[]", "{}", "{\"round\":99}", "{\"round\":1,\"surprise\":1}"};
+
+    (void)state;
+    for (size_t i = 0; i < TL_COUNT_OF(damaged); i++) {
+        err = (struct tl_err){0};
+        assert_int_not_equal(search_progress_decode((struct store_bytes){damaged[i], strlen(damaged[i])}, p, &err),
+                             TL_OK);
+    }
+    assert_int_equal(search_progress_decode((struct store_bytes){NULL, 0}, p, &err), TL_OK);
+    assert_int_equal(p->round, 0);
+    free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(progress_survives_the_store),
+        cmocka_unit_test(damaged_progress_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,112 @@
+/* What people POST to /search: what is taken, and which field a refusal names. */
+#include "server/codec_search.h"
+#include <cmocka.h>
+#include <string.h>
+
+static enum tl_rc decode(const char *json, struct search_request *request, struct tl_err *err)
+{
+    *err = (struct tl_err){0};
+    return search_request_decode(json, strlen(json), request, err);
+}
+
+static void refused(const char *json, enum tl_rc rc, const char *pointer)
+{
+    struct search_request request;
+    struct tl_err err;
+
+    assert_int_equal(decode(json, &request, &err), rc);
+    assert_string_equal(err.pointer, pointer);
+    assert_true(strlen(err.text) > 10);
+}
+
+static void a_bare_request_gets_the_defaults(void **state)
+{
+    struct search_request r;
+    struct tl_err err;
+
+    (void)state;
+    assert_int_equal(decode("{\"space\":\"ofa-mbv3-w1.0\"}", &r, &err), TL_OK);
+    assert_string_equal(r.space, "ofa-mbv3-w1.0");
+    assert_string_equal(r.device, "");
+    assert_int_equal(r.objective, METRIC_ACCURACY);
+    assert_true(r.maximize);
+    assert_int_equal(r.n_limits, 0);
+    assert_string_equal(r.controller, "evolution");
+    assert_int_equal(r.seed, 1);
+    assert_int_equal(r.evaluations, 50000);
+    assert_int_equal(r.top_k, -1);
+}
+
+static void a_request_survives_the_store(void **state)
+{
+    static const char json[] =
+        "{\"space\":\"ofa-mbv3-w1.2\",\"device\":\"note10\",\"label\":\"friday\",\"objective\":{\"minimize\":\"macs\"},"
+        "\"constraints\":[{\"metric\":\"latency_ms\",\"max\":25.5},{\"metric\":\"accuracy\",\"min\":75,\"max\":80}],"
+        "\"controller\":{\"name\":\"random\",\"seed\":7},\"budget\":{\"evaluations\":1e3,\"seconds\":2.5},"
+        "\"verify\":{\"top_k\":2,\"rounds\":4}}";
+    TL_AUTO(tl_buf) text = {0};
+    TL_AUTO(tl_buf) again = {0};
+    struct search_request a, b;
+    struct tl_err err;
+
+    (void)state;
+    assert_int_equal(decode(json, &a, &err), TL_OK);
+    assert_int_equal(a.n_limits, 3);
+    assert_int_equal(search_request_encode(&a, &text, &err), TL_OK);
+    assert_int_equal(decode(text.data, &b, &err), TL_OK);
+    assert_int_equal(search_request_encode(&b, &again, &err), TL_OK);
+    assert_string_equal(text.data, again.data);
+    assert_int_equal(b.objective, METRIC_MACS);
+    assert_int_equal(b.top_k, 2);
+    assert_int_equal(b.rounds, 4);
+    assert_true(b.seconds == 2.5 && b.evaluations == 1000);
+}
+
+static void refusals_name_the_field(void **state)
+{
+    (void)state;
+    refused("{", TL_MALFORMED, "");
+    refused("{}", TL_INVALID, "/space");
+    refused("{\"space\":\"s\",\"constrains\":[]}", TL_INVALID, "/constrains");
+    refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"latency\",\"max\":1}]}", TL_INVALID,
+            "/constraints/0/metric");
+    refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"latency_ms\",\"max\":-1}]}", TL_INVALID,
+            "/constraints/0/max");
+    refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"latency_ms\"}]}", TL_INVALID, "/constraints/0");
+    refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"macs\",\"min\":5,\"max\":4}]}", TL_INVALID,
+            "/constraints/0");
+    refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"macs\",\"min\":5},{\"metric\":\"macs\",\"max\":4}]}",
+            TL_INVALID, "/constraints");
+    refused("{\"space\":\"s\",\"objective\":{\"maximize\":\"latency_ms\"}}", TL_INVALID, "/objective/maximize");
+    refused("{\"space\":\"s\",\"objective\":{}}", TL_INVALID, "/objective");
+    refused("{\"space\":\"s\",\"controller\":{\"name\":\"evolutoin\"}}", TL_INVALID, "/controller/name");
+    refused("{\"space\":\"s\",\"budget\":{\"evaluations\":0}}", TL_INVALID, "/budget/evaluations");
+    refused("{\"space\":\"s\",\"verify\":{\"top_k\":17}}", TL_INVALID, "/verify/top_k");
+    refused("{\"space\":\"s\",\"verify\":3}", TL_INVALID, "/verify");
+    refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"macs\",\"max\":NaN}]}", TL_MALFORMED, "");
+}
+
+static void a_near_miss_is_suggested(void **state)
+{
+    struct search_request r;
+    struct tl_err err;
+
+    (void)state;
+    assert_int_equal(decode("{\"space\":\"s\",\"constraints\":[{\"metric\":\"latency_mss\",\"max\":1}]}", &r, &err),
+                     TL_INVALID);
+    assert_non_null(strstr(err.text, "latency_ms"));
+    assert_int_equal(decode("{\"space\":\"s\",\"controler\":{}}", &r, &err), TL_INVALID);
+    assert_non_null(strstr(err.text, "controller"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bare_request_gets_the_defaults),
+        cmocka_unit_test(a_request_survives_the_store),
+        cmocka_unit_test(refusals_name_the_field),
+        cmocka_unit_test(a_near_miss_is_suggested),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
