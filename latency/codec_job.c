@@ -50,11 +50,11 @@ static json_t *encode_items(const struct lat_job *job)
 
 json_t *lat_job_encode(const struct lat_job *job)
 {
-    json_t *json = json_pack("{s:s, s:I, s:s, s:i, s:{s:s, s:o}, s:o, s:o, s:I}", "id", job->id, "attempt",
-                             (json_int_t)job->attempt, "kind", job->kind, "lease_s", (int)job->lease_s, "anchor",
-                             "subject", job->anchor->subject, "network", net_encode(&job->anchor->net), "items",
-                             encode_items(job), "protocol", encode_protocol(&job->protocol), "seed",
-                             (json_int_t)job->seed);
+    json_t *json =
+        json_pack("{s:s, s:I, s:s, s:i, s:{s:s, s:o}, s:o, s:o, s:I}", "id", job->id, "attempt",
+                  (json_int_t)job->attempt, "kind", job->kind, "lease_s", (int)job->lease_s, "anchor", "subject",
+                  job->anchor->subject, "network", net_encode(&job->anchor->net), "items", encode_items(job),
+                  "protocol", encode_protocol(&job->protocol), "seed", (json_int_t)job->seed);
 
     if (json != NULL && job->total > 0 &&
         (json_object_set_new(json, "number", json_integer((json_int_t)job->number)) != 0 ||

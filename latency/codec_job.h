@@ -30,7 +30,7 @@ struct lat_job {
     int64_t attempt;
     char kind[LAT_JOB_KIND_TEXT]; /* a name, for people */
     unsigned lease_s;
-    unsigned number, total; /* 0: not told */
+    unsigned number, total;      /* 0: not told */
     struct lat_job_item *anchor; /* owned */
     struct lat_job_item *items;  /* owned */
     size_t n_items;
@@ -48,8 +48,8 @@ json_t *lat_job_encode(const struct lat_job *job);
 TL_MUST_CHECK enum tl_rc lat_job_decode(const char *text, size_t n, struct lat_job *ret_job, struct tl_err *err);
 
 /* Only which job it is, whatever else stands there: so that a device can tell the server which job it cannot do. */
-TL_MUST_CHECK enum tl_rc lat_job_decode_id(const char *text, size_t n, char ret_id[TL_UUID_TEXT],
-                                           int64_t *ret_attempt, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc lat_job_decode_id(const char *text, size_t n, char ret_id[TL_UUID_TEXT], int64_t *ret_attempt,
+                                           struct tl_err *err);
 
 /* Subjects: 1 to NET_KEY_MAX - 1 of [a-z0-9._-]. */
 bool lat_subject_valid(const char *text);

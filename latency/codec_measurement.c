@@ -102,8 +102,8 @@ static bool is_utc_time(const char *text)
 }
 
 /* A number in [min, max] that may be null or absent: then NAN. */
-static enum tl_rc read_maybe(struct tl_json_object *object, const char *name, double min, double max,
-                             double *ret_value, struct tl_err *err)
+static enum tl_rc read_maybe(struct tl_json_object *object, const char *name, double min, double max, double *ret_value,
+                             struct tl_err *err)
 {
     *ret_value = NAN;
     if (json_is_null(json_object_get(object->json, name))) {
@@ -149,7 +149,8 @@ static enum tl_rc read_context(struct tl_json_object *top, struct lat_measuremen
         (rc = read_maybe(&object, "temp_c_after", -300, 1000, &context->temp_c_after, err)) ||
         (rc = read_maybe(&object, "load1", 0, 1e6, &context->load1, err)) ||
         (rc = tl_json_int(&object, "threads", TL_REQUIRED, 1, 1024, &threads, err)) ||
-        (rc = read_text(&object, "isa", context->isa, err)) || (rc = read_text(&object, "agent", context->agent, err))) {
+        (rc = read_text(&object, "isa", context->isa, err)) ||
+        (rc = read_text(&object, "agent", context->agent, err))) {
         return rc;
     }
     context->threads = (unsigned)threads;

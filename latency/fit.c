@@ -3,7 +3,7 @@
  * One idea: the sum of the blocks is nearly right; what is wrong about it (a block alone finds its weights in the cache,
  * in a network it does not) is wrong alike within a stage. So the correction is one factor a part and a constant, drawn
  * towards 1 and 0 by ridge, and fitted on relative errors. How strongly it is drawn is chosen by cross-validation on the
- * training rows alone; the error is that of networks which neither saw.
+ * training rows alone; the error is that of networks which neither saw, and that of single visits: a network's time also differs from one visit to the next.
  * Threads: pure functions; same rows and seed, same model.
  */
 #include "base/model/model.h"
@@ -19,13 +19,15 @@ static const double LAMBDAS[] = {1e-4, 1e-3, 1e-2, 1e-1, 1};
 
 /* Rows as a regression of 1 on (parts of the sum, 1) / measured: its residuals are relative errors. */
 struct design {
-    size_t n, d;     /* d: parts and the constant, in that order */
-    double typical_ms; /* mean of the measured times: the constant is fitted in units of it */
-    double *x;       /* owned (n, d) */
-    double *ms;      /* owned (n), measured */
+    size_t n, d;                   /* d: parts and the constant, in that order */
+    double typical_ms;             /* mean of the measured times: the constant is fitted in units of it */
+    double *x;                     /* owned (n, d) */
+    double *ms;                    /* owned (n), measured */
     double *predicted, *residuals; /* owned (n), of held-out rows */
     double *fold_x, *fold_y;       /* owned (n, d), (n): rows of one fit */
-    size_t *order, *shuffled;      /* owned (n) */
+    size_t *group;                 /* owned (n): which network; visits of one network are never torn apart */
+    size_t *place;                 /* owned (n_groups): its place in the shuffled order, which decides its fold */
+    size_t n_groups;
 };
 
 static void design_done(struct design *design)
@@ -36,8 +38,8 @@ static void design_done(struct design *design)
     free(design->residuals);
     free(design->fold_x);
     free(design->fold_y);
-    free(design->order);
-    free(design->shuffled);
+    free(design->group);
+    free(design->place);
 }
 
 static enum tl_rc design_init(struct design *design, size_t n, size_t d, struct tl_err *err)
@@ -50,13 +52,28 @@ static enum tl_rc design_init(struct design *design, size_t n, size_t d, struct 
                               .residuals = calloc(n, sizeof(double)),
                               .fold_x = calloc(n * d, sizeof(double)),
                               .fold_y = calloc(n, sizeof(double)),
-                              .order = calloc(n, sizeof(size_t)),
-                              .shuffled = calloc(n, sizeof(size_t))};
+                              .group = calloc(n, sizeof(size_t)),
+                              .place = calloc(n, sizeof(size_t))};
     if (design->x == NULL || design->ms == NULL || design->predicted == NULL || design->residuals == NULL ||
-        design->fold_x == NULL || design->fold_y == NULL || design->order == NULL || design->shuffled == NULL) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory to fit %zu networks", n);
+        design->fold_x == NULL || design->fold_y == NULL || design->group == NULL || design->place == NULL) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory to fit %zu visits", n);
     }
     return TL_OK;
+}
+
+/* Number the networks in order of their first rows. */
+static void fill_groups(struct design *design, const struct lat_row *rows)
+{
+    for (size_t i = 0; i < design->n; i++) {
+        size_t first = 0;
+        while (memcmp(&rows[first].pick, &rows[i].pick, sizeof rows[i].pick) != 0) {
+            first++;
+        }
+        design->group[i] = first < i ? design->group[first] : design->n_groups++;
+    }
+    for (size_t g = 0; g < design->n_groups; g++) {
+        design->place[g] = g;
+    }
 }
 
 /* ---- the block table ------------------------------------------------------------------------------------------- */
@@ -138,7 +155,6 @@ static enum tl_rc fill_row(struct design *design, size_t row, const struct lat_m
         x[part] += ms / measured_ms;
     }
     design->ms[row] = measured_ms;
-    design->order[row] = row;
     return TL_OK;
 }
 
@@ -161,7 +177,7 @@ static enum tl_rc fill_design(struct design *design, const struct net_family *fa
     for (size_t i = 0; i < design->n; i++) {
         enum tl_rc rc;
         if (!usable_ms(rows[i].ms)) {
-            return tl_fail(err, TL_INVALID, "network %zu: %g ms is not a time", i, rows[i].ms);
+            return tl_fail(err, TL_INVALID, "visit %zu: %g ms is not a time", i, rows[i].ms);
         }
         if ((rc = net_build(family, &rows[i].pick, net, err)) ||
             (rc = fill_row(design, i, model, net, rows[i].ms, err))) {
@@ -172,23 +188,37 @@ static enum tl_rc fill_design(struct design *design, const struct net_family *fa
     return TL_OK;
 }
 
-/* Is place i of a list in fold `fold`? FOLDS: no fold, all places are trained on. */
-static bool held_out(size_t i, size_t fold)
+/* ---- folds ----------------------------------------------------------------------------------------------------- */
+
+/* Rows are dealt to FOLDS outer folds, whose error is reported, and within the rest to FOLDS inner ones, which choose
+ * lambda. NO_FOLD: nothing is left out on that level. */
+enum { NO_FOLD = FOLDS };
+
+struct fold {
+    size_t outer, inner;
+};
+
+static bool in_outer(const struct design *design, size_t row, struct fold fold)
 {
-    return i % FOLDS == fold;
+    return design->place[design->group[row]] % FOLDS == fold.outer;
 }
 
-/* Ridge on the rows list[0..n-1] without fold `fold`. beta (d). */
-static enum tl_rc fit_fold(const struct design *design, const size_t *list, size_t n, size_t fold, double lambda,
-                           double *ret_beta, struct tl_err *err)
+static bool in_inner(const struct design *design, size_t row, struct fold fold)
+{
+    return !in_outer(design, row, fold) && design->place[design->group[row]] / FOLDS % FOLDS == fold.inner;
+}
+
+/* Ridge on the rows that are in neither. beta (d). */
+static enum tl_rc fit_fold(const struct design *design, struct fold fold, double lambda, double *ret_beta,
+                           struct tl_err *err)
 {
     double lambdas[FEATURES_MAX], prior[FEATURES_MAX];
     const size_t d = design->d;
     size_t n_train = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        if (!held_out(i, fold)) {
-            memcpy(&design->fold_x[n_train * d], &design->x[list[i] * d], d * sizeof *design->x);
+    for (size_t i = 0; i < design->n; i++) {
+        if (!in_outer(design, i, fold) && !in_inner(design, i, fold)) {
+            memcpy(&design->fold_x[n_train * d], &design->x[i * d], d * sizeof *design->x);
             design->fold_y[n_train++] = 1;
         }
     }
@@ -210,19 +240,20 @@ static double relative(const struct design *design, size_t row, const double *be
     return sum;
 }
 
-/* Squared relative error over all folds of the list. */
-static enum tl_rc fold_error(const struct design *design, const size_t *list, size_t n, double lambda,
-                             double *ret_error, struct tl_err *err)
+/* Squared relative error over the inner folds. */
+static enum tl_rc inner_error(const struct design *design, size_t outer, double lambda, double *ret_error,
+                              struct tl_err *err)
 {
     double beta[FEATURES_MAX], error = 0;
 
-    for (size_t fold = 0; fold < FOLDS; fold++) {
-        const enum tl_rc rc = fit_fold(design, list, n, fold, lambda, beta, err);
+    for (size_t inner = 0; inner < FOLDS; inner++) {
+        const struct fold fold = {outer, inner};
+        const enum tl_rc rc = fit_fold(design, fold, lambda, beta, err);
         if (rc) {
             return rc;
         }
-        for (size_t i = fold; i < n; i += FOLDS) {
-            const double off = relative(design, list[i], beta) - 1;
+        for (size_t i = 0; i < design->n; i++) {
+            const double off = in_inner(design, i, fold) ? relative(design, i, beta) - 1 : 0;
             error += off * off;
         }
     }
@@ -230,15 +261,14 @@ static enum tl_rc fold_error(const struct design *design, const size_t *list, si
     return TL_OK;
 }
 
-/* The whole rule that makes a correction from rows, the choice of lambda included. */
-static enum tl_rc fit_beta(const struct design *design, const size_t *list, size_t n, double *ret_beta,
-                           struct tl_err *err)
+/* The whole rule that makes a correction from the rows outside a fold, the choice of lambda included. */
+static enum tl_rc fit_beta(const struct design *design, size_t outer, double *ret_beta, struct tl_err *err)
 {
     double best_lambda = 0, least = HUGE_VAL;
 
     for (size_t l = 0; l < TL_COUNT_OF(LAMBDAS); l++) {
         double error = 0;
-        const enum tl_rc rc = fold_error(design, list, n, LAMBDAS[l], &error, err);
+        const enum tl_rc rc = inner_error(design, outer, LAMBDAS[l], &error, err);
         if (rc) {
             return rc;
         }
@@ -247,7 +277,7 @@ static enum tl_rc fit_beta(const struct design *design, const size_t *list, size
             best_lambda = LAMBDAS[l];
         }
     }
-    return fit_fold(design, list, n, FOLDS, best_lambda, ret_beta, err);
+    return fit_fold(design, (struct fold){outer, NO_FOLD}, best_lambda, ret_beta, err);
 }
 
 /* ---- the error ------------------------------------------------------------------------------------------------- */
@@ -261,21 +291,16 @@ static void shuffle(size_t *list, size_t n, struct tl_rng *rng)
     }
 }
 
-/* One fold: fit on the others, add the predictions of its rows to design->predicted. */
-static enum tl_rc predict_fold(struct design *design, size_t fold, struct tl_err *err)
+/* Fit on the other folds, add the predictions of this one's rows to design->predicted. */
+static enum tl_rc predict_fold(struct design *design, size_t outer, struct tl_err *err)
 {
     double beta[FEATURES_MAX];
-    size_t n_train = 0;
+    const enum tl_rc rc = fit_beta(design, outer, beta, err);
 
-    for (size_t i = 0; i < design->n; i++) {
-        if (!held_out(i, fold)) {
-            design->shuffled[n_train++] = design->order[i];
+    for (size_t i = 0; !rc && i < design->n; i++) {
+        if (in_outer(design, i, (struct fold){outer, NO_FOLD})) {
+            design->predicted[i] += relative(design, i, beta) * design->ms[i] / REPEATS;
         }
-    }
-    const enum tl_rc rc = fit_beta(design, design->shuffled, n_train, beta, err);
-    for (size_t i = fold; !rc && i < design->n; i += FOLDS) {
-        const size_t row = design->order[i];
-        design->predicted[row] += relative(design, row, beta) * design->ms[row] / REPEATS;
     }
     return rc;
 }
@@ -285,9 +310,9 @@ static enum tl_rc judge_fit(struct design *design, uint64_t seed, struct lat_err
     for (uint64_t repeat = 0; repeat < REPEATS; repeat++) {
         struct tl_rng rng;
         tl_rng_init(&rng, seed, repeat, 0);
-        shuffle(design->order, design->n, &rng);
-        for (size_t fold = 0; fold < FOLDS; fold++) {
-            const enum tl_rc rc = predict_fold(design, fold, err);
+        shuffle(design->place, design->n_groups, &rng);
+        for (size_t outer = 0; outer < FOLDS; outer++) {
+            const enum tl_rc rc = predict_fold(design, outer, err);
             if (rc) {
                 return rc;
             }
@@ -296,7 +321,7 @@ static enum tl_rc judge_fit(struct design *design, uint64_t seed, struct lat_err
     for (size_t i = 0; i < design->n; i++) {
         design->residuals[i] = fabs(design->ms[i] / design->predicted[i] - 1);
     }
-    error->n_networks = design->n;
+    error->n_networks = design->n_groups;
     error->mape = stat_mape(design->predicted, design->ms, design->n);
     error->spearman = stat_spearman(design->predicted, design->ms, design->n);
     error->half_width = stat_conformal(design->residuals, design->n, 0.9);
@@ -314,9 +339,15 @@ static enum tl_rc fit_correction(struct lat_model *model, const struct net_famil
     enum tl_rc rc;
 
     if ((rc = design_init(&design, n_rows, parts + 1, err)) ||
-        (rc = fill_design(&design, family, model, rows, net, err)) ||
-        (rc = fit_beta(&design, design.order, n_rows, beta, err)) ||
-        (rc = judge_fit(&design, seed, &model->error, err))) {
+        (rc = fill_design(&design, family, model, rows, net, err))) {
+        return rc;
+    }
+    fill_groups(&design, rows);
+    if (design.n_groups < LAT_FIT_NETWORKS) {
+        return tl_fail(err, TL_INVALID, "%zu networks measured; a fit takes at least %d", design.n_groups,
+                       LAT_FIT_NETWORKS);
+    }
+    if ((rc = fit_beta(&design, NO_FOLD, beta, err)) || (rc = judge_fit(&design, seed, &model->error, err))) {
         return rc;
     }
     memcpy(model->scale, beta, parts * sizeof *beta);
@@ -352,9 +383,9 @@ enum tl_rc lat_model_fit(const struct net_family *family, const struct lat_block
 {
     struct lat_model *model = NULL;
 
-    if (n_rows < LAT_FIT_NETWORKS || n_blocks > LAT_BLOCKS_MAX) {
-        return tl_fail(err, TL_INVALID, "%zu networks and %zu blocks measured; a fit takes at least %d and at most %d",
-                       n_rows, n_blocks, LAT_FIT_NETWORKS, LAT_BLOCKS_MAX);
+    if (n_rows < LAT_FIT_NETWORKS || n_rows > LAT_ROWS_MAX || n_blocks > LAT_BLOCKS_MAX) {
+        return tl_fail(err, TL_INVALID, "%zu visits of networks and %zu of blocks; a fit takes %d to %d and at most %d",
+                       n_rows, n_blocks, LAT_FIT_NETWORKS, LAT_ROWS_MAX, LAT_BLOCKS_MAX);
     }
     enum tl_rc rc = lat_model_new(family->n_stages, n_blocks, &model, err);
     if (rc) {

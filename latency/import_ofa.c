@@ -233,8 +233,7 @@ static void operator_key(const struct net_op *op, char ret_key[OFA_KEY_MAX])
 static enum tl_rc add_mean(const struct ofa_table *table, const struct ofa_entry *wanted, double *sum_ms,
                            struct tl_err *err)
 {
-    const struct ofa_entry *entry =
-        bsearch(wanted, table->entries, table->n, sizeof *table->entries, compare_entries);
+    const struct ofa_entry *entry = bsearch(wanted, table->entries, table->n, sizeof *table->entries, compare_entries);
 
     if (entry == NULL) {
         return tl_fail(err, TL_INVALID, "table %u lacks the key %s", table->resolution, wanted->key);

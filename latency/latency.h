@@ -48,13 +48,13 @@ const char *lat_reason_text(enum lat_reason reason); /* "", "noisy", "short" */
 #define LAT_SPREAD_MAX 0.03
 
 struct lat_verdict {
-    enum lat_reason reason;    /* LAT_STABLE or why not */
+    enum lat_reason reason; /* LAT_STABLE or why not */
     size_t n_ratios;
     double ratios[LAT_ROUNDS_MAX]; /* item block median / mean of the medians of the anchor blocks beside it */
-    double ratio;              /* their median */
-    double spread;             /* relative MAD of the ratios; stable: at most LAT_SPREAD_MAX */
-    double anchor_ms;          /* median over anchor blocks */
-    double median_ms, p90_ms;  /* of the raw single runs of the item */
+    double ratio;                  /* their median */
+    double spread;                 /* relative MAD of the ratios; stable: at most LAT_SPREAD_MAX */
+    double anchor_ms;              /* median over anchor blocks */
+    double median_ms, p90_ms;      /* of the raw single runs of the item */
 };
 
 /* Judge. TL_INVALID: rounds outside LAT_ROUNDS_MIN..MAX, runs of a block outside 1..LAT_RUNS_MAX, a time outside
@@ -71,8 +71,8 @@ double lat_reference(const double *anchor_ms, size_t n);
 enum { LAT_VERIFY_VISITS = 2, LAT_VERIFY_BLOCKS = 20 };
 
 struct lat_verification {
-    bool enough;      /* at least LAT_VERIFY_VISITS stable visits and LAT_VERIFY_BLOCKS blocks in them */
-    bool holds;       /* enough, and upper_ms within the limit */
+    bool enough; /* at least LAT_VERIFY_VISITS stable visits and LAT_VERIFY_BLOCKS blocks in them */
+    bool holds;  /* enough, and upper_ms within the limit */
     size_t visits, blocks;
     double median_ms; /* corrected: ratio x reference, over all blocks */
     double upper_ms;  /* order-statistic one-sided 95 % upper bound of the median; HUGE_VAL when not enough */
@@ -104,11 +104,12 @@ enum { LAT_PROFILE_NETWORKS_N = 40 }; /* whole networks in a profile */
 /* The anchor of a family: its smallest network at `resolution`. */
 void lat_anchor_pick(const struct net_family *family, unsigned resolution, struct net_pick *ret_pick);
 
-/* A profile: every distinct block of the family at the resolution, then whole networks drawn to spread over it. */
+/* A profile: whole networks drawn to spread over the family, every distinct block of it at the resolution, and the same
+ * networks again: a visit differs from a later one by more than its rounds from each other, and the model should know. */
 struct lat_profile_item {
     bool is_block;
-    struct net_pick pick; /* whole: the network; block: a network that contains it */
-    uint16_t block;       /* block: its index there */
+    struct net_pick pick;  /* whole: the network; block: a network that contains it */
+    uint16_t block;        /* block: its index there */
     char key[NET_KEY_MAX]; /* block key, or "" */
 };
 
@@ -117,18 +118,21 @@ struct lat_profile {
     size_t n;
 };
 
-/* The items in the order to measure them. n_networks seeded whole networks, from smallest to largest spread evenly over
- * MACs; fewer where the family has not so many. Same seed, same profile. */
+/* The items in the order to measure them. n_networks seeded whole networks (twice, each time in an order of its own),
+ * from smallest to largest spread evenly over MACs; fewer where the family has not so many. Same seed, same profile. */
 TL_MUST_CHECK enum tl_rc lat_profile_make(const struct net_family *family, unsigned resolution, size_t n_networks,
                                           uint64_t seed, struct lat_profile *ret_profile, struct tl_err *err);
 void lat_profile_done(struct lat_profile *profile);
 
+/* The job that begins with item `first`: how many items it holds (all blocks or all networks), and its kind. */
+size_t lat_profile_job(const struct lat_profile *profile, size_t first, enum lat_job_kind *ret_kind);
+
 /* ---- the model ----------------------------------------------------------------------------------------------- */
 
-/* A measured whole network (several visits of one network are one row: their median). */
+/* One visit of a whole network. */
 struct lat_row {
-    struct net_pick pick;
-    double ms; /* anchor-corrected */
+    struct net_pick pick; /* unused depths and slots 0, so that visits of one network are known as such */
+    double ms;            /* anchor-corrected */
 };
 
 struct lat_block_row {
@@ -140,14 +144,15 @@ struct lat_model;
 
 struct lat_error {
     size_t n_networks, n_blocks;
-    double mape;      /* held-out over whole networks, in per cent; NAN: unknown (imported) */
-    double spearman;  /* held-out */
-    double half_width; /* relative half width of the 90 % interval (0.05: +-5 %), conformal on held-out rows; NAN: unknown */
+    double mape;     /* held-out, over visits of whole networks, in per cent; NAN: unknown (imported) */
+    double spearman; /* held-out */
+    double
+        half_width; /* relative half width of the 90 % interval (0.05: +-5 %), conformal on held-out rows; NAN: unknown */
 };
 
 /* Fit on rows of one device: block table (the median where a key comes again), then ridge on per-stage sums with prior 1
  * (correction), judged by repeated cross-validation split by network. Needs every block key of the family at every
- * resolution of the rows, and LAT_FIT_NETWORKS networks; TL_INVALID says what is missing. Same rows and seed, same model. */
+ * resolution of the rows, and visits of LAT_FIT_NETWORKS networks; TL_INVALID says what is missing. Same rows and seed, same model. */
 enum { LAT_FIT_NETWORKS = 10 };
 TL_MUST_CHECK enum tl_rc lat_model_fit(const struct net_family *family, const struct lat_block_row *blocks,
                                        size_t n_blocks, const struct lat_row *rows, size_t n_rows, uint64_t seed,

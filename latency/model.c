@@ -62,8 +62,7 @@ const struct lat_time *lat_time_find(const struct lat_model *model, unsigned res
     struct lat_time wanted = {.resolution = (uint16_t)resolution};
 
     (void)snprintf(wanted.key, sizeof wanted.key, "%s", key);
-    const struct lat_time *found =
-        bsearch(&wanted, model->times, model->n_times, sizeof *model->times, compare_wanted);
+    const struct lat_time *found = bsearch(&wanted, model->times, model->n_times, sizeof *model->times, compare_wanted);
     if (found == NULL) {
         wanted.resolution = 0;
         found = bsearch(&wanted, model->times, model->n_times, sizeof *model->times, compare_wanted);

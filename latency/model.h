@@ -8,7 +8,7 @@
 
 #include "latency/latency.h"
 
-enum { LAT_PARTS_MAX = NET_STAGES_MAX + 2, LAT_RESOLUTIONS_MAX = 32, LAT_BLOCKS_MAX = 1 << 16 };
+enum { LAT_PARTS_MAX = NET_STAGES_MAX + 2, LAT_RESOLUTIONS_MAX = 32, LAT_BLOCKS_MAX = 1 << 16, LAT_ROWS_MAX = 1 << 13 };
 
 /* A block's time alone. Equal keys are equal work, so that a measured time holds at every resolution (0) that has the
  * block; an imported table gives each resolution times of its own. */

@@ -17,7 +17,7 @@ struct lat_protocol lat_protocol_default(enum lat_job_kind kind)
     static const struct lat_protocol protocols[LAT_JOB_KIND_COUNT] = {
         [LAT_PROFILE_BLOCKS] = {.rounds = 5, .block_ms = 12, .anchor_block_ms = 24, .items = 8},
         [LAT_PROFILE_NETWORKS] = {.rounds = 5, .block_ms = 40, .anchor_block_ms = 24, .items = 4},
-        [LAT_VERIFY] = {.rounds = 12, .block_ms = 60, .anchor_block_ms = 40, .items = 3},
+        [LAT_VERIFY] = {.rounds = 16, .block_ms = 60, .anchor_block_ms = 40, .items = 3},
     };
     struct lat_protocol protocol = protocols[kind];
 
@@ -234,51 +234,103 @@ static size_t nearest(const struct drawn *drawn, size_t from, size_t to, double 
     return best;
 }
 
-static enum tl_rc add_networks(struct maker *maker, size_t n_networks, uint64_t seed, struct tl_err *err)
+/* n picks from smallest to largest MACs, in even steps, each once. */
+static void spread_evenly(const struct drawn *drawn, size_t n_drawn, size_t n, struct net_pick *ret_picks)
 {
-    enum { DRAWS_EACH = 32, NETWORKS_MAX = 4096 };
+    const double least = (double)drawn[0].macs, most = (double)drawn[n_drawn - 1].macs;
+    size_t from = 0;
 
-    if (n_networks == 0) {
-        return TL_OK;
+    for (size_t k = 0; k < n; k++) {
+        const double share = n > 1 ? (double)k / (double)(n - 1) : 0;
+        from = nearest(drawn, from, n_drawn - (n - 1 - k), least + share * (most - least));
+        ret_picks[k] = drawn[from++].pick;
     }
-    if (n_networks > NETWORKS_MAX) {
-        return tl_fail(err, TL_INVALID, "a profile of %zu networks; it has at most %d", n_networks, NETWORKS_MAX);
-    }
-    struct drawn *const drawn = malloc((n_networks * DRAWS_EACH + 2) * sizeof *drawn);
+}
+
+/* Up to n_networks picks in ret_picks. */
+static enum tl_rc choose_networks(struct maker *maker, size_t n_networks, uint64_t seed, struct net_pick *ret_picks,
+                                  size_t *ret_n, struct tl_err *err)
+{
+    enum { DRAWS_EACH = 32 };
+    const size_t n_draws = n_networks * DRAWS_EACH + 2;
+    struct drawn *const drawn = malloc(n_draws * sizeof *drawn);
+    size_t distinct = 0;
+
     if (drawn == NULL) {
         return tl_fail(err, TL_NO_MEMORY, "no memory to draw %zu networks", n_networks);
     }
-    size_t left = 0, from = 0;
-    enum tl_rc rc = draw_networks(maker, seed, drawn, n_networks * DRAWS_EACH + 2, &left, err);
-    const size_t n = n_networks < left ? n_networks : left;
-    for (size_t k = 0; !rc && k < n; k++) {
-        const double share = n > 1 ? (double)k / (double)(n - 1) : 0;
-        const double least = (double)drawn[0].macs, most = (double)drawn[left - 1].macs;
-        from = nearest(drawn, from, left - (n - 1 - k), least + share * (most - least));
-        const struct lat_profile_item item = {.pick = drawn[from].pick};
-        rc = add_item(maker, &item, err);
-        from++;
+    const enum tl_rc rc = draw_networks(maker, seed, drawn, n_draws, &distinct, err);
+    if (!rc) {
+        *ret_n = n_networks < distinct ? n_networks : distinct;
+        spread_evenly(drawn, distinct, *ret_n, ret_picks);
     }
     free(drawn);
     return rc;
 }
 
+/* Add the networks in a shuffled order, so that those of one job, which share its moment, are not alike. */
+static enum tl_rc add_networks(struct maker *maker, struct net_pick *picks, size_t n, struct tl_rng *rng,
+                               struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+
+    for (size_t left = n; !rc && left > 0; left--) {
+        const size_t at = tl_rng_below(rng, (uint32_t)left);
+        const struct lat_profile_item item = {.pick = picks[at]};
+        picks[at] = picks[left - 1];
+        picks[left - 1] = item.pick;
+        rc = add_item(maker, &item, err);
+    }
+    return rc;
+}
+
+static enum tl_rc add_all(struct maker *maker, struct net_pick *picks, size_t n_networks, uint64_t seed,
+                          struct tl_err *err)
+{
+    struct tl_rng rng;
+    size_t n = 0;
+    enum tl_rc rc = n_networks > 0 ? choose_networks(maker, n_networks, seed, picks, &n, err) : TL_OK;
+
+    tl_rng_init(&rng, seed, 1, 0);
+    if (rc || (rc = add_networks(maker, picks, n, &rng, err)) || (rc = add_all_blocks(maker, err))) {
+        return rc;
+    }
+    return add_networks(maker, picks, n, &rng, err);
+}
+
 enum tl_rc lat_profile_make(const struct net_family *family, unsigned resolution, size_t n_networks, uint64_t seed,
                             struct lat_profile *ret_profile, struct tl_err *err)
 {
-    TL_AUTO(maker) maker = {.family = family, .resolution = resolution, .net = malloc(sizeof *maker.net)};
-    enum tl_rc rc;
+    enum { NETWORKS_MAX = 4096 };
+    TL_AUTO(maker) maker = {.family = family, .resolution = resolution};
 
-    if (maker.net == NULL) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for a network");
+    if (resolution > NET_SIDE_MAX || n_networks > NETWORKS_MAX) {
+        return tl_fail(err, TL_INVALID, "a profile of %zu networks at resolution %u; the limits are %d and %d",
+                       n_networks, resolution, NETWORKS_MAX, NET_SIDE_MAX);
     }
-    if (resolution > NET_SIDE_MAX) {
-        return tl_fail(err, TL_INVALID, "resolution %u; the limit is %d", resolution, NET_SIDE_MAX);
+    struct net_pick *const picks = calloc(n_networks + 1, sizeof *picks);
+    maker.net = malloc(sizeof *maker.net);
+    const enum tl_rc rc = picks == NULL || maker.net == NULL
+                              ? tl_fail(err, TL_NO_MEMORY, "no memory for a profile of %zu networks", n_networks)
+                              : add_all(&maker, picks, n_networks, seed, err);
+    free(picks);
+    if (!rc) {
+        *ret_profile = maker.profile;
+        maker.profile = (struct lat_profile){0};
     }
-    if ((rc = add_all_blocks(&maker, err)) || (rc = add_networks(&maker, n_networks, seed, err))) {
-        return rc;
+    return rc;
+}
+
+size_t lat_profile_job(const struct lat_profile *profile, size_t first, enum lat_job_kind *ret_kind)
+{
+    const bool is_block = profile->items[first].is_block;
+    const enum lat_job_kind kind = is_block ? LAT_PROFILE_BLOCKS : LAT_PROFILE_NETWORKS;
+    const size_t most = lat_protocol_default(kind).items;
+    size_t n = 1;
+
+    while (n < most && first + n < profile->n && profile->items[first + n].is_block == is_block) {
+        n++;
     }
-    *ret_profile = maker.profile;
-    maker.profile = (struct lat_profile){0};
-    return TL_OK;
+    *ret_kind = kind;
+    return n;
 }

@@ -105,8 +105,8 @@ static enum tl_rc read_error(struct tl_cursor *cursor, struct lat_error *error, 
     error->mape = tl_cursor_f64(cursor);
     error->spearman = tl_cursor_f64(cursor);
     error->half_width = tl_cursor_f64(cursor);
-    if (error->n_networks > UINT32_MAX || !known_or_nan(error->mape, 0, 1e9) ||
-        !known_or_nan(error->spearman, -1, 1) || !known_or_nan(error->half_width, 0, 1e9)) {
+    if (error->n_networks > UINT32_MAX || !known_or_nan(error->mape, 0, 1e9) || !known_or_nan(error->spearman, -1, 1) ||
+        !known_or_nan(error->half_width, 0, 1e9)) {
         return tl_fail(err, TL_MALFORMED, "a latency model with an impossible error");
     }
     return TL_OK;
