@@ -32,8 +32,9 @@ struct store_bytes {
  * somebody has it open (flock on DIR/tailor.lock), the schema is newer than this program, or the file is no store.
  * `vfs` NULL: the default one (tests pass a shim that loses unsynced writes). */
 TL_MUST_CHECK enum tl_rc store_open(const char *dir, const char *vfs, struct store **ret_store, struct tl_err *err);
-void store_close(struct store *store); /* waits for queued writes; takes NULL; no call may be under way or follow */
+void store_close(struct store *store);            /* waits for writes under way; takes NULL; no read may be under way */
 const char *store_dir(const struct store *store); /* borrowed until store_close */
+const char *store_engine_version(void);           /* SQLite's, static */
 
 /* Run `fn` inside a write transaction and wait until it is durable. When fn fails, its own changes are undone
  * (savepoint), the group goes on, and its error is returned. TL_BUSY: the queue (1024) is full. Any other failure of

@@ -138,6 +138,11 @@ void store_close(struct store *store)
     free(store);
 }
 
+const char *store_engine_version(void)
+{
+    return sqlite3_libversion();
+}
+
 const char *store_dir(const struct store *store)
 {
     return store->dir;

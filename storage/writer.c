@@ -118,11 +118,16 @@ enum tl_rc store_writer_run(struct store_writer *writer, enum tl_rc (*fn)(struct
         pthread_mutex_unlock(&writer->lock);
         return tl_fail(err, TL_BUSY, "the store has %zu writes waiting; try again later", writer->max);
     }
+    writer->n_callers++;
     pthread_cond_init(&request.wake, NULL); /* cannot fail without attributes */
     writer->queue[(writer->first + writer->n++) % STORE_QUEUE_MAX] = &request;
     pthread_cond_signal(&writer->wake);
     while (!request.finished) {
         pthread_cond_wait(&request.wake, &writer->lock);
+    }
+    writer->n_callers--;
+    if (writer->stop) {
+        pthread_cond_signal(&writer->wake);
     }
     pthread_mutex_unlock(&writer->lock);
     pthread_cond_destroy(&request.wake);
@@ -157,6 +162,11 @@ void store_writer_stop(struct store_writer *writer)
         pthread_cond_signal(&writer->wake);
         pthread_mutex_unlock(&writer->lock);
         pthread_join(writer->thread, NULL);
+        pthread_mutex_lock(&writer->lock);
+        while (writer->n_callers) { /* their closures have run, but they still hold on to the lock */
+            pthread_cond_wait(&writer->wake, &writer->lock);
+        }
+        pthread_mutex_unlock(&writer->lock);
         pthread_cond_destroy(&writer->wake);
         pthread_mutex_destroy(&writer->lock);
         writer->started = false;

@@ -20,11 +20,12 @@ struct store_writer {
     struct store_tx tx;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake;                          /* something is queued, or stop */
+    pthread_cond_t wake;                          /* something is queued, stop, or the last caller left */
     struct store_request *queue[STORE_QUEUE_MAX]; /* ring; borrowed from callers that sleep */
     size_t first;
     size_t n;
-    size_t max; /* TL_BUSY at this length: STORE_QUEUE_MAX, or less in tests */
+    size_t max;       /* TL_BUSY at this length: STORE_QUEUE_MAX, or less in tests */
+    size_t n_callers; /* in store_writer_run */
     bool stop;
     bool started;
 };
