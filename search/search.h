@@ -15,7 +15,14 @@
 
 #include "search/space.h"
 
-enum { SEARCH_METRICS_MAX = 8, SEARCH_LIMITS_MAX = 16, SEARCH_BATCH_MAX = 1024 };
+enum {
+    SEARCH_METRICS_MAX = 8,
+    SEARCH_LIMITS_MAX = 16,
+    SEARCH_BATCH_MAX = 1024,
+    SEARCH_EVALUATIONS_MAX = 1000000000,
+    SEARCH_FRONT_MAX = 16384,
+    SEARCH_SAMPLE_MAX = 1000000
+};
 
 /* Where values come from. Metrics are numbered 0..n_metrics-1, cheap ones first. */
 struct search_evaluator {
@@ -24,7 +31,8 @@ struct search_evaluator {
     size_t n_cheap; /* metrics 0..n_cheap-1 cost well under a microsecond each and may be asked one by one */
     /* values of metrics first..first+n_metrics-1 for n canonical architectures (rows of `stride` bytes) into
      * out[i * SEARCH_METRICS_MAX + metric]. May be called by any pool thread at once with different `thread` numbers.
-     * NAN: cannot be valued; such a candidate is rejected. A failure ends the step. */
+     * The same architecture has the same values as long as the run lives. NAN or infinite: cannot be valued; where the
+     * metric is the objective, limited or of the front, such a candidate is rejected. A failure ends the step. */
     enum tl_rc (*values)(void *ctx, size_t first, size_t n_metrics, const uint8_t *archs, size_t stride, size_t n,
                          double *out, unsigned thread, struct tl_err *err);
 };
@@ -48,20 +56,20 @@ struct search_spec {
     uint32_t front_max; /* bit m: larger is better for metric m */
     char controller[32];
     uint64_t seed;
-    uint64_t budget_evaluations; /* dear evaluations; 1..1e9 */
+    uint64_t budget_evaluations; /* 1..SEARCH_EVALUATIONS_MAX */
     double budget_seconds;       /* 0: none; active time, counted by the caller's clock in search_run_step */
-    uint32_t sample_size;        /* seeded reservoir of evaluated candidates off the front; 10,000 by default */
+    uint32_t sample_size;        /* seeded reservoir of evaluated candidates, 0..SEARCH_SAMPLE_MAX */
 };
 
 /* A candidate that was evaluated. */
 struct search_candidate {
-    uint64_t number;        /* its place in the order of evaluation, from 0 */
-    const uint8_t *arch;    /* canonical; borrowed until the next step */
+    uint64_t number;     /* its place in the order of evaluation, from 0 */
+    const uint8_t *arch; /* canonical; borrowed until the next step or restore */
     double values[SEARCH_METRICS_MAX];
-    double violation;       /* 0: every limit holds; else the sum of relative excesses */
+    double violation; /* 0: every limit holds; else the sum of (value - bound) / |bound| over those that do not */
 };
 
-/* Best value so far at some evaluation counts (about 200 points, logarithmic). */
+/* Best value so far at some evaluation counts (about 200 points, logarithmic), the last one now. */
 struct search_point {
     uint64_t evaluations;
     double best; /* objective; NAN while nothing feasible was seen */
@@ -71,9 +79,9 @@ struct search_point {
 
 struct search_batch {
     size_t n;
-    const uint8_t *genes;  /* (n, n_variables), as proposed: not canonical */
-    const double *score;   /* (n) larger is better: the objective with its sign */
-    const double *violation; /* (n) 0: feasible */
+    const uint8_t *genes;    /* (n, n_variables), as proposed: not canonical */
+    const double *score;     /* (n) larger is better: the objective with its sign */
+    const double *violation; /* (n) 0: feasible; INFINITY: could not be valued, and the score says nothing */
 };
 
 struct search_controller; /* a controller's own state */
@@ -86,15 +94,17 @@ struct search_controller_ops {
     TL_MUST_CHECK enum tl_rc (*make)(const struct space *space, uint64_t seed, struct search_controller **ret,
                                      struct tl_err *err);
     void (*free)(struct search_controller *controller);
-    /* Begin batch `batch`: choose what every slot does. Returns how many slots it has (at most `batch`). */
+    /* Begin batch number `batch`: choose what every slot does. Returns how many slots it has, 1 to ops->batch. A step that
+     * failed plans the same batch again. */
     size_t (*plan)(struct search_controller *controller, uint64_t batch);
     /* Propose for one slot; called again, with the same slot and generator, while limits reject. Any thread. */
     void (*propose)(const struct search_controller *controller, size_t slot, struct tl_rng *rng, uint8_t *ret_genes);
+    /* The slots of the batch that was planned; the last ones are missing where the budget ended within it. */
     void (*tell)(struct search_controller *controller, const struct search_batch *batch);
     TL_MUST_CHECK enum tl_rc (*save)(const struct search_controller *controller, struct tl_buf *buf,
                                      struct tl_err *err);
-    TL_MUST_CHECK enum tl_rc (*load)(struct search_controller *controller, struct tl_cursor *state,
-                                     struct tl_err *err);
+    /* Into a controller just made. TL_MALFORMED: the bytes cannot be a state. */
+    TL_MUST_CHECK enum tl_rc (*load)(struct search_controller *controller, struct tl_cursor *state, struct tl_err *err);
 };
 
 /* random; evolution (once-for-all's, algorithms: population 100, parents 25 kept, 50 mutants, 50 crossovers, mutation
@@ -107,14 +117,20 @@ const struct search_controller_ops *search_controller_at(size_t index);
 
 struct search_run;
 
-/* Everything is allocated here. `space`, `evaluator` and `pool` (NULL: one thread) are borrowed for the run's life. */
+/* Everything is allocated here. `space`, `evaluator` and `pool` (NULL: one thread) are borrowed for the run's life, `spec`
+ * is copied. TL_INVALID: the spec contradicts itself or the evaluator. */
 TL_MUST_CHECK enum tl_rc search_run_new(const struct space *space, const struct search_evaluator *evaluator,
                                         const struct search_spec *spec, struct tl_pool *pool,
                                         struct search_run **ret_run, struct tl_err *err);
 void search_run_free(struct search_run *run);
 
-/* Run whole batches until at least n_evaluations more are done or the budget is spent. *ret_done: the budget is spent (or tries
- * ran out: 100 proposals an evaluation of the budget in all). Seconds are counted only inside this call. */
+/* Run whole batches until at least n_evaluations more are done or the budget is spent, which may end inside a batch;
+ * *ret_done: it is. Seconds are counted only inside this call. On failure the batch at hand has not happened.
+ *
+ * A proposal that cheap limits reject is made again, and the budget counts only what is evaluated. Tries are bounded: a slot
+ * has 4,000, the run 400,000 and 100 an evaluation; then the proposal that violates least is evaluated. Whatever is
+ * evaluated is ordered by violation first, so a corner of the space where hardly anything is feasible is approached step by
+ * step. Limits on dear metrics work only so. */
 TL_MUST_CHECK enum tl_rc search_run_step(struct search_run *run, uint64_t n_evaluations, bool *ret_done,
                                          struct tl_err *err);
 
@@ -124,9 +140,12 @@ double search_run_seconds(const struct search_run *run);
 
 /* The best feasible candidate; false: none yet. */
 bool search_run_best(const struct search_run *run, struct search_candidate *ret_best);
-/* The candidate with the smallest violation; false: nothing evaluated. */
+/* The candidate with the smallest violation, of equal ones the best, of equal ones the first; it is the best where there is
+ * one. false: nothing evaluated. */
 bool search_run_nearest(const struct search_run *run, struct search_candidate *ret_nearest);
-/* Feasible and not dominated over spec.front, sorted by the second front metric (or by number if there is one). */
+/* Feasible and not dominated over spec.front, from the best of the second front metric on (a front of one metric has one
+ * member). Of candidates that are equal in all front metrics the first is a member, so no architecture is there twice.
+ * Beyond SEARCH_FRONT_MAX members every second one is dropped, the best of each metric kept. */
 size_t search_run_front_count(const struct search_run *run);
 void search_run_front_at(const struct search_run *run, size_t index, struct search_candidate *ret_candidate);
 /* The reservoir: uniform over all evaluated candidates. */
@@ -134,7 +153,10 @@ size_t search_run_sample_count(const struct search_run *run);
 void search_run_sample_at(const struct search_run *run, size_t index, struct search_candidate *ret_candidate);
 size_t search_run_history(const struct search_run *run, const struct search_point **ret_points);
 
-/* State of the run: restored into a new run of the same spec, it goes on to the same bytes. */
+/* State of the run. Restored into a new run of the same space, evaluator and spec (the budget may differ), it goes on to the
+ * same bytes. The last eight bytes are the active seconds, all others follow from space, evaluator and spec. About 100
+ * bytes for each candidate of front and sample. TL_CONFLICT: the state of another search. TL_MALFORMED: not a state. On
+ * failure the run is as it was, and `buf` too. */
 TL_MUST_CHECK enum tl_rc search_run_save(const struct search_run *run, struct tl_buf *buf, struct tl_err *err);
 TL_MUST_CHECK enum tl_rc search_run_restore(struct search_run *run, const void *state, size_t n, struct tl_err *err);
 

@@ -1,0 +1,532 @@
+/* The loop: a known front is found, bytes do not depend on threads or cuts, tries are bounded, steps allocate nothing. */
+#include "search/search.h"
+
+#include "alloc_fail.h"
+#include "worlds.h"
+
+static struct space small; /* 6 variables of 4 options: 4,096 architectures */
+static struct space large; /* 40 variables of 3 options */
+static struct space ofa;
+
+static int make_spaces(void **state)
+{
+    (void)state;
+    world_flat(&small, 6, 4);
+    world_flat(&large, 40, 3);
+    world_ofa(&ofa);
+    return 0;
+}
+
+/* ---- what is found ------------------------------------------------------------------------------------------- */
+
+static size_t best_of_each_cost(const struct space *space, double *gains, size_t n_costs)
+{
+    uint8_t arch[6];
+    size_t n_front = 0;
+    double best = -1;
+    for (size_t c = 0; c < n_costs; c++) {
+        gains[c] = -1;
+    }
+    for (unsigned i = 0; i < 4096; i++) {
+        for (unsigned v = 0; v < 6; v++) {
+            arch[v] = (uint8_t)(i >> (2 * v) & 3);
+        }
+        size_t cost = (size_t)world_cost(space, arch);
+        gains[cost] = fmax(gains[cost], world_gain(space, arch));
+    }
+    for (size_t c = 0; c < n_costs; c++) {
+        n_front += gains[c] > best;
+        best = fmax(best, gains[c]);
+    }
+    return n_front;
+}
+
+static void the_whole_front_of_a_small_space_is_found(void **state)
+{
+    double gains[19];
+    struct world world;
+    struct search_spec spec = world_spec("random", 60000); /* an architecture is missed with probability 4e-7 */
+    size_t n_front = best_of_each_cost(&small, gains, 19);
+    (void)state;
+    world_init(&world, &small);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_int_equal(search_run_front_count(run), n_front);
+    for (size_t i = 0; i < n_front; i++) {
+        struct search_candidate member;
+        search_run_front_at(run, i, &member);
+        assert_true(member.values[WORLD_GAIN] == gains[(size_t)member.values[WORLD_COST]]);
+        assert_true(member.violation == 0);
+    }
+    struct search_candidate best;
+    assert_true(search_run_best(run, &best));
+    assert_true(best.values[WORLD_GAIN] == gains[18]);
+    search_run_free(run);
+}
+
+static double best_gain(const char *controller, uint64_t budget, double cost_max)
+{
+    struct world world;
+    struct search_candidate best;
+    struct search_spec spec = world_spec(controller, budget);
+    world_limit(&spec, WORLD_COST, false, cost_max);
+    world_init(&world, &large);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_true(search_run_best(run, &best));
+    assert_true(best.values[WORLD_COST] <= cost_max && best.violation == 0);
+    search_run_free(run);
+    return best.values[WORLD_GAIN];
+}
+
+static void evolution_finds_what_random_does_not(void **state)
+{
+    /* Under cost 25 the best is one step in each of the 25 heaviest variables (a second step gains 0.41 of the first). */
+    double bound = 0;
+    (void)state;
+    for (int i = 15; i < 40; i++) {
+        bound += 1 + 0.37 * i;
+    }
+    double evolved = best_gain("evolution", 10000, 25), drawn = best_gain("random", 10000, 25);
+    assert_true(evolved <= bound + 1e-9);
+    assert_true(evolved > 0.97 * bound);
+    assert_true(drawn < 0.9 * bound);
+}
+
+/* One in 3^40 / 861 architectures costs at most 2: proposals are never feasible before the search has come near. */
+static void a_corner_where_hardly_anything_is_feasible_is_approached(void **state)
+{
+    (void)state;
+    assert_true(best_gain("evolution", 3000, 2) > 0);
+}
+
+static void a_limit_on_a_dear_metric_is_approached_after_evaluation(void **state)
+{
+    struct world world;
+    struct search_candidate best;
+    struct search_spec spec = world_spec("evolution", 5000);
+    (void)state;
+    spec.objective = WORLD_COST;
+    spec.maximize = false;
+    spec.front[0] = WORLD_COST;
+    spec.front[1] = WORLD_GAIN;
+    spec.front_max = 1U << WORLD_GAIN;
+    world_limit(&spec, WORLD_GAIN, true, 400);
+    world_init(&world, &large);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_true(search_run_best(run, &best));
+    assert_true(best.values[WORLD_GAIN] >= 400);
+    assert_true(best.values[WORLD_COST] <= 54); /* all at 1 gain 329 for 40; random ones of gain 400 cost about 60 */
+    assert_int_equal(search_run_proposals(run), 5000);
+    search_run_free(run);
+}
+
+static void what_cannot_be_met_ends_with_what_comes_nearest(void **state)
+{
+    struct world world;
+    struct search_candidate candidate;
+    const struct search_point *points = NULL;
+    struct search_spec spec = world_spec("evolution", 700);
+    (void)state;
+    world_limit(&spec, WORLD_COST, false, -1);
+    world_init(&world, &large);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_int_equal(search_run_evaluations(run), 700);
+    assert_true(search_run_proposals(run) > 400000);
+    assert_true(search_run_proposals(run) <= 400000 + 100 * 700);
+    assert_false(search_run_best(run, &candidate));
+    assert_int_equal(search_run_front_count(run), 0);
+    assert_true(search_run_nearest(run, &candidate));
+    assert_true(candidate.violation == candidate.values[WORLD_COST] + 1); /* bound -1: in bounds */
+    assert_true(candidate.values[WORLD_COST] < 8);                        /* random: 40 */
+    size_t n = search_run_history(run, &points);
+    assert_true(isnan(points[n - 1].best));
+    search_run_free(run);
+}
+
+static void of_equally_good_ones_the_first_is_the_best(void **state)
+{
+    struct world world;
+    struct search_candidate best, nearest;
+    struct search_spec spec = world_spec("evolution", 1000);
+    (void)state;
+    spec.n_front = 1;
+    world_init(&world, &large);
+    world.constant = true;
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_true(search_run_best(run, &best) && search_run_nearest(run, &nearest));
+    assert_int_equal(best.number, 0);
+    assert_int_equal(nearest.number, 0);
+    assert_int_equal(search_run_front_count(run), 1);
+    search_run_free(run);
+}
+
+static void no_architecture_is_on_the_front_twice(void **state)
+{
+    struct world world;
+    struct search_spec spec = world_spec("evolution", 20000);
+    struct search_candidate a, b;
+    (void)state;
+    world_init(&world, &ofa);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    size_t n = search_run_front_count(run);
+    assert_true(n > 10);
+    for (size_t i = 1; i < n; i++) {
+        for (size_t j = 0; j < i; j++) {
+            search_run_front_at(run, i, &a);
+            search_run_front_at(run, j, &b);
+            assert_memory_not_equal(a.arch, b.arch, ofa.n_variables);
+        }
+        assert_true(a.values[WORLD_COST] > b.values[WORLD_COST] && a.values[WORLD_GAIN] > b.values[WORLD_GAIN]);
+    }
+    search_run_free(run);
+}
+
+static void what_has_no_value_is_counted_and_not_kept(void **state)
+{
+    struct world world;
+    struct search_candidate candidate;
+    struct search_spec spec = world_spec("evolution", 1000);
+    (void)state;
+    spec.sample_size = 1000;
+    world_init(&world, &small);
+    world.nan_first = 3;
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_int_equal(search_run_evaluations(run), 1000);
+    assert_in_range(search_run_sample_count(run), 500, 999);
+    for (size_t i = 0; i < search_run_sample_count(run); i++) {
+        search_run_sample_at(run, i, &candidate);
+        assert_int_not_equal(candidate.arch[0], 3);
+    }
+    search_run_free(run);
+}
+
+static void where_nothing_has_a_value_the_search_ends_with_nothing(void **state)
+{
+    struct world world;
+    struct space one;
+    struct search_candidate candidate;
+    struct search_spec spec = world_spec("evolution", 1000);
+    (void)state;
+    world_flat(&one, 4, 1);
+    world_init(&world, &one);
+    world.nan_first = 0;
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_false(search_run_nearest(run, &candidate) || search_run_best(run, &candidate));
+    assert_int_equal(search_run_sample_count(run), 0);
+    search_run_free(run);
+}
+
+/* ---- budget, sample, history --------------------------------------------------------------------------------- */
+
+static void a_budget_is_met_exactly_and_is_the_beginning_of_a_larger_one(void **state)
+{
+    struct world world;
+    struct search_spec spec = world_spec("evolution", 250);
+    struct search_candidate a, b;
+    (void)state;
+    spec.sample_size = 1000;
+    world_limit(&spec, WORLD_COST, false, 30);
+    world_init(&world, &large);
+    struct search_run *brief = world_run(&world, &spec, NULL);
+    spec.budget_evaluations = 1000;
+    struct search_run *whole = world_run(&world, &spec, NULL);
+    world_finish(brief);
+    assert_int_equal(world.n_dear, 250);
+    world_finish(whole);
+    assert_int_equal(search_run_evaluations(brief), 250);
+    for (size_t i = 0; i < 250; i++) { /* the sample holds everything, in order */
+        search_run_sample_at(brief, i, &a);
+        search_run_sample_at(whole, i, &b);
+        assert_int_equal(a.number, i);
+        assert_memory_equal(a.arch, b.arch, large.n_variables);
+    }
+    search_run_free(brief);
+    search_run_free(whole);
+}
+
+static void seconds_end_a_run_after_a_whole_batch(void **state)
+{
+    struct world world;
+    struct search_spec spec = world_spec("evolution", 1000000);
+    (void)state;
+    spec.budget_seconds = 1e-9;
+    world_init(&world, &large);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_int_equal(search_run_evaluations(run), 100);
+    assert_true(search_run_seconds(run) > 0);
+    search_run_free(run);
+}
+
+static void a_sample_is_uniform_over_all_that_was_evaluated(void **state)
+{
+    struct world world;
+    struct search_spec spec = world_spec("random", 20000);
+    struct search_candidate candidate;
+    unsigned early = 0;
+    (void)state;
+    spec.sample_size = 2000;
+    world_init(&world, &large);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    assert_int_equal(search_run_sample_count(run), 2000);
+    for (size_t i = 0; i < 2000; i++) {
+        search_run_sample_at(run, i, &candidate);
+        assert_true(candidate.values[WORLD_GAIN] == world_gain(&large, candidate.arch));
+        early += candidate.number < 5000;
+    }
+    assert_in_range(early, 500 - 78, 500 + 78); /* a quarter, four standard deviations */
+    search_run_free(run);
+}
+
+static void the_history_rises_in_about_200_points(void **state)
+{
+    struct world world;
+    const struct search_point *points = NULL;
+    struct search_spec spec = world_spec("random", 1234567);
+    (void)state;
+    world_init(&world, &small);
+    world.constant = true;
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    size_t n = search_run_history(run, &points);
+    assert_in_range(n, 100, 200);
+    assert_int_equal(points[0].evaluations, 1);
+    assert_int_equal(points[n - 1].evaluations, 1234567);
+    for (size_t i = 1; i < n; i++) {
+        assert_true(points[i].evaluations > points[i - 1].evaluations);
+        assert_true(points[i].evaluations <= points[i - 1].evaluations * 11 / 10 + 1);
+        assert_true(points[i].best >= points[i - 1].best);
+    }
+    search_run_free(run);
+}
+
+/* ---- the same bytes ------------------------------------------------------------------------------------------ */
+
+static void the_same_seed_gives_the_same_bytes_and_another_does_not(void **state)
+{
+    struct world world;
+    struct search_candidate a, c;
+    struct search_spec spec = world_spec("evolution", 3000);
+    (void)state;
+    world_limit(&spec, WORLD_COST, false, 20);
+    world_init(&world, &large);
+    struct search_run *first = world_run(&world, &spec, NULL), *second = world_run(&world, &spec, NULL);
+    spec.seed++;
+    struct search_run *third = world_run(&world, &spec, NULL);
+    world_finish(first);
+    world_finish(second);
+    world_finish(third);
+    assert_same_state(first, second);
+    search_run_sample_at(first, 0, &a);
+    search_run_sample_at(third, 0, &c);
+    assert_memory_not_equal(a.arch, c.arch, large.n_variables);
+    search_run_free(first);
+    search_run_free(second);
+    search_run_free(third);
+}
+
+static void threads_do_not_change_the_bytes(void **state)
+{
+    static const char *const controllers[] = {"random", "evolution"};
+    (void)state;
+    for (size_t c = 0; c < TL_COUNT_OF(controllers); c++) {
+        struct world world;
+        struct search_spec spec = world_spec(controllers[c], 2050);
+        world_limit(&spec, WORLD_COST, false, 34);
+        world_init(&world, &large);
+        struct search_run *alone = world_run(&world, &spec, NULL);
+        world_finish(alone);
+        for (unsigned n_threads = 1; n_threads <= 3; n_threads++) {
+            struct tl_pool *pool = NULL;
+            assert_int_equal(tl_pool_new(&pool, n_threads, NULL), TL_OK);
+            struct search_run *run = world_run(&world, &spec, pool);
+            world_finish(run);
+            assert_same_state(alone, run);
+            search_run_free(run);
+            tl_pool_free(pool);
+        }
+        search_run_free(alone);
+    }
+}
+
+static void a_run_that_is_cut_after_every_batch_gives_the_same_bytes(void **state)
+{
+    struct world world;
+    struct search_spec spec = world_spec("evolution", 2050);
+    struct tl_err err = {0};
+    TL_AUTO(tl_buf) saved = {0};
+    bool done = false;
+    (void)state;
+    world_limit(&spec, WORLD_COST, false, 22);
+    world_init(&world, &large);
+    struct search_run *whole = world_run(&world, &spec, NULL);
+    world_finish(whole);
+    struct search_run *cut = world_run(&world, &spec, NULL);
+    for (int batch = 0; !done; batch++) {
+        assert_true(batch < 21);
+        assert_int_equal(search_run_step(cut, 1, &done, &err), TL_OK);
+        world_state(cut, &saved);
+        search_run_free(cut);
+        cut = world_run(&world, &spec, NULL);
+        assert_int_equal(search_run_restore(cut, saved.data, saved.len, &err), TL_OK);
+    }
+    assert_same_state(whole, cut);
+    search_run_free(whole);
+    search_run_free(cut);
+}
+
+static void a_step_that_failed_can_be_made_again(void **state)
+{
+    struct world world;
+    struct search_spec spec = world_spec("evolution", 1000);
+    struct tl_err err = {0};
+    bool done = false;
+    (void)state;
+    world_init(&world, &large);
+    struct search_run *whole = world_run(&world, &spec, NULL), *run = world_run(&world, &spec, NULL);
+    world_finish(whole);
+    world.dear_to_fail = 6; /* the second half of the third batch */
+    assert_int_equal(search_run_step(run, UINT64_MAX, &done, &err), TL_UNAVAILABLE);
+    assert_string_equal(err.text, "no gain today");
+    assert_int_equal(search_run_evaluations(run), 200);
+    assert_int_equal(search_run_proposals(run), 200);
+    world_finish(run);
+    assert_same_state(whole, run);
+    search_run_free(whole);
+    search_run_free(run);
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------- */
+
+static void steps_allocate_nothing(void **state)
+{
+    struct world world;
+    struct tl_pool *pool = NULL;
+    struct search_spec spec = world_spec("evolution", 3000);
+    (void)state;
+    world_limit(&spec, WORLD_COST, false, 34);
+    world_init(&world, &large);
+    assert_int_equal(tl_pool_new(&pool, 2, NULL), TL_OK);
+    struct search_run *run = world_run(&world, &spec, pool);
+    alloc_fail_at(1);
+    world_finish(run);
+    bool allocated = alloc_fail_happened();
+    alloc_fail_at(0);
+    assert_false(allocated);
+    search_run_free(run);
+    tl_pool_free(pool);
+}
+
+static enum tl_rc a_run_is_made_saved_and_restored(void *ctx, struct tl_err *err)
+{
+    struct world *world = ctx;
+    struct search_spec spec = world_spec("evolution", 200);
+    struct search_run *run = NULL;
+    TL_AUTO(tl_buf) saved = {0};
+    bool done = false;
+    enum tl_rc rc = search_run_new(&large, &world->evaluator, &spec, NULL, &run, err);
+    rc = rc ? rc : search_run_step(run, 100, &done, err);
+    rc = rc ? rc : search_run_save(run, &saved, err);
+    rc = rc ? rc : search_run_restore(run, saved.data, saved.len, err);
+    search_run_free(run);
+    return rc;
+}
+
+static void memory_may_run_out(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world, &large);
+    (void)alloc_fail_each(a_run_is_made_saved_and_restored, &world);
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------------------ */
+
+static void assert_refused(const struct search_spec *spec, const struct search_evaluator *evaluator, const char *word)
+{
+    struct search_run *run = NULL;
+    struct tl_err err = {0};
+    assert_int_equal(search_run_new(&large, evaluator, spec, NULL, &run, &err), TL_INVALID);
+    assert_null(run);
+    if (!strstr(err.text, word)) {
+        fail_msg("\"%s\" does not say \"%s\"", err.text, word);
+    }
+}
+
+static void a_spec_that_contradicts_itself_is_refused(void **state)
+{
+    struct world world;
+    const struct search_spec good = world_spec("evolution", 100);
+    struct search_spec spec = world_spec("evolutoin", 100);
+    struct search_evaluator evaluator;
+    (void)state;
+    world_init(&world, &large);
+    evaluator = world.evaluator;
+    assert_refused(&spec, &evaluator, "did you mean evolution?");
+    memset(spec.controller, 'x', sizeof spec.controller);
+    assert_refused(&spec, &evaluator, "does not end");
+    spec = good;
+    spec.budget_evaluations = 0;
+    assert_refused(&spec, &evaluator, "1 to 1000000000 evaluations");
+    spec.budget_evaluations = 1000000001;
+    assert_refused(&spec, &evaluator, "evaluations");
+    spec = good;
+    spec.budget_seconds = (double)NAN;
+    assert_refused(&spec, &evaluator, "econds");
+    spec = good;
+    spec.sample_size = SEARCH_SAMPLE_MAX + 1;
+    assert_refused(&spec, &evaluator, "sample");
+    spec = good;
+    world_limit(&spec, 2, false, 1);
+    assert_refused(&spec, &evaluator, "limit 0");
+    spec = good;
+    world_limit(&spec, 1, false, (double)INFINITY);
+    assert_refused(&spec, &evaluator, "limit 0");
+    spec = good;
+    spec.n_limits = SEARCH_LIMITS_MAX + 1;
+    assert_refused(&spec, &evaluator, "17 limits");
+    spec = good;
+    spec.objective = WORLD_COST;
+    assert_refused(&spec, &evaluator, "objective first");
+    spec = good;
+    spec.front[1] = WORLD_GAIN;
+    assert_refused(&spec, &evaluator, "front metric 1");
+    spec = good;
+    evaluator.n_cheap = 3;
+    assert_refused(&spec, &evaluator, "metrics");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_whole_front_of_a_small_space_is_found),
+        cmocka_unit_test(evolution_finds_what_random_does_not),
+        cmocka_unit_test(a_corner_where_hardly_anything_is_feasible_is_approached),
+        cmocka_unit_test(a_limit_on_a_dear_metric_is_approached_after_evaluation),
+        cmocka_unit_test(what_cannot_be_met_ends_with_what_comes_nearest),
+        cmocka_unit_test(of_equally_good_ones_the_first_is_the_best),
+        cmocka_unit_test(no_architecture_is_on_the_front_twice),
+        cmocka_unit_test(what_has_no_value_is_counted_and_not_kept),
+        cmocka_unit_test(where_nothing_has_a_value_the_search_ends_with_nothing),
+        cmocka_unit_test(a_budget_is_met_exactly_and_is_the_beginning_of_a_larger_one),
+        cmocka_unit_test(seconds_end_a_run_after_a_whole_batch),
+        cmocka_unit_test(a_sample_is_uniform_over_all_that_was_evaluated),
+        cmocka_unit_test(the_history_rises_in_about_200_points),
+        cmocka_unit_test(the_same_seed_gives_the_same_bytes_and_another_does_not),
+        cmocka_unit_test(threads_do_not_change_the_bytes),
+        cmocka_unit_test(a_run_that_is_cut_after_every_batch_gives_the_same_bytes),
+        cmocka_unit_test(a_step_that_failed_can_be_made_again),
+        cmocka_unit_test(steps_allocate_nothing),
+        cmocka_unit_test(memory_may_run_out),
+        cmocka_unit_test(a_spec_that_contradicts_itself_is_refused),
+    };
+    return cmocka_run_group_tests(tests, make_spaces, NULL);
+}
