@@ -1,8 +1,11 @@
-/* routes_space.c - from the name of a space to the space.
- */
+/* routes_space.c - spaces: from a name to the space, and what is shown of them. */
+#include "server/codec_search.h"
+#include "server/codec_space.h"
 #include "server/routes.h"
 #include "server/space_of_family.h"
 #include <stdlib.h>
+
+enum { LIST_MAX_BYTES = 64 << 20, DEVICES_PAGE = 1000 };
 
 enum tl_rc routes_space_named(const char *name, const struct net_family **ret_family, struct space **ret_space,
                               struct tl_err *err)
@@ -24,4 +27,113 @@ enum tl_rc routes_space_named(const char *name, const struct net_family **ret_fa
     *ret_family = family;
     *ret_space = space;
     return TL_OK;
+}
+
+/* ---- routes -------------------------------------------------------------------------------------------------- */
+
+/* A space being read: its document, and the device at hand. */
+struct space_reading {
+    struct store_tx *tx;
+    const char *name;
+    struct space_document *document; /* owned */
+    int64_t last;
+    int rows;
+};
+
+static void space_reading_done(struct space_reading *reading)
+{
+    space_document_free(reading->document);
+}
+
+static enum tl_rc on_accuracy(void *ctx, const struct store_model *model, struct tl_err *err)
+{
+    struct space_reading *reading = ctx;
+    return space_document_accuracy(reading->document, model, err);
+}
+
+static enum tl_rc on_latency(void *ctx, const struct store_model *model, struct tl_err *err)
+{
+    struct space_reading *reading = ctx;
+    return space_document_device(reading->document, model->device, err);
+}
+
+/* Visit the current model, if there is one. */
+static enum tl_rc visit_current(struct space_reading *reading, const char *kind, const char *device, store_model_fn *fn,
+                                struct tl_err *err)
+{
+    struct tl_err why = {0};
+    enum tl_rc rc = store_model_current(reading->tx, kind, reading->name, device, fn, reading, &why);
+    return rc == TL_OK || rc == TL_NOT_FOUND ? TL_OK : tl_fail(err, rc, "%s", why.text);
+}
+
+static enum tl_rc on_device(void *ctx, const struct store_device *device, struct tl_err *err)
+{
+    struct space_reading *reading = ctx;
+    reading->last = device->seq;
+    reading->rows++;
+    return visit_current(reading, "latency", device->name, on_latency, err);
+}
+
+static enum tl_rc read_space(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct space_reading *reading = ctx;
+    struct store_page page = {.limit = DEVICES_PAGE};
+    reading->tx = tx;
+    enum tl_rc rc = visit_current(reading, "accuracy", "", on_accuracy, err);
+    do {
+        page.after = reading->last;
+        reading->rows = 0;
+        rc = rc != TL_OK ? rc : store_device_list(tx, page, on_device, reading, err);
+    } while (rc == TL_OK && reading->rows == DEVICES_PAGE);
+    return rc;
+}
+
+static enum tl_rc space_encode(struct service *service, const char *name, struct tl_buf *buf, struct tl_err *err)
+{
+    TL_AUTO(space_reading) reading = {.name = name};
+    const struct net_family *family = NULL;
+    struct space *space = NULL;
+    enum tl_rc rc = routes_space_named(name, &family, &space, err);
+    if (rc == TL_OK) {
+        rc = space_document_new(family, space, &reading.document, err);
+        free(space);
+    }
+    if (rc != TL_OK || (rc = store_read(service->store, read_space, &reading, err)) != TL_OK) {
+        return rc;
+    }
+    return space_document_encode(reading.document, buf, err);
+}
+
+enum tl_rc route_space_get(struct service *service, const struct http_request *request, struct http_response *response,
+                           struct tl_err *err)
+{
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = space_encode(service, request->params[0], &response->body, err))) {
+        return rc;
+    }
+    routes_etag(response);
+    return TL_OK;
+}
+
+/* The families are few and numbered: the cursor is the number of the last one shown. */
+enum tl_rc route_space_list(struct service *service, const struct http_request *request, struct http_response *response,
+                            struct tl_err *err)
+{
+    static const char *const known[] = {"page_size", "page_token"};
+    TL_AUTO(list_writer) list = {0};
+    struct store_page page = {0};
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
+        (rc = routes_page_query(request, &page, err)) || (rc = list_begin(&list, LIST_MAX_BYTES, err))) {
+        return rc;
+    }
+    size_t at = page.after < (int64_t)net_family_count() ? (size_t)page.after : net_family_count();
+    for (; at < net_family_count() && list.n < (size_t)page.limit; at++) {
+        TL_AUTO(tl_buf) item = {0};
+        if ((rc = space_encode(service, net_family_at(at)->name, &item, err)) || (rc = list_add(&list, &item, err))) {
+            return rc;
+        }
+    }
+    return routes_list_answer(&list, page, (int64_t)at, response, err);
 }

@@ -1,0 +1,34 @@
+/* codec_measurement.c - see codec_measurement.h. */
+#include "server/codec_measurement.h"
+
+#include "server/codec_text.h"
+
+enum tl_rc measurement_encode(const struct store_measurement *measurement, double reference_ms, bool with_body,
+                              struct tl_buf *buf, struct tl_err *err)
+{
+    json_t *json =
+        json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "id", measurement->id,
+                  "device", measurement->device, "job", text_json_or_null(measurement->job), "search",
+                  text_json_or_null(measurement->search), "space", measurement->space, "subject", measurement->subject,
+                  "kind", measurement->kind, "verdict", measurement->verdict, "reason",
+                  text_json_or_null(measurement->reason), "late", (int)measurement->late, "created",
+                  text_json_time(measurement->created_ns), "ratio", tl_json_number(measurement->ratio), "anchor_ms",
+                  tl_json_number(measurement->anchor_ms), "median_ms", tl_json_number(measurement->median_ms),
+                  "corrected_ms", reference_ms > 0 ? tl_json_number(measurement->ratio * reference_ms) : json_null());
+    if (json && with_body) {
+        json_t *body = text_json_load(measurement->body);
+        json_object_del(body, "agent_key"); /* a secret between agent and server */
+        if (json_object_set_new(json, "body", body) != 0) {
+            json_decref(json);
+            json = NULL;
+        }
+    }
+    return tl_json_dump_take(json, buf, err);
+}
+
+enum tl_rc measurement_receipt_encode(const char *id, const char *verdict, const char *reason, struct tl_buf *buf,
+                                      struct tl_err *err)
+{
+    return tl_json_dump_take(
+        json_pack("{s:s, s:s, s:o}", "id", id, "verdict", verdict, "reason", text_json_or_null(reason)), buf, err);
+}

@@ -1,0 +1,109 @@
+/* codec_space.c - see codec_space.h. */
+#include "server/codec_space.h"
+
+#include "server/codec_text.h"
+
+#include <stdlib.h>
+
+struct space_document {
+    json_t *json; /* owned */
+};
+
+/* Labels of the options in `mask`. */
+static json_t *options_json(const struct space_variable *variable, uint32_t mask)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < variable->n_options; i++) {
+        if ((mask >> i & 1U) && json_array_append_new(list, json_string(variable->labels[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *variable_json(const struct space *space, const struct space_variable *variable)
+{
+    const struct space_variable *parent = variable->parent < 0 ? NULL : &space->variables[variable->parent];
+    return json_pack("{s:s, s:o, s:b, s:o, s:o}", "name", variable->name, "options", options_json(variable, UINT32_MAX),
+                     "ordered", (int)variable->ordered, "parent", text_json_or_null(parent ? parent->name : ""),
+                     "active_under", parent ? options_json(parent, variable->active_under) : json_null());
+}
+
+static json_t *variables_json(const struct space *space)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < space->n_variables; i++) {
+        if (json_array_append_new(list, variable_json(space, &space->variables[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *resolutions_json(const struct net_family *family)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < family->n_resolutions; i++) {
+        if (json_array_append_new(list, json_integer(family->resolutions[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+enum tl_rc space_document_new(const struct net_family *family, const struct space *space,
+                              struct space_document **ret_document, struct tl_err *err)
+{
+    char count[SPACE_COUNT_TEXT], id[TL_HASH_TEXT];
+    struct space_document *document = calloc(1, sizeof *document);
+    space_count(space, count);
+    tl_hash_format(&space->id, id);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:n, s:[]}", "name", family->name, "title",
+                             family->title, "source", family->source, "count", count, "id", id, "resolutions",
+                             resolutions_json(family), "variables", variables_json(space), "accuracy_model", "devices");
+    if (!document || !json) {
+        json_decref(json);
+        free(document);
+        return tl_fail(err, TL_NO_MEMORY, "no memory to show a space");
+    }
+    document->json = json;
+    *ret_document = document;
+    return TL_OK;
+}
+
+void space_document_free(struct space_document *document)
+{
+    if (document) {
+        json_decref(document->json);
+        free(document);
+    }
+}
+
+enum tl_rc space_document_accuracy(struct space_document *document, const struct store_model *model, struct tl_err *err)
+{
+    json_t *json = text_json_load(model->info);
+    bool ok = json_object_set_new(json, "hash", json_string(model->hash)) == 0 &&
+              json_object_set_new(json, "created", text_json_time(model->created_ns)) == 0;
+    if (!ok) {
+        json_decref(json);
+        json = NULL;
+    }
+    return json_object_set_new(document->json, "accuracy_model", json) == 0
+               ? TL_OK
+               : tl_fail(err, TL_NO_MEMORY, "no memory to show a model");
+}
+
+enum tl_rc space_document_device(struct space_document *document, const char *device, struct tl_err *err)
+{
+    return json_array_append_new(json_object_get(document->json, "devices"), json_string(device)) == 0
+               ? TL_OK
+               : tl_fail(err, TL_NO_MEMORY, "no memory to show a device");
+}
+
+enum tl_rc space_document_encode(const struct space_document *document, struct tl_buf *buf, struct tl_err *err)
+{
+    return tl_json_dump_take(json_incref(document->json), buf, err);
+}

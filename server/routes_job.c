@@ -1,0 +1,249 @@
+/* routes_job.c - jobs: profiles asked for by people, leases asked for by agents. */
+#include "server/codec_job.h"
+#include "server/codec_search.h"
+#include "server/codec_work.h"
+#include "server/flow.h"
+#include "server/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LIST_MAX_BYTES = 64 << 20, LEASE_S = 60, JOB_MAX_BYTES = 16 << 20 };
+
+static const int64_t NS_PER_S = 1000000000;
+
+/* ---- lists and profiles -------------------------------------------------------------------------------------- */
+
+struct job_listing {
+    const char *device, *state; /* "": any */
+    struct store_page page;
+    struct list_writer list;
+    int64_t last;
+};
+
+static void job_listing_done(struct job_listing *listing)
+{
+    list_writer_done(&listing->list);
+}
+
+static enum tl_rc on_job(void *ctx, const struct store_job *job, struct tl_err *err)
+{
+    struct job_listing *listing = ctx;
+    TL_AUTO(tl_buf) item = {0};
+    listing->last = job->seq;
+    enum tl_rc rc = job_item_encode(job, &item, err);
+    return rc != TL_OK ? rc : list_add(&listing->list, &item, err);
+}
+
+static enum tl_rc read_jobs(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct job_listing *listing = ctx;
+    return store_job_list(tx, listing->device, "", "", listing->state, listing->page, on_job, listing, err);
+}
+
+enum tl_rc route_job_list(struct service *service, const struct http_request *request, struct http_response *response,
+                          struct tl_err *err)
+{
+    static const char *const known[] = {"device", "state", "page_size", "page_token"};
+    TL_AUTO(job_listing)
+    listing = {.device = routes_query_or_any(request, "device"), .state = routes_query_or_any(request, "state")};
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
+        (rc = routes_page_query(request, &listing.page, err)) ||
+        (rc = list_begin(&listing.list, LIST_MAX_BYTES, err)) ||
+        (rc = store_read(service->store, read_jobs, &listing, err))) {
+        return rc;
+    }
+    return routes_list_answer(&listing.list, listing.page, listing.last, response, err);
+}
+
+/* A name in a body that leads nowhere is a wrong value, not a missing page. */
+static enum tl_rc name_fault(enum tl_rc rc, const char *pointer, const struct tl_err *why, struct tl_err *err)
+{
+    return tl_fail_at(err, rc == TL_NOT_FOUND ? TL_INVALID : rc, pointer, "%s", why->text);
+}
+
+static enum tl_rc ignore_device(void *ctx, const struct store_device *device, struct tl_err *err)
+{
+    (void)ctx;
+    (void)device;
+    (void)err;
+    return TL_OK;
+}
+
+static enum tl_rc find_device(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    return store_device_get(tx, ctx, ignore_device, NULL, err);
+}
+
+static enum tl_rc profile_admit(struct service *service, struct profile_request *profile, struct tl_err *err)
+{
+    struct tl_err why = {0};
+    if (!net_family_get(profile->space)) {
+        return tl_fail_at(err, TL_INVALID, "/space", "no space is called %s; GET /spaces lists them", profile->space);
+    }
+    enum tl_rc rc = store_read(service->store, find_device, profile->device, &why);
+    return rc == TL_OK ? TL_OK : name_fault(rc, "/device", &why, err);
+}
+
+/* Jobs of one profile are the only open ones of their device and space: flow_profile_start refuses a second. */
+struct profile_jobs {
+    const struct profile_request *profile;
+    char ids[JOB_IDS_MAX][TL_UUID_TEXT];
+    size_t n;
+};
+
+static enum tl_rc on_profile_job(void *ctx, const struct store_job *job, struct tl_err *err)
+{
+    struct profile_jobs *jobs = ctx;
+    (void)err;
+    if (strcmp(job->space, jobs->profile->space) == 0 && jobs->n < JOB_IDS_MAX) {
+        snprintf(jobs->ids[jobs->n++], TL_UUID_TEXT, "%s", job->id);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc read_profile_jobs(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    static const char *const states[] = {"queued", "leased"};
+    struct profile_jobs *jobs = ctx;
+    enum tl_rc rc = TL_OK;
+    for (size_t i = 0; rc == TL_OK && i < TL_COUNT_OF(states); i++) {
+        rc = store_job_list(tx, jobs->profile->device, "profile", "", states[i], (struct store_page){0, JOB_IDS_MAX},
+                            on_profile_job, jobs, err);
+    }
+    return rc;
+}
+
+enum tl_rc route_job_post(struct service *service, const struct http_request *request, struct http_response *response,
+                          struct tl_err *err)
+{
+    struct profile_request profile;
+    struct profile_jobs jobs = {.profile = &profile};
+    size_t n_jobs = 0;
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = profile_request_decode(request->body, request->body_n, &profile, err)) ||
+        (rc = profile_admit(service, &profile, err)) ||
+        (rc = flow_profile_start(service, profile.device, profile.space, profile.resolution, &n_jobs, err)) ||
+        (rc = store_read(service->store, read_profile_jobs, &jobs, err))) {
+        return rc;
+    }
+    flow_ring(service->flow);
+    response->status = 202;
+    return job_ids_encode(jobs.ids, jobs.n, &response->body, err);
+}
+
+/* ---- leases -------------------------------------------------------------------------------------------------- */
+
+struct leasing {
+    const struct agent_call *call;
+    struct tl_buf *answer;
+    bool leased;
+    int64_t now_ns, next_ns; /* wall; next: when a queued job becomes due, 0: none */
+};
+
+static enum tl_rc on_leased(void *ctx, const struct store_job *job, struct tl_err *err)
+{
+    return work_lease_encode(job, LEASE_S, ctx, err);
+}
+
+static enum tl_rc lease_job(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct leasing *leasing = ctx;
+    enum tl_rc rc = service_agent(tx, leasing->call->device, leasing->call->agent_key, err);
+    leasing->now_ns = tl_clock_wall_ns();
+    return rc != TL_OK
+               ? rc
+               : store_job_lease(tx, leasing->call->device, leasing->now_ns, leasing->now_ns + LEASE_S * NS_PER_S,
+                                 on_leased, leasing->answer, &leasing->leased, &leasing->next_ns, err);
+}
+
+/* How long a lease may be parked: what the agent offers, but no longer than until the next job is due. */
+static double lease_wait(const struct http_request *request, const struct leasing *leasing)
+{
+    double due_s = request->waited_s + (double)(leasing->next_ns - leasing->now_ns) / (double)NS_PER_S;
+    return leasing->next_ns > 0 && due_s < request->prefer_wait_s ? due_s : request->prefer_wait_s;
+}
+
+enum tl_rc route_job_lease(struct service *service, const struct http_request *request, struct http_response *response,
+                           struct tl_err *err)
+{
+    struct agent_call call;
+    struct leasing leasing = {.call = &call, .answer = &response->body};
+    enum tl_rc rc;
+    response->body.max = JOB_MAX_BYTES;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = lease_call_decode(request->body, request->body_n, &call, err)) ||
+        (rc = store_write(service->store, lease_job, &leasing, err))) {
+        return rc;
+    }
+    if (!leasing.leased) {
+        response->status = 204;
+        response->wait_s = lease_wait(request, &leasing);
+    }
+    return TL_OK;
+}
+
+struct job_change {
+    const char *id;
+    const struct agent_call *call;
+    bool renews; /* else: ends */
+};
+
+static enum tl_rc copy_device(void *ctx, const struct store_job *job, struct tl_err *err)
+{
+    (void)err;
+    snprintf(ctx, JOB_NAME_TEXT, "%s", job->device);
+    return TL_OK;
+}
+
+static enum tl_rc change_job(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    const struct job_change *change = ctx;
+    const struct agent_call *call = change->call;
+    char device[JOB_NAME_TEXT];
+    enum tl_rc rc;
+    if ((rc = store_job_get(tx, change->id, copy_device, device, err)) ||
+        (rc = service_agent(tx, device, call->agent_key, err))) {
+        return rc;
+    }
+    return change->renews ? store_job_renew(tx, change->id, call->attempt, tl_clock_wall_ns() + LEASE_S * NS_PER_S, err)
+                          : store_job_end(tx, change->id, call->attempt, call->reason, err);
+}
+
+static enum tl_rc job_change(struct service *service, const struct http_request *request,
+                             struct http_response *response, bool renews, bool has_reason, struct tl_err *err)
+{
+    struct agent_call call;
+    struct job_change change = {request->params[0], &call, renews};
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = job_call_decode(request->body, request->body_n, has_reason, &call, err)) ||
+        (rc = store_write(service->store, change_job, &change, err))) {
+        return rc;
+    }
+    if (!renews) {
+        flow_ring(service->flow);
+    }
+    return renews ? job_renewal_encode(LEASE_S, &response->body, err)
+                  : job_end_encode(change.id, has_reason ? "failed" : "done", &response->body, err);
+}
+
+enum tl_rc route_job_renew(struct service *service, const struct http_request *request, struct http_response *response,
+                           struct tl_err *err)
+{
+    return job_change(service, request, response, true, false, err);
+}
+
+enum tl_rc route_job_complete(struct service *service, const struct http_request *request,
+                              struct http_response *response, struct tl_err *err)
+{
+    return job_change(service, request, response, false, false, err);
+}
+
+enum tl_rc route_job_fail(struct service *service, const struct http_request *request, struct http_response *response,
+                          struct tl_err *err)
+{
+    return job_change(service, request, response, false, true, err);
+}
