@@ -1,0 +1,159 @@
+/* cmd_serve.c - `tailor serve`: opens the store, starts the threads, and takes them down again in order. */
+#include "server/command.h"
+#include "server/flow.h"
+#include "server/routes.h"
+#include "server/snapshots.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CONNECTIONS_MAX = 512 };
+
+struct listen_address {
+    char host[64];
+    uint16_t port;
+};
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* "127.0.0.1:8080", "localhost:0", "[::1]:8080" */
+static enum tl_rc parse_listen(const char *text, struct listen_address *ret_address, struct tl_err *err)
+{
+    const char *colon = strrchr(text, ':');
+    size_t n = colon ? (size_t)(colon - text) : 0;
+    bool bracketed = n >= 2 && text[0] == '[' && text[n - 1] == ']';
+    int64_t port = 0;
+    struct listen_address address = {0};
+    if (!colon || n == 0 || n - (bracketed ? 2 : 0) >= sizeof address.host) {
+        return tl_fail(err, TL_INVALID, "--listen wants HOST:PORT, for example 127.0.0.1:8080, not \"%.80s\"", text);
+    }
+    memcpy(address.host, text + bracketed, n - (bracketed ? 2 : 0));
+    if (strcmp(address.host, "localhost") == 0) {
+        snprintf(address.host, sizeof address.host, "127.0.0.1");
+    }
+    enum tl_rc rc = argument_int("listen", colon + 1, 0, UINT16_MAX, &port, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    if (!is_loopback(address.host)) {
+        return tl_fail(
+            err, TL_INVALID,
+            "listens on loopback only, since whoever reaches the server may use it: tokens do not exist yet. "
+            "From other machines, ssh -L 8080:127.0.0.1:8080 leads here");
+    }
+    address.port = (uint16_t)port;
+    *ret_address = address;
+    return TL_OK;
+}
+
+static enum tl_rc parse(int argc, char **argv, const char **ret_data, struct listen_address *ret_address,
+                        struct tl_err *err)
+{
+    enum { DATA, LISTEN, VERBOSE };
+    static const struct argument known[] = {{"data", false}, {"listen", false}, {"verbose", true}};
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
+    const char *value = NULL;
+    int which = 0;
+    enum tl_rc rc = parse_listen("127.0.0.1:8080", ret_address, err);
+    while (rc == TL_OK && !(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
+        if (which == DATA) {
+            *ret_data = value;
+        } else if (which == LISTEN) {
+            rc = parse_listen(value, ret_address, err);
+        } else if (which == VERBOSE) {
+            tl_log_level_set(TL_LOG_DEBUG);
+        } else {
+            rc = tl_fail(err, TL_INVALID, "\"%.80s\" is one word too many", value);
+        }
+    }
+    return rc;
+}
+
+/* Signals are blocked in every thread and waited for here; a second one kills. */
+static void wait_for_signal(const sigset_t *signals)
+{
+    int number = 0;
+    sigwait(signals, &number);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    tl_log(TL_LOG_INFO, "serve", "stopping");
+}
+
+/* Start what answers and wait; the threads of flow are there already. */
+static enum tl_rc answer_until_signal(struct service *service, const struct listen_address *address,
+                                      const sigset_t *signals, struct tl_err *err)
+{
+    bool v6 = strchr(address->host, ':') != NULL;
+    enum tl_rc rc = http_start(service->http, err);
+    if (rc == TL_OK) {
+        printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", address->host, v6 ? "]" : "",
+               http_port(service->http));
+        fflush(stdout);
+        wait_for_signal(signals);
+        http_stop(service->http);
+    }
+    return rc;
+}
+
+static enum tl_rc serve_store(struct store *store, const struct listen_address *address, const sigset_t *signals,
+                              struct tl_err *err)
+{
+    struct service service = {.store = store};
+    struct http_config config = {.host = address->host,
+                                 .port = address->port,
+                                 .connections_max = CONNECTIONS_MAX,
+                                 .routes = routes_all,
+                                 .n_routes = routes_count,
+                                 .service = &service};
+    enum tl_rc rc;
+    if (!(rc = snapshots_new(store, &service.snapshots, err)) && !(rc = http_new(&config, &service.http, err)) &&
+        !(rc = flow_start(&service, &service.flow, err))) {
+        rc = answer_until_signal(&service, address, signals, err);
+        flow_stop(service.flow);
+    }
+    http_free(service.http);
+    snapshots_free(service.snapshots);
+    return rc;
+}
+
+static enum tl_rc run(int argc, char **argv, struct tl_err *err)
+{
+    struct listen_address address;
+    const char *data = "data";
+    struct store *store = NULL;
+    sigset_t signals;
+    enum tl_rc rc;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if ((rc = parse(argc, argv, &data, &address, err)) || (rc = tl_dir_make(data, err)) ||
+        (rc = store_open(data, NULL, &store, err))) {
+        return rc;
+    }
+    rc = serve_store(store, &address, &signals, err);
+    store_close(store);
+    return rc;
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .summary = "run the server: searches, devices, measurements, the page",
+    .help = "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--verbose]\n\n"
+            "Keeps everything in DIR (default: data) and answers on HOST:PORT (default: 127.0.0.1:8080; port 0: any).\n"
+            "Prints the address it listens on as one line on stdout, and its log on stderr. Listens on loopback only.\n"
+            "Ctrl-C or SIGTERM stop it; a search that was running goes on at the next start.\n\n"
+            "example: tailor serve --data /var/lib/tailor --listen 127.0.0.1:8080\n",
+    .run = run,
+};
