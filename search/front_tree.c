@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAF_MAX = 16, NONE = UINT32_MAX };
+enum { LEAF_MAX = 16 };
+
+static const uint32_t NONE = UINT32_MAX; /* no member */
 
 struct front_node {
     double low[SEARCH_METRICS_MAX], high[SEARCH_METRICS_MAX]; /* hold all members ever added below */

@@ -462,7 +462,7 @@ enum tl_rc search_run_restore(struct search_run *run, const void *state, size_t 
     struct search_run *restored = NULL;
     struct tl_cursor cursor = tl_cursor_make(state, n);
     enum tl_rc rc = search_run_new(run->space, run->evaluator, run->spec, run->pool, &restored, err);
-    if (rc) {
+    if (!restored) {
         return rc;
     }
     rc = load(restored, &cursor, err);

@@ -45,20 +45,20 @@ struct search_limit {
 };
 
 struct search_spec {
-    uint8_t objective; /* metric */
-    bool maximize;
     size_t n_limits;
     struct search_limit limits[SEARCH_LIMITS_MAX];
     /* Metrics that span the front, the objective first; for all others smaller is better unless `front_max` has the bit
      * (a minimised accuracy makes no sense, so callers set it for accuracy). */
     size_t n_front;
     uint8_t front[SEARCH_METRICS_MAX];
-    uint32_t front_max; /* bit m: larger is better for metric m */
-    char controller[32];
-    uint64_t seed;
-    uint64_t budget_evaluations; /* 1..SEARCH_EVALUATIONS_MAX */
-    double budget_seconds;       /* 0: none; active time, counted by the caller's clock in search_run_step */
+    uint32_t front_max;          /* bit m: larger is better for metric m */
     uint32_t sample_size;        /* seeded reservoir of evaluated candidates, 0..SEARCH_SAMPLE_MAX */
+    uint64_t budget_evaluations; /* 1..SEARCH_EVALUATIONS_MAX */
+    double budget_seconds;       /* 0: none; active time, counted in search_run_step */
+    uint64_t seed;
+    char controller[32];
+    uint8_t objective; /* metric */
+    bool maximize;
 };
 
 /* A candidate that was evaluated. */

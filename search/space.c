@@ -281,7 +281,7 @@ static void big_format(const struct big *number, char ret_text[SPACE_COUNT_TEXT]
 static void big_multiply_children(struct big *product, const struct space *space, const struct big *counts, int index,
                                   size_t option)
 {
-    for (size_t child = (size_t)(index + 1); child < space->n_variables; child++) {
+    for (int child = index + 1; child < space->n_variables; child++) {
         const struct space_variable *v = &space->variables[child];
         if (v->parent == index && (index < 0 || v->active_under >> option & 1)) {
             big_multiply(product, &counts[child]);

@@ -133,7 +133,7 @@ static void a_larger_budget_goes_on_where_a_smaller_one_ended(void **state)
 static void a_restored_run_shows_what_the_saved_one_showed(void **state)
 {
     struct world world;
-    struct search_candidate a, b;
+    struct search_candidate a = {0}, b = {0};
     const struct search_point *points_a = NULL, *points_b = NULL;
     struct search_spec spec = world_spec("evolution", 300);
     struct tl_err err = {0};

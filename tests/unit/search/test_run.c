@@ -58,7 +58,7 @@ static void the_whole_front_of_a_small_space_is_found(void **state)
         assert_true(member.values[WORLD_GAIN] == gains[(size_t)member.values[WORLD_COST]]);
         assert_true(member.violation == 0);
     }
-    struct search_candidate best;
+    struct search_candidate best = {0};
     assert_true(search_run_best(run, &best));
     assert_true(best.values[WORLD_GAIN] == gains[18]);
     search_run_free(run);
@@ -67,7 +67,7 @@ static void the_whole_front_of_a_small_space_is_found(void **state)
 static double best_gain(const char *controller, uint64_t budget, double cost_max)
 {
     struct world world;
-    struct search_candidate best;
+    struct search_candidate best = {0};
     struct search_spec spec = world_spec(controller, budget);
     world_limit(&spec, WORLD_COST, false, cost_max);
     world_init(&world, &large);
@@ -103,7 +103,7 @@ static void a_corner_where_hardly_anything_is_feasible_is_approached(void **stat
 static void a_limit_on_a_dear_metric_is_approached_after_evaluation(void **state)
 {
     struct world world;
-    struct search_candidate best;
+    struct search_candidate best = {0};
     struct search_spec spec = world_spec("evolution", 5000);
     (void)state;
     spec.objective = WORLD_COST;
@@ -125,7 +125,7 @@ static void a_limit_on_a_dear_metric_is_approached_after_evaluation(void **state
 static void what_cannot_be_met_ends_with_what_comes_nearest(void **state)
 {
     struct world world;
-    struct search_candidate candidate;
+    struct search_candidate candidate = {0};
     const struct search_point *points = NULL;
     struct search_spec spec = world_spec("evolution", 700);
     (void)state;
@@ -149,7 +149,7 @@ static void what_cannot_be_met_ends_with_what_comes_nearest(void **state)
 static void of_equally_good_ones_the_first_is_the_best(void **state)
 {
     struct world world;
-    struct search_candidate best, nearest;
+    struct search_candidate best = {0}, nearest = {0};
     struct search_spec spec = world_spec("evolution", 1000);
     (void)state;
     spec.n_front = 1;
@@ -189,7 +189,7 @@ static void no_architecture_is_on_the_front_twice(void **state)
 static void what_has_no_value_is_counted_and_not_kept(void **state)
 {
     struct world world;
-    struct search_candidate candidate;
+    struct search_candidate candidate = {0};
     struct search_spec spec = world_spec("evolution", 1000);
     (void)state;
     spec.sample_size = 1000;
@@ -210,7 +210,7 @@ static void where_nothing_has_a_value_the_search_ends_with_nothing(void **state)
 {
     struct world world;
     struct space one;
-    struct search_candidate candidate;
+    struct search_candidate candidate = {0};
     struct search_spec spec = world_spec("evolution", 1000);
     (void)state;
     world_flat(&one, 4, 1);
@@ -269,7 +269,7 @@ static void a_sample_is_uniform_over_all_that_was_evaluated(void **state)
 {
     struct world world;
     struct search_spec spec = world_spec("random", 20000);
-    struct search_candidate candidate;
+    struct search_candidate candidate = {0};
     unsigned early = 0;
     (void)state;
     spec.sample_size = 2000;

@@ -42,13 +42,13 @@ static void a_count_is_the_number_of_canonical_forms(void **state)
     uint8_t arch[4], canonical[4];
     unsigned n = 0;
     (void)state;
-    (void)world_variable(&space, 3, 0, "a", 0, 0);
-    *world_variable(&space, 4, 1, "b", 0, 0) = (struct space_variable){
+    (void)world_variable(&space, 3, 0, "a");
+    *world_variable(&space, 4, 1, "b") = (struct space_variable){
         .name = "b", .n_options = 4, .labels = {"w", "x", "y", "z"}, .parent = 0, .active_under = 6};
-    (void)world_variable(&space, 5, 2, "c", 0, 0);
+    (void)world_variable(&space, 5, 2, "c");
     space.variables[2].parent = 1;
     space.variables[2].active_under = 9;
-    (void)world_variable(&space, 2, 3, "d", 0, 0);
+    (void)world_variable(&space, 2, 3, "d");
     assert_int_equal(space_finish(&space, &err), TL_OK);
     for (unsigned i = 0; i < 3 * 4 * 5 * 2; i++) {
         memcpy(arch, (uint8_t[]){(uint8_t)(i % 3), (uint8_t)(i / 3 % 4), (uint8_t)(i / 12 % 5), (uint8_t)(i / 60)}, 4);

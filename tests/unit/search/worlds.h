@@ -11,16 +11,13 @@
 #include <string.h>
 
 static inline struct space_variable *world_variable(struct space *space, uint8_t n_options, uint16_t group,
-                                                    const char *format, int a, int b)
+                                                    const char *name)
 {
     struct space_variable *v = &space->variables[space->n_variables++];
     *v = (struct space_variable){.n_options = n_options, .ordered = true, .parent = -1, .group = group};
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(v->name, sizeof v->name, format, a, b);
-#pragma GCC diagnostic pop
+    memcpy(v->name, name, strnlen(name, sizeof v->name - 1));
     for (int i = 0; i < n_options; i++) {
-        (void)snprintf(v->labels[i], sizeof v->labels[i], "%d", i);
+        (void)snprintf(v->labels[i], sizeof v->labels[i], "%u", (unsigned)i % 100);
         v->numbers[i] = i;
     }
     return v;
@@ -32,17 +29,20 @@ static inline void world_ofa(struct space *space)
     struct tl_err err = {0};
     uint16_t group = 0;
     *space = (struct space){.name = "ofa"};
-    (void)world_variable(space, 25, group++, "resolution", 0, 0);
-    for (int s = 1; s <= 5; s++) {
-        (void)world_variable(space, 3, group++, "s%d.depth", s, 0);
+    char name[64];
+    (void)world_variable(space, 25, group++, "resolution");
+    for (unsigned s = 1; s <= 5; s++) {
+        (void)snprintf(name, sizeof name, "s%u.depth", s);
+        (void)world_variable(space, 3, group++, name);
     }
-    for (int s = 1; s <= 5; s++) {
-        for (int b = 1; b <= 4; b++, group++) {
-            uint32_t under = b <= 2 ? 7 : b == 3 ? 6 : 4;
-            struct space_variable *kernel = world_variable(space, 3, group, "s%d.b%d.kernel", s, b);
-            struct space_variable *expand = world_variable(space, 3, group, "s%d.b%d.expand", s, b);
+    for (unsigned s = 1; s <= 5; s++) {
+        for (unsigned b = 1; b <= 4; b++, group++) {
+            (void)snprintf(name, sizeof name, "s%u.b%u.kernel", s, b);
+            struct space_variable *kernel = world_variable(space, 3, group, name);
+            (void)snprintf(name, sizeof name, "s%u.b%u.expand", s, b);
+            struct space_variable *expand = world_variable(space, 3, group, name);
             kernel->parent = expand->parent = (int16_t)s;
-            kernel->active_under = expand->active_under = under;
+            kernel->active_under = expand->active_under = b <= 2 ? 7 : b == 3 ? 6 : 4;
         }
     }
     assert_int_equal(space_finish(space, &err), TL_OK);
@@ -54,7 +54,9 @@ static inline void world_flat(struct space *space, int n, uint8_t n_options)
     struct tl_err err = {0};
     *space = (struct space){.name = "flat"};
     for (int i = 0; i < n; i++) {
-        (void)world_variable(space, n_options, (uint16_t)(i / 2), "v%d", i, 0);
+        char name[64];
+        (void)snprintf(name, sizeof name, "v%d", i);
+        (void)world_variable(space, n_options, (uint16_t)(i / 2), name);
     }
     assert_int_equal(space_finish(space, &err), TL_OK);
 }
