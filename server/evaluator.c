@@ -461,7 +461,7 @@ static enum tl_rc scratch_make(struct evaluator *e, struct tl_err *err)
     if (!e->accuracy) {
         return TL_OK;
     }
-    e->hot_width = accuracy_hot_width(e->accuracy, &e->space);
+    e->hot_width = accuracy_hot_width(e->accuracy);
     e->hot = calloc((size_t)e->n_threads * SEARCH_BATCH_MAX * e->hot_width, sizeof(*e->hot));
     e->scratch = calloc(e->n_threads, sizeof(struct model_scratch *));
     if (!e->hot || !e->scratch) {

@@ -1,0 +1,316 @@
+/* cmd_fit_accuracy.c - `tailor fit-accuracy`: judge both kinds of model on held-out architectures, keep the better one. */
+#include "server/cmd_fit_accuracy.h"
+#include "server/accuracy_rows.h"
+#include "server/space_of_family.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "tailor fit-accuracy - fit a model of accuracy on measured sub-networks\n"
+    "\n"
+    "    tailor fit-accuracy [options] ROWS.csv[.gz]\n"
+    "\n"
+    "Each row is one sub-network and the accuracy measured for it. The architectures are dealt into folds; each fold is\n"
+    "predicted by models fitted on the others, so the errors printed are those on networks never seen. The better kind is\n"
+    "then fitted on all rows and written. Repeats of one architecture always share a fold.\n"
+    "\n"
+    "    --space NAME     the family of the networks (default ofa-mbv3-w1.0)\n"
+    "    --ks NAME        column with the kernel of every slot, a digit each (default ks)\n"
+    "    --e NAME         column with the expand ratio of every slot (default e)\n"
+    "    --d NAME         column with the depth of every stage (default d)\n"
+    "    --r NAME         column with the resolution (default r)\n"
+    "    --target NAME    column with the accuracy in points (default top1)\n"
+    "    --kind KIND      mlp, kernel, or auto: the one with the smaller held-out error (default auto)\n"
+    "    --folds N        2 to 20 (default 5)\n"
+    "    --inducing N     rows the kernel model stands on, 16 to 4096 (default 1536)\n"
+    "    --seed N         of folds, inducing rows and networks (default 1)\n"
+    "    --threads N      (default: as many as there are processors); the result does not depend on it\n"
+    "    --output FILE    write the model here; without it the models are judged only\n"
+    "    --help\n"
+    "\n"
+    "Example:\n"
+    "    tailor fit-accuracy ofa_mbv3_accuracy.csv.gz --output models/ofa-mbv3-w1.0-accuracy.bin\n";
+
+struct options {
+    const char *path, *output, *space;
+    struct accuracy_columns columns;
+    enum model_kind kind; /* MODEL_KIND_COUNT: the better one */
+    size_t n_folds, n_inducing;
+    unsigned n_threads;
+    uint64_t seed;
+};
+
+/* Fits done and to do, for the time that is left. */
+struct progress {
+    size_t done, all;
+    int64_t begun_ns;
+};
+
+static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_value)
+{
+    char *end = NULL;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || value < least || value > most) {
+        (void)fprintf(stderr, "tailor fit-accuracy: %s is not a number from %" PRIu64 " to %" PRIu64 "\n", text, least,
+                      most);
+        return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool kind_parse(const char *text, enum model_kind *ret_kind)
+{
+    for (int kind = 0; kind < MODEL_KIND_COUNT; kind++) {
+        if (strcmp(text, model_kind_name((enum model_kind)kind)) == 0) {
+            *ret_kind = (enum model_kind)kind;
+            return true;
+        }
+    }
+    *ret_kind = MODEL_KIND_COUNT;
+    if (strcmp(text, "auto") != 0) {
+        (void)fprintf(stderr, "tailor fit-accuracy: there is no kind %s; there are auto, mlp and kernel\n", text);
+        return false;
+    }
+    return true;
+}
+
+enum {
+    OPT_HELP,
+    OPT_SPACE,
+    OPT_KS,
+    OPT_E,
+    OPT_D,
+    OPT_R,
+    OPT_TARGET,
+    OPT_OUTPUT,
+    OPT_KIND,
+    OPT_FOLDS,
+    OPT_INDUCING,
+    OPT_SEED,
+    OPT_THREADS
+};
+
+static bool option_set(struct options *options, int option, const char *text)
+{
+    uint64_t value = 0;
+    switch (option) {
+    case OPT_SPACE:
+        options->space = text;
+        return true;
+    case OPT_KS:
+        options->columns.kernels = text;
+        return true;
+    case OPT_E:
+        options->columns.expands = text;
+        return true;
+    case OPT_D:
+        options->columns.depths = text;
+        return true;
+    case OPT_R:
+        options->columns.resolution = text;
+        return true;
+    case OPT_TARGET:
+        options->columns.target = text;
+        return true;
+    case OPT_OUTPUT:
+        options->output = text;
+        return true;
+    case OPT_KIND:
+        return kind_parse(text, &options->kind);
+    case OPT_FOLDS:
+        return number(text, 2, ACCURACY_FOLDS_MAX, &value) && (options->n_folds = value) != 0;
+    case OPT_INDUCING:
+        return number(text, 16, 4096, &value) && (options->n_inducing = value) != 0;
+    case OPT_THREADS:
+        return number(text, 1, 1024, &value) && (options->n_threads = (unsigned)value) != 0;
+    default: /* OPT_SEED */
+        return number(text, 0, UINT64_MAX, &options->seed);
+    }
+}
+
+/* 0: go on; otherwise the program ends, with *ret_status. */
+static int options_parse(int argc, char **argv, struct options *options, int *ret_status)
+{
+    static const struct option longs[] = {{"help", no_argument, NULL, OPT_HELP},
+                                          {"space", required_argument, NULL, OPT_SPACE},
+                                          {"ks", required_argument, NULL, OPT_KS},
+                                          {"e", required_argument, NULL, OPT_E},
+                                          {"d", required_argument, NULL, OPT_D},
+                                          {"r", required_argument, NULL, OPT_R},
+                                          {"target", required_argument, NULL, OPT_TARGET},
+                                          {"output", required_argument, NULL, OPT_OUTPUT},
+                                          {"kind", required_argument, NULL, OPT_KIND},
+                                          {"folds", required_argument, NULL, OPT_FOLDS},
+                                          {"inducing", required_argument, NULL, OPT_INDUCING},
+                                          {"seed", required_argument, NULL, OPT_SEED},
+                                          {"threads", required_argument, NULL, OPT_THREADS},
+                                          {0}};
+    int option = 0;
+
+    *ret_status = 2;
+    /* One thread parses, before any other is started. */
+    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) { /* NOLINT(concurrency-mt-unsafe) */
+        if (option == OPT_HELP) {
+            (void)fputs(help, stdout);
+            *ret_status = 0;
+            return 1;
+        }
+        if (option == '?' || !option_set(options, option, optarg)) {
+            (void)fputs("tailor fit-accuracy --help shows the options\n", stderr);
+            return 1;
+        }
+    }
+    if (optind + 1 != argc) {
+        (void)fputs("tailor fit-accuracy: give one file of rows; --help tells more\n", stderr);
+        return 1;
+    }
+    options->path = argv[optind];
+    return 0;
+}
+
+static void show_progress(void *ctx, const char *what)
+{
+    struct progress *progress = ctx;
+    const double seconds = (double)(tl_clock_mono_ns() - progress->begun_ns) * 1e-9;
+
+    progress->done++;
+    if (seconds > 2.0) {
+        const double left = seconds / (double)progress->done * (double)(progress->all - progress->done);
+        (void)fprintf(stderr, "fit %zu of %zu done (%s), about %.0f s left\n", progress->done, progress->all, what,
+                      left);
+    }
+}
+
+static void print_score(const char *name, const struct accuracy_score *score)
+{
+    (void)printf("%-8s %8.4f %10.5f", name, score->rmse, score->spearman);
+    if (isnan(score->coverage)) {
+        (void)printf(" %12s %12s\n", "-", "-");
+    } else {
+        (void)printf(" %11.1f%% %12.4f\n", 100.0 * score->coverage, score->half_width);
+    }
+    (void)fflush(stdout);
+}
+
+/* Judge the kinds asked for; the best goes to *ret_kind. */
+static enum tl_rc judge_kinds(const struct accuracy_rows *rows, const struct options *options,
+                              const struct accuracy_plan *plan, enum model_kind *ret_kind,
+                              struct accuracy_score *ret_score, struct tl_err *err)
+{
+    struct accuracy_score score = {0};
+    enum tl_rc rc = accuracy_judge_linear(rows, options->n_folds, plan, &score, err);
+    if (rc) {
+        return rc;
+    }
+    (void)printf("%zu rows, %zu folds by architecture; errors in points, of 90 %% intervals\n", rows->n,
+                 options->n_folds);
+    (void)printf("%-8s %8s %10s %12s %12s\n", "model", "RMSE", "Spearman", "coverage", "half width");
+    print_score("linear", &score);
+    ret_score->rmse = HUGE_VAL;
+    for (int kind = 0; kind < MODEL_KIND_COUNT; kind++) {
+        if (options->kind != MODEL_KIND_COUNT && options->kind != (enum model_kind)kind) {
+            continue;
+        }
+        rc = accuracy_judge(rows, (enum model_kind)kind, options->n_folds, plan, &score, err);
+        if (rc) {
+            return rc;
+        }
+        print_score(model_kind_name((enum model_kind)kind), &score);
+        if (score.rmse < ret_score->rmse) {
+            *ret_score = score;
+            *ret_kind = (enum model_kind)kind;
+        }
+    }
+    return TL_OK;
+}
+
+static enum tl_rc fit_and_write(const struct accuracy_rows *rows, const struct options *options,
+                                const struct accuracy_plan *plan, enum model_kind kind,
+                                const struct accuracy_score *score, const char *command, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) bytes = {.max = 64U << 20};
+    const char *name = strrchr(options->path, '/');
+    struct accuracy_model *model = NULL;
+    enum tl_rc rc = accuracy_fit(rows, kind, plan, score, name ? name + 1 : options->path, command, &model, err);
+
+    rc = rc ? rc : accuracy_save(model, &bytes, err);
+    rc = rc ? rc : tl_file_write(options->output, bytes.data, bytes.len, err);
+    accuracy_free(model);
+    if (!rc) {
+        (void)printf("%s: the %s model on all rows, %zu bytes\n", options->output, model_kind_name(kind), bytes.len);
+    }
+    return rc;
+}
+
+static enum tl_rc run(const struct options *options, const char *command, struct space *space, struct tl_err *err)
+{
+    const struct net_family *family = net_family_get(options->space);
+    const size_t n_kinds = options->kind == MODEL_KIND_COUNT ? MODEL_KIND_COUNT : 1;
+    struct progress progress = {.all = n_kinds * options->n_folds + (options->output ? 1 : 0),
+                                .begun_ns = tl_clock_mono_ns()};
+    struct accuracy_plan plan = {
+        .n_inducing = options->n_inducing, .seed = options->seed, .progress = show_progress, .progress_ctx = &progress};
+    struct accuracy_rows rows = {0};
+    struct accuracy_score score = {0};
+    enum model_kind kind = MODEL_KERNEL;
+
+    if (!family) {
+        return tl_fail(err, TL_INVALID, "there is no family %s", options->space);
+    }
+    enum tl_rc rc = space_of_family(family, space, err);
+    rc = rc ? rc : accuracy_rows_read(options->path, &options->columns, space, &rows, err);
+    rc = rc ? rc : tl_pool_new(&plan.pool, options->n_threads, err);
+    rc = rc ? rc : judge_kinds(&rows, options, &plan, &kind, &score, err);
+    if (!rc && options->output) {
+        rc = fit_and_write(&rows, options, &plan, kind, &score, command, err);
+    }
+    tl_pool_free(plan.pool);
+    accuracy_rows_done(&rows);
+    return rc;
+}
+
+/* The command with everything that decides the bytes, for the model's facts; the file by its name alone. */
+static void command_text(const struct options *options, char *text, size_t size)
+{
+    const char *name = strrchr(options->path, '/');
+    (void)snprintf(text, size,
+                   "tailor fit-accuracy --space %s --target %s --folds %zu --inducing %zu --seed %" PRIu64 " %s",
+                   options->space, options->columns.target, options->n_folds, options->n_inducing, options->seed,
+                   name ? name + 1 : options->path);
+}
+
+int cmd_fit_accuracy(int argc, char **argv)
+{
+    struct options options = {.space = "ofa-mbv3-w1.0",
+                              .columns = {"ks", "e", "d", "r", "top1"},
+                              .kind = MODEL_KIND_COUNT,
+                              .n_folds = 5,
+                              .n_inducing = 1536,
+                              .n_threads = tl_cpu_count(),
+                              .seed = 1};
+    struct tl_err err = {0};
+    char command[512];
+    int status = 0;
+
+    if (options_parse(argc, argv, &options, &status)) {
+        return status;
+    }
+    model_blas_single_thread();
+    command_text(&options, command, sizeof(command));
+    struct space *space = calloc(1, sizeof(*space)); /* over 100 KiB: not on the stack */
+    enum tl_rc rc = space ? run(&options, command, space, &err) : tl_fail(&err, TL_NO_MEMORY, "no memory for a space");
+    free(space);
+    if (rc) {
+        (void)fprintf(stderr, "tailor fit-accuracy: %s\n", err.text);
+        return 1;
+    }
+    return 0;
+}
