@@ -192,13 +192,15 @@ enum tl_rc spread_save(const struct spread *spread, struct tl_buf *buf, struct t
 
 enum tl_rc spread_load(struct tl_cursor *cursor, struct spread *ret_spread, struct tl_err *err)
 {
-    struct spread spread = {.calibration = tl_cursor_f64(cursor), .floor = tl_cursor_f64(cursor)};
+    struct spread spread = {.calibration = tl_cursor_f64(cursor)};
+    spread.floor = tl_cursor_f64(cursor);
     spread.n_features = tl_cursor_u32(cursor);
     spread.m = tl_cursor_u32(cursor);
     const size_t n = spread.n_features + spread.m;
 
-    if (!(spread.calibration > 0.0) || !(spread.floor >= 0.0) || isinf(spread.floor) ||
-        spread.n_features > MODEL_SIDE_MAX || spread.m > MODEL_INDUCING_MAX || cursor->failed ||
+    /* An imported model has no known error: no features, and a calibration of 0. */
+    if (!(spread.calibration >= 0.0) || (n > 0 && spread.calibration == 0.0) || !(spread.floor >= 0.0) ||
+        isinf(spread.floor) || spread.n_features > MODEL_SIDE_MAX || spread.m > MODEL_INDUCING_MAX || cursor->failed ||
         n * (n + 1) / 2 > cursor->left / sizeof(float)) {
         return tl_fail(err, TL_MALFORMED, "the intervals of a saved model are cut short or have impossible numbers");
     }
