@@ -484,10 +484,13 @@ struct dump {
     enum tl_rc rc;
 };
 
+/* jansson 2.14 goes on after a key that could not be written: the first failure is kept here. */
 static int dump_some(const char *text, size_t n, void *ctx)
 {
     struct dump *dump = ctx;
-    dump->rc = tl_buf_add(dump->buf, text, n, dump->err);
+    if (!dump->rc) {
+        dump->rc = tl_buf_add(dump->buf, text, n, dump->err);
+    }
     return dump->rc ? -1 : 0;
 }
 
@@ -500,7 +503,7 @@ static enum tl_rc dump_take(json_t *json, size_t flags, struct tl_buf *buf, stru
     size_t len_before = buf->len;
     int failed = json_dump_callback(json, dump_some, &dump, flags | JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(json);
-    if (!failed) {
+    if (!failed && !dump.rc) {
         return TL_OK;
     }
     if (buf->data) {
