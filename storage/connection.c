@@ -29,6 +29,9 @@ static enum tl_rc rc_of_constraint(int code)
 
 static enum tl_rc rc_of(int code)
 {
+    if (code == SQLITE_IOERR_NOMEM) {
+        return TL_NO_MEMORY;
+    }
     switch (code & 0xff) {
     case SQLITE_CONSTRAINT:
         return rc_of_constraint(code);

@@ -45,7 +45,7 @@ struct folder {
 
 static inline void folder_make(struct folder *folder)
 {
-    const char *base = getenv("TMPDIR");
+    const char *base = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe): before any thread starts */
     int n = snprintf(folder->path, sizeof folder->path, "%s/tailor-store-XXXXXX", base ? base : "/tmp");
     assert_true(n > 0 && (size_t)n < sizeof folder->path);
     assert_non_null(mkdtemp(folder->path));

@@ -126,7 +126,6 @@ static void a_job_ends_once(void **state)
 {
     struct store_tx *tx = *state;
     add_job(tx, "a", "pi", "", 0);
-    add_job(tx, "b", "pi", "", 0);
     assert_fails(TL_CONFLICT, store_job_end(tx, "a", 0, "", &err));
     lease(tx, "pi", 10, 20);
     assert_ok(store_job_end(tx, "a", 1, "", &err));
@@ -134,11 +133,17 @@ static void a_job_ends_once(void **state)
     assert_ok(store_job_end(tx, "a", 1, "", &err));
     assert_fails(TL_CONFLICT, store_job_end(tx, "a", 1, "too hot", &err));
     assert_fails(TL_CONFLICT, store_job_renew(tx, "a", 1, 30, &err));
+}
+
+static void a_job_that_failed_says_why_and_stays_failed(void **state)
+{
+    struct store_tx *tx = *state;
+    add_job(tx, "a", "pi", "", 0);
     lease(tx, "pi", 10, 20);
-    assert_ok(store_job_end(tx, "b", 1, "too hot", &err));
-    assert_string_equal(job_now(tx, "b").text, "failed 1 0 too hot");
-    assert_ok(store_job_end(tx, "b", 1, "too hot", &err));
-    assert_fails(TL_CONFLICT, store_job_end(tx, "b", 1, "", &err));
+    assert_ok(store_job_end(tx, "a", 1, "too hot", &err));
+    assert_string_equal(job_now(tx, "a").text, "failed 1 0 too hot");
+    assert_ok(store_job_end(tx, "a", 1, "too hot", &err));
+    assert_fails(TL_CONFLICT, store_job_end(tx, "a", 1, "", &err));
 }
 
 static void a_late_end_counts_while_nobody_else_has_the_job(void **state)
@@ -224,6 +229,7 @@ int main(void)
         bare_test(an_expired_lease_goes_to_whoever_asks_next_with_a_higher_attempt),
         bare_test(a_job_leased_five_times_without_an_end_fails),
         bare_test(a_job_ends_once),
+        bare_test(a_job_that_failed_says_why_and_stays_failed),
         bare_test(a_late_end_counts_while_nobody_else_has_the_job),
         bare_test(a_job_that_is_not_there_is_not_found),
         bare_test(cancelling_a_search_fails_its_open_jobs),

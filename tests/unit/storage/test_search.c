@@ -179,15 +179,20 @@ static enum tl_rc see_event(void *ctx, const struct store_event *event, struct t
     return see(&list->seen, event->kind, err);
 }
 
+/* To both searches. */
+static void add_event(struct store_tx *tx, int64_t time_ns, const char *kind)
+{
+    const struct store_event event = {.time_ns = time_ns, .kind = kind, .data = BYTES("{}")};
+    assert_ok(store_event_add(tx, "s1", &event, &err));
+    assert_ok(store_event_add(tx, "s2", &event, &err));
+}
+
 static void events_are_numbered_from_1_within_their_search(void **state)
 {
     struct store_tx *tx = *state;
-    const char *const kinds[] = {"state", "progress", "round"};
-    for (int64_t i = 0; i < 3; i++) {
-        const struct store_event event = {.time_ns = 101 + i, .kind = kinds[i], .data = BYTES("{}")};
-        assert_ok(store_event_add(tx, "s1", &event, &err));
-        assert_ok(store_event_add(tx, "s2", &event, &err));
-    }
+    add_event(tx, 101, "state");
+    add_event(tx, 102, "progress");
+    add_event(tx, 103, "round");
     struct event_list all = {0};
     assert_ok(store_event_list(tx, "s2", ALL_ROWS, see_event, &all, &err));
     assert_string_equal(all.seen.ids, "state progress round ");
