@@ -1,0 +1,201 @@
+// api_types.ts - the service's documents, as far as the page reads them.
+
+export type Metric = "accuracy" | "latency_ms" | "macs" | "params" | "size_bytes" | "peak_memory_bytes";
+export type Kind = "computed" | "predicted" | "measured" | "tabulated";
+
+export interface Value {
+  value: number;
+  kind: Kind;
+  interval?: [number, number] | null;
+  note?: string; // why there is no interval, or what was corrected
+  predicted?: number; // beside a measured value
+}
+export type Metrics = Partial<Record<Metric, Value>>;
+
+export interface Page<T> {
+  items: T[];
+  next_page_token: string | null;
+}
+
+export interface Problem {
+  title: string;
+  status: number;
+  detail?: string;
+  errors?: { pointer: string; detail: string }[];
+  ranges?: Ranges;
+}
+export type Ranges = Partial<Record<Metric, { min: number; max: number }>>;
+
+export interface Variable {
+  name: string;
+  options: string[];
+  ordered: boolean;
+  parent: string | null;
+  active_under: string[] | null;
+}
+export interface Space {
+  name: string;
+  title: string;
+  source: string;
+  count: string; // more than a number holds
+  id: string;
+  resolutions: number[];
+  variables: Variable[];
+  accuracy_model: Record<string, unknown> | null;
+  devices: string[];
+}
+
+export interface Limit {
+  metric: Metric;
+  max?: number;
+  min?: number;
+}
+/** What is POSTed to /search. */
+export interface SearchRequest {
+  space: string;
+  device?: string;
+  label?: string;
+  objective?: { maximize: Metric } | { minimize: Metric };
+  constraints?: Limit[];
+  controller?: { name: string; seed: number };
+  budget?: { evaluations?: number; seconds?: number };
+  verify?: { top_k?: number; rounds?: number } | boolean;
+}
+
+export type State =
+  | "queued" | "profiling" | "running" | "verifying" | "waiting_for_device" | "finished" | "failed" | "cancelled";
+export type Outcome = "verified" | "unverified" | "predicted" | "infeasible" | "none_found";
+
+export interface SearchItem extends SearchRequest {
+  id: string;
+  state: State;
+  outcome: Outcome | null;
+  created: string;
+  updated: string;
+  finished: string | null;
+  evaluations: number;
+  best: { accuracy: number | null; latency_ms: number | null } | null;
+}
+
+export interface Verification {
+  candidate: number;
+  visits: number;
+  stable_visits?: number;
+  unstable_visits?: number;
+  blocks: number;
+  median_ms: number | null;
+  upper_ms: number | null;
+  holds: boolean;
+  predicted_ms?: number | null;
+  round?: number;
+}
+export interface Answer {
+  candidate: number;
+  metrics: Metrics;
+  verified: boolean;
+  verification: Verification | null;
+}
+export interface Progress {
+  done: number;
+  total: number | null;
+  unit: string;
+  eta_s: number | null;
+}
+export interface Search extends SearchItem {
+  snapshot: string | null;
+  round: number;
+  message: string;
+  warnings: string[];
+  problem: { detail?: string } | null;
+  progress: Progress | null;
+  answer?: Answer | null;
+  verifications: Verification[];
+  nearest?: Candidate | null;
+  ranges?: Ranges;
+  seconds: number | null;
+}
+
+export type Role = "front" | "sample" | "verify";
+export interface Candidate {
+  id: number;
+  number: number;
+  role: Role;
+  architecture: { space: string; id: string; options: Record<string, string> };
+  metrics: Metrics;
+}
+export interface Block {
+  stage: number; // -1 before the stages, as many as there are stages behind them
+  slot: number; // -1 outside stages
+  name: string;
+  kernel: number;
+  expand: number | null;
+  stride: number;
+  se: boolean;
+  act: string;
+  in: [number, number, number]; // height, width, channels
+  out: [number, number, number];
+  macs: number;
+  params: number;
+  latency_ms: number | null;
+}
+export interface CandidateDetail extends Candidate {
+  network: { blocks: Block[] };
+}
+
+/** Columns: one entry a point. A point of the sample has no id. */
+export interface Points {
+  x: number[];
+  y: number[];
+  id: (number | null)[];
+  role: Role[];
+  kind: Kind[];
+}
+export interface History {
+  evaluations: number[];
+  best: (number | null)[];
+}
+
+export interface DeviceModel {
+  space: string;
+  hash: string;
+  created: string;
+  networks: number;
+  blocks: number;
+  mape: number | null; // a fraction
+  spearman: number | null;
+  half_width: number | null; // a fraction
+}
+export interface Device {
+  name: string;
+  info: Record<string, unknown> | null;
+  created: string;
+  seen: string | null;
+  online: boolean;
+  anchor_reference_ms: number | null;
+  models: DeviceModel[];
+  jobs: { queued: number; leased: number; done: number; failed: number };
+  profile: { done: number; total: number } | null;
+}
+
+export interface Measurement {
+  id: string;
+  subject: string;
+  kind: "network" | "block";
+  verdict: string;
+  reason: string | null;
+  late: boolean;
+  created: string;
+  ratio: number | null;
+  anchor_ms: number | null;
+  median_ms: number | null;
+  corrected_ms: number | null;
+}
+export interface MeasurementDetail extends Measurement {
+  body: {
+    item_ns: number[][];
+    anchor_ns: number[][]; // one block more: anchors stand on both sides
+    started: string;
+    duration_s: number;
+    context: Record<string, string | number | null>;
+  };
+}

@@ -1,0 +1,80 @@
+// answer.tsx - what a search answers: the network found and how far one may trust it, or what could be had instead.
+import type { Outcome, Ranges, Search, Verification } from "../api_types";
+import { METRIC_NAMES, METRICS, metricText, objectiveMetric, rangeText } from "../format";
+import { MetricCards } from "./metric_card";
+
+const MEANING: Record<Outcome, string> = {
+  verified: "Measured on the device, and inside every limit.",
+  unverified: "Measured, but no candidate surely held the limit: this is the best of those measured.",
+  predicted: "Not measured: these values are what the models expect.",
+  infeasible: "No network of this space can hold these limits together. This one comes nearest.",
+  none_found: "No network inside these limits was found. This one comes nearest.",
+};
+
+export function AnswerPanel({ search, onSelect }: { search: Search; onSelect(id: number): void }) {
+  const { answer, nearest, outcome } = search;
+  const objective = objectiveMetric(search);
+  const limits = search.constraints ?? [];
+  const found = answer ?? (nearest ? { candidate: nearest.id, metrics: nearest.metrics, verified: false } : undefined);
+  if (!found && !search.ranges) return null;
+  return (
+    <section class={`panel answer ${answer?.verified ? "verified" : ""}`}>
+      <div class="title">
+        <h2>{answer ? (outcome ? "Answer" : "Best so far") : "Nearest"}</h2>
+        {answer?.verified && <span class="chip good"><span aria-hidden="true">✓</span> verified on {search.device}</span>}
+        {found && <button class="quiet" onClick={() => onSelect(found.candidate)}>Show its network</button>}
+      </div>
+      {outcome && <p>{MEANING[outcome]}</p>}
+      {found && <MetricCards metrics={found.metrics} limits={limits} objective={objective} />}
+      {!answer && search.ranges && <Possible ranges={search.ranges} />}
+      {search.verifications.length > 0 && <Verifications search={search} onSelect={onSelect} />}
+    </section>
+  );
+}
+
+function Possible({ ranges }: { ranges: Ranges }) {
+  return (
+    <dl class="facts ranges">
+      {METRIC_NAMES.filter((m) => ranges[m]).map((m) => (
+        <div key={m}><dt>{METRICS[m].label} possible</dt><dd>{rangeText(m, ranges[m]!)}</dd></div>
+      ))}
+    </dl>
+  );
+}
+
+/** What the device said of the best few; the last word of each candidate is its latest round. */
+function Verifications({ search, onSelect }: { search: Search; onSelect(id: number): void }) {
+  const limit = search.constraints?.find((l) => l.metric === "latency_ms" && l.max !== undefined)?.max;
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Verification">
+      <table>
+        <caption>
+          Measured in turn with the device's anchor network. It holds when the upper bound (95 %, one-sided) of its median
+          {limit === undefined ? " is known" : ` is at most ${metricText("latency_ms", limit)}`}.
+        </caption>
+        <thead>
+          <tr><th scope="col">Candidate</th><th scope="col">Round</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
+            <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col">Holds</th></tr>
+        </thead>
+        <tbody>{search.verifications.map((v) => <VerificationRow key={`${v.candidate}:${v.round}`} v={v} onSelect={onSelect} />)}</tbody>
+      </table>
+    </div>
+  );
+}
+
+function VerificationRow({ v, onSelect }: { v: Verification; onSelect(id: number): void }) {
+  const known = v.median_ms !== null;
+  const stable = v.stable_visits ?? v.visits - (v.unstable_visits ?? 0);
+  return (
+    <tr>
+      <td><button class="link" onClick={() => onSelect(v.candidate)}>#{v.candidate}</button></td>
+      <td>{v.round}</td>
+      <td class="n">{metricText("latency_ms", v.predicted_ms)}</td>
+      <td class="n">{metricText("latency_ms", v.median_ms)}</td>
+      <td class="n">{metricText("latency_ms", v.upper_ms)}</td>
+      <td class="n">{stable < v.visits ? `${stable} stable of ${v.visits}` : v.visits}</td>
+      <td class="n">{v.blocks}</td>
+      <td>{!known ? "measuring…" : v.holds ? <span class="good">✓ yes</span> : <span class="bad">✕ no</span>}</td>
+    </tr>
+  );
+}

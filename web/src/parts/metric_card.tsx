@@ -1,0 +1,63 @@
+// metric_card.tsx - one value: how much, what kind of knowledge it is, how far off it may be, and the limit on it.
+import type { Limit, Metric, Metrics, Value } from "../api_types";
+import { boundText, METRIC_NAMES, METRICS, metricText, shown } from "../format";
+import { Mark } from "./marks";
+
+/** All metrics there are, those of the question first. */
+export function MetricCards({ metrics, limits, objective }: { metrics: Metrics; limits: Limit[]; objective: Metric }) {
+  const asked = (metric: Metric): number => (metric === objective || limits.some((l) => l.metric === metric) ? 0 : 1);
+  const names = METRIC_NAMES.filter((m) => metrics[m]).sort((a, b) => asked(a) - asked(b));
+  return (
+    <div class="cards">
+      {names.map((m) => <MetricCard key={m} metric={m} value={metrics[m]!} limits={limits.filter((l) => l.metric === m)} />)}
+    </div>
+  );
+}
+
+function MetricCard({ metric, value, limits }: { metric: Metric; value: Value; limits: Limit[] }) {
+  const { interval } = value;
+  return (
+    <div class="card">
+      <h3>{METRICS[metric].label}</h3>
+      <p class="value">{metricText(metric, value.value, false)} <span class="unit">{METRICS[metric].unit}</span></p>
+      <p class="kind"><Mark kind={value.kind} /> {value.kind}</p>
+      <p class="range">
+        {interval
+          ? `${metricText(metric, interval[0], false)} – ${metricText(metric, interval[1])}`
+          : value.kind === "predicted" ? value.note ?? "no known error" : ""}
+      </p>
+      {limits.length > 0 && <Gauge metric={metric} value={value} limits={limits} />}
+      {limits.map((limit) => <LimitLine key={`${limit.max}:${limit.min}`} limit={limit} value={value.value} />)}
+    </div>
+  );
+}
+
+function LimitLine({ limit, value }: { limit: Limit; value: number }) {
+  const bounds = [[limit.max, "≤"], [limit.min, "≥"]] as const;
+  return (
+    <>
+      {bounds.map(([bound, sign]) => {
+        if (bound === undefined) return null;
+        const holds = sign === "≤" ? value <= bound : value >= bound;
+        return <p class={`limit ${holds ? "good" : "bad"}`}>{holds ? "✓" : "✕"} limit {sign} {boundText(limit.metric, bound)}</p>;
+      })}
+    </>
+  );
+}
+
+/** The value and its interval on a line with the limit, so that one sees how close it is. */
+function Gauge({ metric, value, limits }: { metric: Metric; value: Value; limits: Limit[] }) {
+  const bounds = limits.flatMap((l) => [l.max, l.min].filter((b) => b !== undefined)).map((b) => shown(metric, b));
+  const [low, high] = (value.interval ?? [value.value, value.value]).map((v) => shown(metric, v)) as [number, number];
+  const least = Math.min(low, ...bounds);
+  const most = Math.max(high, ...bounds);
+  const air = (most - least || most || 1) * 0.25;
+  const at = (v: number): string => `${(100 * (v - least + air)) / (most - least + 2 * air)}%`;
+  return (
+    <div class="gauge" aria-hidden="true">
+      <i class="band" style={{ left: at(low), right: `calc(100% - ${at(high)})` }} />
+      <i class={`dot ${value.kind}`} style={{ left: at(shown(metric, value.value)) }} />
+      {bounds.map((b) => <i class="tick" style={{ left: at(b) }} />)}
+    </div>
+  );
+}
