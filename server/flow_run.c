@@ -543,9 +543,11 @@ static enum tl_rc conclude(struct running *r, struct tl_err *err)
         rc = collect_nearest(r, &o, err);
     }
     row->progress.eta_s = NAN;
-    if (!any) {
+    if (!any && row->progress.round > 0) {
+        flow_finish_unverified(row, "corrected by what was measured, no network is predicted to hold every limit");
+    } else if (!any) {
         search_row_state(row, "finished", "no network met every limit at once; the nearest one is given");
-        search_row_finish(row, "finished", row->progress.round > 0 ? "unverified" : "none_found");
+        search_row_finish(row, "finished", "none_found");
     } else if (o.n_chosen > 0) {
         row->progress.round++;
         search_row_state(row, "verifying", "round %d: %zu candidates are measured on %s", row->progress.round,

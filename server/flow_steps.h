@@ -28,6 +28,9 @@ TL_MUST_CHECK enum tl_rc flow_run(struct flow *flow, struct search_row *row, str
  * have ended, judge. */
 TL_MUST_CHECK enum tl_rc flow_verify(struct flow *flow, struct search_row *row, struct tl_err *err);
 
+/* End as unverified: the answer is the measured candidate that came nearest. `why`: half a sentence. */
+void flow_finish_unverified(struct search_row *row, const char *why);
+
 /* The jobs that a round of verification needs, `visits` for each candidate in turn, inside store_write. `subjects`: n
  * candidates by genes in the whole space. */
 TL_MUST_CHECK enum tl_rc flow_verify_jobs(struct store_tx *tx, const struct search_row *row, const uint8_t *genes,

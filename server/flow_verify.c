@@ -422,7 +422,7 @@ static void finish_verified(struct search_row *row, const struct verification *v
     search_row_finish(row, "finished", "verified");
 }
 
-static void finish_unverified(struct search_row *row)
+void flow_finish_unverified(struct search_row *row, const char *why)
 {
     const struct verification *v = nearest_measured(row);
     struct search_progress *p = &row->progress;
@@ -431,10 +431,8 @@ static void finish_unverified(struct search_row *row)
         p->answer = v->candidate;
         p->best_latency_ms = v->median_ms;
     }
-    search_row_state(row, "finished",
-                     v ? "none of the measured candidates held every limit in %d rounds; the best measured one is given"
-                       : "no measurement of the candidates became stable in %d rounds",
-                     p->round);
+    search_row_state(row, "finished", "%s; %s", why,
+                     v ? "the best measured one is given" : "no measurement of a candidate became stable");
     search_row_finish(row, "finished", "unverified");
 }
 
@@ -447,7 +445,7 @@ static void decide(struct round *round)
     if (best) {
         finish_verified(row, best);
     } else if (row->progress.round >= row->request.rounds) {
-        finish_unverified(row);
+        flow_finish_unverified(row, "none of the measured candidates held every limit, and the rounds are over");
     } else {
         correct(&row->progress);
         search_row_state(row, "running", "round %d: none of %zu candidates held; latencies are corrected by %+.1f %%",
