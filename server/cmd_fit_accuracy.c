@@ -1,41 +1,13 @@
 /* cmd_fit_accuracy.c - `tailor fit-accuracy`: judge both kinds of model on held-out architectures, keep the better one. */
-#include "server/cmd_fit_accuracy.h"
 #include "server/accuracy_rows.h"
+#include "server/command.h"
 #include "server/space_of_family.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char help[] =
-    "tailor fit-accuracy - fit a model of accuracy on measured sub-networks\n"
-    "\n"
-    "    tailor fit-accuracy [options] ROWS.csv[.gz]\n"
-    "\n"
-    "Each row is one sub-network and the accuracy measured for it. The architectures are dealt into folds; each fold is\n"
-    "predicted by models fitted on the others, so the errors printed are those on networks never seen. The better kind is\n"
-    "then fitted on all rows and written. Repeats of one architecture always share a fold.\n"
-    "\n"
-    "    --space NAME     the family of the networks (default ofa-mbv3-w1.0)\n"
-    "    --ks NAME        column with the kernel of every slot, a digit each (default ks)\n"
-    "    --e NAME         column with the expand ratio of every slot (default e)\n"
-    "    --d NAME         column with the depth of every stage (default d)\n"
-    "    --r NAME         column with the resolution (default r)\n"
-    "    --target NAME    column with the accuracy in points (default top1)\n"
-    "    --kind KIND      mlp, kernel, or auto: the one with the smaller held-out error (default auto)\n"
-    "    --folds N        2 to 20 (default 5)\n"
-    "    --inducing N     rows the kernel model stands on, 16 to 4096 (default 1536)\n"
-    "    --seed N         of folds, inducing rows and networks (default 1)\n"
-    "    --threads N      (default: as many as there are processors); the result does not depend on it\n"
-    "    --output FILE    write the model here; without it the models are judged only\n"
-    "    --help\n"
-    "\n"
-    "Example:\n"
-    "    tailor fit-accuracy ofa_mbv3_accuracy.csv.gz --output models/ofa-mbv3-w1.0-accuracy.bin\n";
 
 struct options {
     const char *path, *output, *space;
@@ -52,128 +24,91 @@ struct progress {
     int64_t begun_ns;
 };
 
-static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_value)
-{
-    char *end = NULL;
-    errno = 0;
-    const unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || errno || value < least || value > most) {
-        (void)fprintf(stderr, "tailor fit-accuracy: %s is not a number from %" PRIu64 " to %" PRIu64 "\n", text, least,
-                      most);
-        return false;
-    }
-    *ret_value = value;
-    return true;
-}
-
-static bool kind_parse(const char *text, enum model_kind *ret_kind)
+static enum tl_rc kind_parse(const char *text, enum model_kind *ret_kind, struct tl_err *err)
 {
     for (int kind = 0; kind < MODEL_KIND_COUNT; kind++) {
         if (strcmp(text, model_kind_name((enum model_kind)kind)) == 0) {
             *ret_kind = (enum model_kind)kind;
-            return true;
+            return TL_OK;
         }
     }
     *ret_kind = MODEL_KIND_COUNT;
-    if (strcmp(text, "auto") != 0) {
-        (void)fprintf(stderr, "tailor fit-accuracy: there is no kind %s; there are auto, mlp and kernel\n", text);
-        return false;
-    }
-    return true;
+    return strcmp(text, "auto") == 0
+               ? TL_OK
+               : tl_fail(err, TL_INVALID, "there is no kind %s; there are auto, mlp and kernel", text);
 }
 
-enum {
-    OPT_HELP,
-    OPT_SPACE,
-    OPT_KS,
-    OPT_E,
-    OPT_D,
-    OPT_R,
-    OPT_TARGET,
-    OPT_OUTPUT,
-    OPT_KIND,
-    OPT_FOLDS,
-    OPT_INDUCING,
-    OPT_SEED,
-    OPT_THREADS
+enum option { SPACE, KS, E, D, R, TARGET, OUTPUT, KIND, FOLDS, INDUCING, SEED, THREADS };
+
+static const struct argument KNOWN[] = {
+    [SPACE] = {"space", false},   [KS] = {"ks", false},
+    [E] = {"e", false},           [D] = {"d", false},
+    [R] = {"r", false},           [TARGET] = {"target", false},
+    [OUTPUT] = {"output", false}, [KIND] = {"kind", false},
+    [FOLDS] = {"folds", false},   [INDUCING] = {"inducing", false},
+    [SEED] = {"seed", false},     [THREADS] = {"threads", false},
 };
 
-static bool option_set(struct options *options, int option, const char *text)
+static enum tl_rc number_set(struct options *options, enum option option, const char *text, struct tl_err *err)
 {
-    uint64_t value = 0;
-    switch (option) {
-    case OPT_SPACE:
-        options->space = text;
-        return true;
-    case OPT_KS:
-        options->columns.kernels = text;
-        return true;
-    case OPT_E:
-        options->columns.expands = text;
-        return true;
-    case OPT_D:
-        options->columns.depths = text;
-        return true;
-    case OPT_R:
-        options->columns.resolution = text;
-        return true;
-    case OPT_TARGET:
-        options->columns.target = text;
-        return true;
-    case OPT_OUTPUT:
-        options->output = text;
-        return true;
-    case OPT_KIND:
-        return kind_parse(text, &options->kind);
-    case OPT_FOLDS:
-        return number(text, 2, ACCURACY_FOLDS_MAX, &value) && (options->n_folds = value) != 0;
-    case OPT_INDUCING:
-        return number(text, 16, 4096, &value) && (options->n_inducing = value) != 0;
-    case OPT_THREADS:
-        return number(text, 1, 1024, &value) && (options->n_threads = (unsigned)value) != 0;
-    default: /* OPT_SEED */
-        return number(text, 0, UINT64_MAX, &options->seed);
+    static const struct {
+        int64_t least, most;
+    } range[] = {
+        [FOLDS] = {2, ACCURACY_FOLDS_MAX}, [INDUCING] = {16, 4096}, [SEED] = {0, INT64_MAX}, [THREADS] = {1, 1024}};
+    int64_t value = 0;
+    const enum tl_rc rc = argument_int(KNOWN[option].name, text, range[option].least, range[option].most, &value, err);
+    if (rc) {
+        return rc;
     }
+    if (option == FOLDS) {
+        options->n_folds = (size_t)value;
+    } else if (option == INDUCING) {
+        options->n_inducing = (size_t)value;
+    } else if (option == THREADS) {
+        options->n_threads = (unsigned)value;
+    } else {
+        options->seed = (uint64_t)value;
+    }
+    return TL_OK;
 }
 
-/* 0: go on; otherwise the program ends, with *ret_status. */
-static int options_parse(int argc, char **argv, struct options *options, int *ret_status)
+static enum tl_rc option_set(struct options *options, int option, const char *text, struct tl_err *err)
 {
-    static const struct option longs[] = {{"help", no_argument, NULL, OPT_HELP},
-                                          {"space", required_argument, NULL, OPT_SPACE},
-                                          {"ks", required_argument, NULL, OPT_KS},
-                                          {"e", required_argument, NULL, OPT_E},
-                                          {"d", required_argument, NULL, OPT_D},
-                                          {"r", required_argument, NULL, OPT_R},
-                                          {"target", required_argument, NULL, OPT_TARGET},
-                                          {"output", required_argument, NULL, OPT_OUTPUT},
-                                          {"kind", required_argument, NULL, OPT_KIND},
-                                          {"folds", required_argument, NULL, OPT_FOLDS},
-                                          {"inducing", required_argument, NULL, OPT_INDUCING},
-                                          {"seed", required_argument, NULL, OPT_SEED},
-                                          {"threads", required_argument, NULL, OPT_THREADS},
-                                          {0}};
-    int option = 0;
+    const char **const texts[] = {
+        [SPACE] = &options->space,      [KS] = &options->columns.kernels,   [E] = &options->columns.expands,
+        [D] = &options->columns.depths, [R] = &options->columns.resolution, [TARGET] = &options->columns.target,
+        [OUTPUT] = &options->output};
 
-    *ret_status = 2;
-    /* One thread parses, before any other is started. */
-    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) { /* NOLINT(concurrency-mt-unsafe) */
-        if (option == OPT_HELP) {
-            (void)fputs(help, stdout);
-            *ret_status = 0;
-            return 1;
+    if (option == ARGUMENT_WORD) {
+        if (options->path) {
+            return tl_fail(err, TL_INVALID, "one file of rows at a time; \"%s\" is too many", text);
         }
-        if (option == '?' || !option_set(options, option, optarg)) {
-            (void)fputs("tailor fit-accuracy --help shows the options\n", stderr);
-            return 1;
+        options->path = text;
+        return TL_OK;
+    }
+    if (option == KIND) {
+        return kind_parse(text, &options->kind, err);
+    }
+    if (option > KIND) {
+        return number_set(options, (enum option)option, text, err);
+    }
+    *texts[option] = text;
+    return TL_OK;
+}
+
+static enum tl_rc options_parse(int argc, char **argv, struct options *options, struct tl_err *err)
+{
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
+    const char *text = NULL;
+    int option = 0;
+    enum tl_rc rc;
+
+    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
+        if ((rc = option_set(options, option, text, err))) {
+            return rc;
         }
     }
-    if (optind + 1 != argc) {
-        (void)fputs("tailor fit-accuracy: give one file of rows; --help tells more\n", stderr);
-        return 1;
-    }
-    options->path = argv[optind];
-    return 0;
+    return rc || options->path ? rc : tl_fail(err, TL_INVALID, "give one file of rows");
 }
 
 static void show_progress(void *ctx, const char *what)
@@ -250,7 +185,7 @@ static enum tl_rc fit_and_write(const struct accuracy_rows *rows, const struct o
     return rc;
 }
 
-static enum tl_rc run(const struct options *options, const char *command, struct space *space, struct tl_err *err)
+static enum tl_rc fit(const struct options *options, const char *command, struct space *space, struct tl_err *err)
 {
     const struct net_family *family = net_family_get(options->space);
     const size_t n_kinds = options->kind == MODEL_KIND_COUNT ? MODEL_KIND_COUNT : 1;
@@ -287,7 +222,7 @@ static void command_text(const struct options *options, char *text, size_t size)
                    name ? name + 1 : options->path);
 }
 
-int cmd_fit_accuracy(int argc, char **argv)
+static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
     struct options options = {.space = "ofa-mbv3-w1.0",
                               .columns = {"ks", "e", "d", "r", "top1"},
@@ -296,21 +231,42 @@ int cmd_fit_accuracy(int argc, char **argv)
                               .n_inducing = 1536,
                               .n_threads = tl_cpu_count(),
                               .seed = 1};
-    struct tl_err err = {0};
     char command[512];
-    int status = 0;
+    enum tl_rc rc = options_parse(argc, argv, &options, err);
 
-    if (options_parse(argc, argv, &options, &status)) {
-        return status;
+    if (rc) {
+        return rc;
     }
-    model_blas_single_thread();
     command_text(&options, command, sizeof(command));
     struct space *space = calloc(1, sizeof(*space)); /* over 100 KiB: not on the stack */
-    enum tl_rc rc = space ? run(&options, command, space, &err) : tl_fail(&err, TL_NO_MEMORY, "no memory for a space");
+    rc = space ? fit(&options, command, space, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a space");
     free(space);
-    if (rc) {
-        (void)fprintf(stderr, "tailor fit-accuracy: %s\n", err.text);
-        return 1;
-    }
-    return 0;
+    return rc;
 }
+
+const struct command command_fit_accuracy = {
+    .name = "fit-accuracy",
+    .summary = "fit a model of accuracy on measured sub-networks",
+    .help =
+        "usage: tailor fit-accuracy [OPTIONS] ROWS.csv[.gz]\n"
+        "\n"
+        "Each row is one sub-network and the accuracy measured for it. The architectures are dealt into folds; each fold is\n"
+        "predicted by models fitted on the others, so the errors printed are those on networks never seen. The better kind is\n"
+        "then fitted on all rows and written. Repeats of one architecture always share a fold.\n"
+        "\n"
+        "  --space NAME     the family of the networks (default ofa-mbv3-w1.0)\n"
+        "  --ks NAME        column with the kernel of every slot, a digit each (default ks)\n"
+        "  --e NAME         column with the expand ratio of every slot (default e)\n"
+        "  --d NAME         column with the depth of every stage (default d)\n"
+        "  --r NAME         column with the resolution (default r)\n"
+        "  --target NAME    column with the accuracy in points (default top1)\n"
+        "  --kind KIND      mlp, kernel, or auto: the one with the smaller held-out error (default auto)\n"
+        "  --folds N        2 to 20 (default 5)\n"
+        "  --inducing N     rows the kernel model stands on, 16 to 4096 (default 1536)\n"
+        "  --seed N         of folds, inducing rows and networks (default 1)\n"
+        "  --threads N      (default: as many as there are processors); the result does not depend on it\n"
+        "  --output FILE    write the model here; without it the models are judged only\n"
+        "\n"
+        "example: tailor fit-accuracy ofa_mbv3_accuracy.csv.gz --output models/ofa-mbv3-w1.0-accuracy.bin\n",
+    .run = run,
+};

@@ -1,0 +1,80 @@
+/* cli.c - see cli.h. */
+#include "server/cli.h"
+
+#include "server/codec_cli.h"
+#include "server/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ANSWER_MAX_BYTES = 64 << 20, TIMEOUT_S = 60 };
+
+enum tl_rc cli_open(struct cli *cli, const char *server, struct tl_err *err)
+{
+    const char *chosen = server ? server : getenv("TAILOR_SERVER"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    *cli = (struct cli){.server = chosen ? chosen : "http://127.0.0.1:8080", .timeout_s = TIMEOUT_S};
+    return http_client_new(&cli->client, cli->server, ANSWER_MAX_BYTES, err);
+}
+
+void cli_done(struct cli *cli)
+{
+    http_client_free(cli->client);
+    cli->client = NULL;
+}
+
+static enum tl_rc status_rc(int status)
+{
+    switch (status) {
+    case 400:
+        return TL_MALFORMED;
+    case 404:
+        return TL_NOT_FOUND;
+    case 409:
+        return TL_CONFLICT;
+    case 413:
+        return TL_TOO_LARGE;
+    case 503:
+        return TL_UNAVAILABLE;
+    default:
+        return status >= 500 ? TL_IO : TL_INVALID;
+    }
+}
+
+static enum tl_rc send(struct cli *cli, const char *method, const char *path, const char *type, const char *prefer,
+                       const struct tl_buf *body, struct http_answer *answer, struct tl_err *err)
+{
+    enum tl_rc rc = http_request(cli->client, method, path, type, prefer, body ? body->data : NULL,
+                                 body ? body->len : 0, cli->timeout_s, answer, err);
+    if (rc != TL_OK || answer->status < 400) {
+        return rc;
+    }
+    struct cli_problem problem;
+    cli_problem_decode(answer->body.data, answer->body.len, &problem);
+    return tl_fail_at(err, status_rc(answer->status), problem.pointer, "%s (%d)",
+                      problem.detail[0] ? problem.detail : "the server refused without a reason", answer->status);
+}
+
+enum tl_rc cli_call(struct cli *cli, const char *method, const char *path, const char *prefer,
+                    const struct tl_buf *json, struct http_answer *answer, struct tl_err *err)
+{
+    return send(cli, method, path, NULL, prefer, json, answer, err);
+}
+
+enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_TEXT], struct tl_err *err)
+{
+    TL_AUTO(tl_buf) bytes = {.max = HTTP_ARTIFACT_MAX};
+    TL_AUTO(http_answer) answer = {0};
+    char path[64], text[TL_HASH_TEXT];
+    enum tl_rc rc = tl_file_read(file, &bytes, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    struct tl_hash hash = tl_hash_of(bytes.data, bytes.len);
+    tl_hash_format(&hash, text);
+    snprintf(path, sizeof path, "/artifacts/%s", text);
+    rc = send(cli, "PUT", path, "application/octet-stream", NULL, &bytes, &answer, err);
+    if (rc == TL_OK) {
+        snprintf(ret_hash, TL_HASH_TEXT, "%s", text);
+    }
+    return rc;
+}

@@ -1,0 +1,123 @@
+/* cmd_devices.c - `tailor devices`: which devices a server knows, and one of them in detail. */
+#include "server/cli.h"
+#include "server/codec_cli.h"
+#include "server/command.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_row(void *ctx, const struct cli_device *device)
+{
+    size_t *n = ctx;
+    if ((*n)++ == 0) {
+        printf("%-24s %-8s %-25s %6s %5s  models\n", "device", "agent", "last seen", "queued", "done");
+    }
+    printf("%-24s %-8s %-25s %6lld %5lld ", device->name, device->online ? "online" : "away",
+           device->seen[0] ? device->seen : "never", (long long)(device->queued + device->leased),
+           (long long)device->done);
+    for (size_t i = 0; i < device->n_models; i++) {
+        printf(" %s", device->models[i].space);
+    }
+    printf("%s\n", device->n_models ? "" : " none");
+}
+
+static void print_device(const struct cli_device *device)
+{
+    printf("%s\n  agent       %s%s%s\n", device->name, device->online ? "online" : "away",
+           device->seen[0] ? ", last seen " : ", never seen", device->seen);
+    if (isfinite(device->anchor_ms)) {
+        printf("  anchor      %.4g ms\n", device->anchor_ms);
+    } else {
+        puts("  anchor      not fixed yet: it takes eight stable visits");
+    }
+    printf("  jobs        %lld queued, %lld leased, %lld done, %lld failed\n", (long long)device->queued,
+           (long long)device->leased, (long long)device->done, (long long)device->failed);
+    for (size_t i = 0; i < device->n_models; i++) {
+        printf("  model       %s: ", device->models[i].space);
+        if (isfinite(device->models[i].mape)) {
+            printf("held-out error %.2f %%, rank correlation %.3f, from %lld networks and %lld blocks\n",
+                   device->models[i].mape, device->models[i].spearman, (long long)device->models[i].networks,
+                   (long long)device->models[i].blocks);
+        } else {
+            puts("imported, its error is unknown");
+        }
+    }
+}
+
+static enum tl_rc list_devices(struct cli *cli, struct tl_err *err)
+{
+    char path[96] = "/devices?page_size=1000", next[32] = "";
+    size_t n = 0;
+    enum tl_rc rc = TL_OK;
+    do {
+        TL_AUTO(http_answer) answer = {0};
+        if ((rc = cli_call(cli, "GET", path, NULL, NULL, &answer, err)) ||
+            (rc = cli_devices_decode(answer.body.data, answer.body.len, print_row, &n, next, err))) {
+            return rc;
+        }
+        snprintf(path, sizeof path, "/devices?page_size=1000&page_token=%s", next);
+    } while (next[0]);
+    if (n == 0) {
+        printf("No device is known. On the device: tailor-agent --server %s --name NAME\n", cli->server);
+    }
+    return rc;
+}
+
+static enum tl_rc show_device(struct cli *cli, const char *name, struct tl_err *err)
+{
+    TL_AUTO(http_answer) answer = {0};
+    struct cli_device device;
+    char path[96];
+    enum tl_rc rc;
+    if (!tl_name_valid(name)) {
+        return tl_fail(err, TL_INVALID, "\"%.80s\" cannot be the name of a device: 1 to 64 of a-z, 0-9, '.', '_', '-'",
+                       name);
+    }
+    snprintf(path, sizeof path, "/devices/%s", name);
+    if ((rc = cli_call(cli, "GET", path, NULL, NULL, &answer, err)) ||
+        (rc = cli_device_decode(answer.body.data, answer.body.len, &device, err))) {
+        return rc;
+    }
+    print_device(&device);
+    return TL_OK;
+}
+
+static enum tl_rc run(int argc, char **argv, struct tl_err *err)
+{
+    static const struct argument known[] = {{"server", false}};
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
+    const char *server = NULL, *words[2] = {"list", NULL}, *value = NULL;
+    size_t n = 0;
+    int which = 0;
+    TL_AUTO(cli) cli = {0};
+    enum tl_rc rc;
+    while (!(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
+        if (which != ARGUMENT_WORD) {
+            server = value;
+        } else if (n == TL_COUNT_OF(words)) {
+            return tl_fail(err, TL_INVALID, "\"%.80s\" is one word too many", value);
+        } else {
+            words[n++] = value;
+        }
+    }
+    bool lists = strcmp(words[0], "list") == 0 && !words[1], shows = strcmp(words[0], "show") == 0 && words[1];
+    if (rc == TL_OK && !lists && !shows) {
+        return tl_fail(err, TL_INVALID, "wants `list` or `show NAME`");
+    }
+    if (rc != TL_OK || (rc = cli_open(&cli, server, err)) != TL_OK) {
+        return rc;
+    }
+    return lists ? list_devices(&cli, err) : show_device(&cli, words[1], err);
+}
+
+const struct command command_devices = {
+    .name = "devices",
+    .summary = "list the devices of a server, or show one",
+    .help =
+        "usage: tailor devices [--server URL] [list | show NAME]\n\n"
+        "A device is a machine with a runtime; it appears when tailor-agent registers it, or when a latency table of\n"
+        "it is imported. --server: default the variable TAILOR_SERVER, else http://127.0.0.1:8080.\n\n"
+        "example: tailor devices show this-machine\n",
+    .run = run,
+};

@@ -1,0 +1,148 @@
+/* cmd_import.c - `tailor import`: brings accuracy models and latency tables of others to a server. */
+#include "server/cli.h"
+#include "server/codec_cli.h"
+#include "server/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TABLES_MAX = 32, RESOLUTION_MAX = 1024 };
+
+struct import_words {
+    const char *server, *space, *device, *format;
+    const char *words[TABLES_MAX + 1]; /* the kind, then files */
+    size_t n;
+};
+
+static enum tl_rc parse(int argc, char **argv, struct import_words *ret_words, struct tl_err *err)
+{
+    enum { SERVER, SPACE, DEVICE, FORMAT };
+    static const struct argument known[] = {{"server", false}, {"space", false}, {"device", false}, {"format", false}};
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
+    struct import_words words = {0};
+    const char **const options[] = {
+        [SERVER] = &words.server, [SPACE] = &words.space, [DEVICE] = &words.device, [FORMAT] = &words.format};
+    const char *value = NULL;
+    int which = 0;
+    enum tl_rc rc;
+    while (!(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
+        if (which != ARGUMENT_WORD) {
+            *options[which] = value;
+        } else if (words.n == TL_COUNT_OF(words.words)) {
+            return tl_fail(err, TL_INVALID, "at most %d tables fit into one import", TABLES_MAX);
+        } else {
+            words.words[words.n++] = value;
+        }
+    }
+    if (rc == TL_OK && !words.space) {
+        return tl_fail(err, TL_INVALID, "--space is missing; `tailor spaces` lists them");
+    }
+    *ret_words = words;
+    return rc;
+}
+
+static enum tl_rc publish(struct cli *cli, const struct tl_buf *body, const char *what, struct tl_err *err)
+{
+    TL_AUTO(http_answer) answer = {0};
+    enum tl_rc rc = cli_call(cli, "POST", "/models", NULL, body, &answer, err);
+    if (rc == TL_OK) {
+        printf("%s\n", what);
+    }
+    return rc;
+}
+
+/* A safetensors file is once-for-all's predictor, everything else the program's own format. */
+static enum tl_rc import_accuracy(struct cli *cli, const struct import_words *words, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) body = {0};
+    char hash[TL_HASH_TEXT], what[200];
+    enum tl_rc rc;
+    if (words->n != 2) {
+        return tl_fail(err, TL_INVALID, "`accuracy` wants exactly one file");
+    }
+    const char *dot = strrchr(words->words[1], '.');
+    const char *format = words->format ? words->format : dot && strcmp(dot, ".safetensors") == 0 ? "ofa-mlp" : "tailor";
+    if ((rc = cli_upload(cli, words->words[1], hash, err)) ||
+        (rc = cli_accuracy_encode(words->space, format, hash, &body, err))) {
+        return rc;
+    }
+    snprintf(what, sizeof what, "%s has a new accuracy model (%s, %s)", words->space, format, hash);
+    return publish(cli, &body, what, err);
+}
+
+/* "160=FILE" */
+static enum tl_rc upload_table(struct cli *cli, const char *word, struct cli_table *ret_table, struct tl_err *err)
+{
+    const char *equals = strchr(word, '=');
+    char number[16] = "";
+    int64_t resolution = 0;
+    enum tl_rc rc;
+    if (!equals || (size_t)(equals - word) >= sizeof number) {
+        return tl_fail(err, TL_INVALID, "a table is given as RESOLUTION=FILE, for example 160=160_lookup_table.yaml");
+    }
+    memcpy(number, word, (size_t)(equals - word));
+    if ((rc = argument_int("RESOLUTION", number, 1, RESOLUTION_MAX, &resolution, err)) ||
+        (rc = cli_upload(cli, equals + 1, ret_table->hash, err))) {
+        return rc;
+    }
+    ret_table->resolution = (unsigned)resolution;
+    return TL_OK;
+}
+
+static enum tl_rc import_latency(struct cli *cli, const struct import_words *words, struct tl_err *err)
+{
+    struct cli_table tables[TABLES_MAX];
+    TL_AUTO(tl_buf) body = {0};
+    char what[200];
+    enum tl_rc rc = TL_OK;
+    if (!words->device || words->n < 2) {
+        return tl_fail(err, TL_INVALID, "`latency` wants --device NAME and tables as RESOLUTION=FILE");
+    }
+    for (size_t i = 1; rc == TL_OK && i < words->n; i++) {
+        rc = upload_table(cli, words->words[i], &tables[i - 1], err);
+    }
+    if (rc != TL_OK ||
+        (rc = cli_tables_encode(words->space, words->device, tables, words->n - 1, &body, err)) != TL_OK) {
+        return rc;
+    }
+    snprintf(what, sizeof what, "%s has a latency model of %s at %zu resolutions", words->device, words->space,
+             words->n - 1);
+    return publish(cli, &body, what, err);
+}
+
+static enum tl_rc run(int argc, char **argv, struct tl_err *err)
+{
+    static const char *const kinds[] = {"accuracy", "latency"};
+    struct import_words words = {0};
+    TL_AUTO(cli) cli = {0};
+    enum tl_rc rc = parse(argc, argv, &words, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    const char *kind = words.n > 0 ? words.words[0] : "";
+    bool is_accuracy = strcmp(kind, kinds[0]) == 0;
+    if (!is_accuracy && strcmp(kind, kinds[1]) != 0) {
+        const char *near = tl_nearest(kind, kinds, TL_COUNT_OF(kinds));
+        return tl_fail(err, TL_INVALID, "wants `accuracy FILE` or `latency RESOLUTION=FILE...`%s%s",
+                       near ? "; did you mean " : "", near ? near : "");
+    }
+    if ((rc = cli_open(&cli, words.server, err)) != TL_OK) {
+        return rc;
+    }
+    return is_accuracy ? import_accuracy(&cli, &words, err) : import_latency(&cli, &words, err);
+}
+
+const struct command command_import = {
+    .name = "import",
+    .summary = "bring an accuracy model or latency tables to a server",
+    .help =
+        "usage: tailor import --space NAME [--server URL] accuracy FILE\n"
+        "       tailor import --space NAME [--server URL] --device NAME latency RESOLUTION=FILE...\n\n"
+        "accuracy: once-for-all's predictor as safetensors, or a model that `tailor fit-accuracy` wrote\n"
+        "          (--format ofa-mlp or tailor, where the file's name does not tell).\n"
+        "latency:  once-for-all's lookup tables (YAML), one for each resolution. The device need not exist: without\n"
+        "          an agent it answers with predictions only.\n\n"
+        "example: tailor import --space ofa-mbv3-w1.2 --device note10 latency 160=160_lookup_table.yaml \\\n"
+        "             176=176_lookup_table.yaml\n",
+    .run = run,
+};

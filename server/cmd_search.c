@@ -1,0 +1,392 @@
+/* cmd_search.c - `tailor search`: asks a server for a network under limits, watches, and prints the answer. */
+#include "server/cli.h"
+#include "server/codec_cli.h"
+#include "server/codec_search.h"
+#include "server/command.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POLL_S = 1, QUIET_LINE_S = 10 };
+
+struct wish {
+    struct search_request request;
+    const char *server;
+    double wait_s; /* HUGE_VAL: until it is finished */
+};
+
+/* ---- command line -------------------------------------------------------------------------------------------- */
+
+static enum tl_rc parse_metric(const char *text, size_t n, enum metric *ret_metric, struct tl_err *err)
+{
+    char name[40] = "";
+    memcpy(name, text, n < sizeof name ? n : sizeof name - 1);
+    for (enum metric metric = 0; metric < METRIC_COUNT; metric++) {
+        if (strcmp(metric_names[metric], name) == 0) {
+            *ret_metric = metric;
+            return TL_OK;
+        }
+    }
+    const char *near = tl_nearest(name, metric_names, METRIC_COUNT);
+    return tl_fail(err, TL_INVALID, "there is no metric \"%s\"; %s%s", name,
+                   near ? "did you mean " : "they are latency_ms, ",
+                   near ? near : "macs, params, size_bytes, peak_memory_bytes, accuracy");
+}
+
+/* "latency_ms=20" */
+static enum tl_rc parse_limit(const char *text, bool is_min, struct search_request *request, struct tl_err *err)
+{
+    struct request_limit limit = {.is_min = is_min};
+    const char *equals = strchr(text, '=');
+    enum tl_rc rc;
+    if (!equals) {
+        return tl_fail(err, TL_INVALID, "--%s wants METRIC=NUMBER, for example latency_ms=20, not \"%.60s\"",
+                       is_min ? "min" : "max", text);
+    }
+    if (request->n_limits == SEARCH_LIMITS_MAX) {
+        return tl_fail(err, TL_INVALID, "at most %d limits fit into one search", SEARCH_LIMITS_MAX);
+    }
+    if ((rc = parse_metric(text, (size_t)(equals - text), &limit.metric, err)) ||
+        (rc = argument_real(text, equals + 1, 0, 1e18, &limit.bound, err))) {
+        return rc;
+    }
+    request->limits[request->n_limits++] = limit;
+    return TL_OK;
+}
+
+static enum tl_rc parse_objective(const char *text, bool maximize, struct search_request *request, struct tl_err *err)
+{
+    request->maximize = maximize;
+    return parse_metric(text, strlen(text), &request->objective, err);
+}
+
+static enum tl_rc copy_text(const char *option, const char *value, char *to, size_t room, struct tl_err *err)
+{
+    if (strlen(value) >= room) {
+        return tl_fail(err, TL_INVALID, "--%s is longer than %zu bytes", option, room - 1);
+    }
+    snprintf(to, room, "%s", value);
+    return TL_OK;
+}
+
+enum option {
+    SERVER,
+    SPACE,
+    DEVICE,
+    LABEL,
+    MAX,
+    MIN,
+    MAXIMIZE,
+    MINIMIZE,
+    CONTROLLER,
+    SEED,
+    EVALUATIONS,
+    TOP_K,
+    ROUNDS,
+    NO_VERIFY,
+    WAIT
+};
+
+static const struct argument KNOWN[] = {
+    [SERVER] = {"server", false},
+    [SPACE] = {"space", false},
+    [DEVICE] = {"device", false},
+    [LABEL] = {"label", false},
+    [MAX] = {"max", false},
+    [MIN] = {"min", false},
+    [MAXIMIZE] = {"maximize", false},
+    [MINIMIZE] = {"minimize", false},
+    [CONTROLLER] = {"controller", false},
+    [SEED] = {"seed", false},
+    [EVALUATIONS] = {"evaluations", false},
+    [TOP_K] = {"top-k", false},
+    [ROUNDS] = {"rounds", false},
+    [NO_VERIFY] = {"no-verify", true},
+    [WAIT] = {"wait", false},
+};
+
+static enum tl_rc parse_number(enum option option, const char *value, struct search_request *request,
+                               struct tl_err *err)
+{
+    static const int64_t max[] = {
+        [SEED] = INT64_MAX, [EVALUATIONS] = 1000000000, [TOP_K] = TOP_K_MAX, [ROUNDS] = ROUNDS_MAX};
+    int64_t number = 0;
+    enum tl_rc rc = argument_int(KNOWN[option].name, value, option == SEED ? 0 : 1, max[option], &number, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    if (option == SEED) {
+        request->seed = (uint64_t)number;
+    } else if (option == EVALUATIONS) {
+        request->evaluations = (uint64_t)number;
+    } else if (option == TOP_K) {
+        request->top_k = (int)number;
+    } else {
+        request->rounds = (int)number;
+    }
+    return TL_OK;
+}
+
+static enum tl_rc parse_option(int which, const char *value, struct wish *wish, struct tl_err *err)
+{
+    struct search_request *request = &wish->request;
+    switch (which) {
+    case SERVER:
+        wish->server = value;
+        return TL_OK;
+    case SPACE:
+        return copy_text("space", value, request->space, sizeof request->space, err);
+    case DEVICE:
+        return copy_text("device", value, request->device, sizeof request->device, err);
+    case LABEL:
+        return copy_text("label", value, request->label, sizeof request->label, err);
+    case CONTROLLER:
+        return copy_text("controller", value, request->controller, sizeof request->controller, err);
+    case MAX:
+    case MIN:
+        return parse_limit(value, which == MIN, request, err);
+    case MAXIMIZE:
+    case MINIMIZE:
+        return parse_objective(value, which == MAXIMIZE, request, err);
+    case NO_VERIFY:
+        request->top_k = 0;
+        return TL_OK;
+    case WAIT:
+        return argument_real("--wait", value, 0, 1e6, &wish->wait_s, err);
+    case ARGUMENT_WORD:
+        return tl_fail(err, TL_INVALID, "\"%.80s\" is one word too many", value);
+    default:
+        return parse_number((enum option)which, value, request, err);
+    }
+}
+
+static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err *err)
+{
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
+    const char *value = NULL;
+    int which = 0;
+    enum tl_rc rc;
+    *wish = (struct wish){.request = {.objective = METRIC_ACCURACY,
+                                      .maximize = true,
+                                      .controller = "evolution",
+                                      .seed = 1,
+                                      .evaluations = 50000,
+                                      .top_k = -1,
+                                      .rounds = 3},
+                          .wait_s = HUGE_VAL};
+    while (!(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
+        if ((rc = parse_option(which, value, wish, err)) != TL_OK) {
+            return rc;
+        }
+    }
+    if (rc == TL_OK && !wish->request.space[0]) {
+        return tl_fail(err, TL_INVALID, "--space is missing; `tailor spaces` lists them");
+    }
+    return rc;
+}
+
+/* ---- watching ------------------------------------------------------------------------------------------------ */
+
+static bool is_over(const struct cli_search *search)
+{
+    return strcmp(search->state, "finished") == 0 || strcmp(search->state, "failed") == 0 ||
+           strcmp(search->state, "cancelled") == 0;
+}
+
+/* One line on stderr: rewritten on a terminal, else written when something new is to be said. */
+struct ticker {
+    bool terminal;
+    int64_t last_ns;
+    char message[sizeof((struct cli_search *)0)->message];
+};
+
+static void ticker_show(struct ticker *ticker, const struct cli_search *search)
+{
+    int64_t now_ns = tl_clock_mono_ns();
+    bool changed = strcmp(ticker->message, search->message) != 0;
+    if (!ticker->terminal && !changed && now_ns - ticker->last_ns < QUIET_LINE_S * INT64_C(1000000000)) {
+        return;
+    }
+    fprintf(stderr, "%s%s: %s", ticker->terminal ? "\r\033[K" : "", search->state, search->message);
+    if (search->total > 0) {
+        fprintf(stderr, "  %.0f of %.0f %s", search->done, search->total, search->unit);
+    }
+    if (isfinite(search->eta_s) && !is_over(search)) {
+        fprintf(stderr, ", about %.0f s left", ceil(search->eta_s));
+    }
+    fputs(ticker->terminal ? "" : "\n", stderr);
+    fflush(stderr);
+    snprintf(ticker->message, sizeof ticker->message, "%s", search->message);
+    ticker->last_ns = now_ns;
+}
+
+static enum tl_rc watch(struct cli *cli, double wait_s, struct cli_search *search, struct tl_err *err)
+{
+    struct ticker ticker = {.terminal = isatty(STDERR_FILENO) == 1};
+    int64_t begin_ns = tl_clock_mono_ns();
+    char path[64];
+    enum tl_rc rc = TL_OK;
+    snprintf(path, sizeof path, "/search/%s", search->id);
+    while (rc == TL_OK && !is_over(search) && (double)(tl_clock_mono_ns() - begin_ns) < wait_s * 1e9) {
+        TL_AUTO(http_answer) answer = {0};
+        ticker_show(&ticker, search);
+        if (!(rc = cli_call(cli, "GET", path, "wait=1", NULL, &answer, err))) {
+            rc = cli_search_decode(answer.body.data, answer.body.len, search, err);
+        }
+    }
+    if (ticker.terminal) {
+        fputs("\r\033[K", stderr);
+    }
+    return rc;
+}
+
+/* ---- answer -------------------------------------------------------------------------------------------------- */
+
+static void print_limits(const struct search_request *request, enum metric metric)
+{
+    for (size_t i = 0; i < request->n_limits; i++) {
+        if (request->limits[i].metric == metric) {
+            printf("  %s %.10g", request->limits[i].is_min ? ">=" : "<=", request->limits[i].bound);
+        }
+    }
+}
+
+static void print_metrics(const struct search_request *request, const struct cli_search *search)
+{
+    printf("\n  %-18s %14s  %-23s %-10s limit\n", "metric", "value", "90 % interval", "kind");
+    for (enum metric metric = 0; metric < METRIC_COUNT; metric++) {
+        const struct cli_value *value = &search->values[metric];
+        char interval[48] = "";
+        if (isnan(value->value)) {
+            continue;
+        }
+        if (isfinite(value->low)) {
+            snprintf(interval, sizeof interval, "%.6g .. %.6g", value->low, value->high);
+        } else if (strcmp(value->kind, "predicted") == 0) {
+            snprintf(interval, sizeof interval, "unknown");
+        }
+        printf("  %-18s %14.8g  %-23s %-10s", metric_names[metric], value->value, interval, value->kind);
+        print_limits(request, metric);
+        putchar('\n');
+    }
+}
+
+static void print_verdict(const struct cli_search *search)
+{
+    if (search->verified) {
+        printf(
+            "Verified: measured over %lld visits and %lld blocks, median %.4g ms, with 95 %% confidence at most %.4g ms.\n",
+            (long long)search->visits, (long long)search->blocks, search->median_ms, search->upper_ms);
+    } else if (search->has_answer) {
+        printf("Not verified: %s.\n",
+               strcmp(search->outcome, "predicted") == 0 ? "nothing was asked of the device" : search->message);
+    } else if (is_over(search)) {
+        printf("No network holds all limits: %s.%s\n", search->message,
+               search->has_nearest ? " This one came nearest:" : "");
+    }
+    if (search->warning[0]) {
+        printf("Note: %s.\n", search->warning);
+    }
+}
+
+/* In single quotes for the shell. */
+static void print_quoted(const char *text)
+{
+    putchar('\'');
+    for (; *text; text++) {
+        fputs(*text == '\'' ? "'\\''" : (char[]){*text, '\0'}, stdout);
+    }
+    putchar('\'');
+}
+
+static void print_answer(const struct cli *cli, const struct search_request *request, const struct cli_search *search,
+                         const char *body)
+{
+    print_verdict(search);
+    if (search->has_answer || search->has_nearest) {
+        print_metrics(request, search);
+        printf("\n  architecture  %s\n", search->architecture);
+    }
+    if (search->has_answer) {
+        printf("  as a file     %s/candidates/%lld/artifacts/net.config\n", cli->server, (long long)search->candidate);
+    }
+    printf("  page          %s/#/search/%s\n", cli->server, search->id);
+    printf("  evaluations   %lld%s", (long long)search->evaluations, isfinite(search->seconds) ? "" : "\n");
+    if (isfinite(search->seconds)) {
+        printf(" in %.3g s\n", search->seconds);
+    }
+    printf("  the same with curl:\n    curl -s -H 'Prefer: wait=600' %s/search -d ", cli->server);
+    print_quoted(body);
+    putchar('\n');
+}
+
+static void print_ranges(const struct http_answer *answer)
+{
+    struct cli_problem problem;
+    cli_problem_decode(answer->body.data, answer->body.len, &problem);
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        if (isfinite(problem.ranges[i].min)) {
+            fprintf(stderr, "  within reach: %-18s %.6g to %.6g\n", metric_names[i], problem.ranges[i].min,
+                    problem.ranges[i].max);
+        }
+    }
+}
+
+static enum tl_rc run(int argc, char **argv, struct tl_err *err)
+{
+    struct wish wish;
+    TL_AUTO(cli) cli = {0};
+    TL_AUTO(tl_buf) body = {0};
+    TL_AUTO(http_answer) answer = {0};
+    struct cli_search search;
+    enum tl_rc rc;
+    if ((rc = parse(argc, argv, &wish, err)) || (rc = cli_open(&cli, wish.server, err)) ||
+        (rc = search_request_encode(&wish.request, &body, err))) {
+        return rc;
+    }
+    if ((rc = cli_call(&cli, "POST", "/search", NULL, &body, &answer, err))) {
+        print_ranges(&answer);
+        return rc;
+    }
+    if ((rc = cli_search_decode(answer.body.data, answer.body.len, &search, err)) ||
+        (rc = watch(&cli, wish.wait_s, &search, err))) {
+        return rc;
+    }
+    if (!is_over(&search)) {
+        printf("Still %s after %g s; it goes on without this command.\n", search.state, wish.wait_s);
+    }
+    print_answer(&cli, &wish.request, &search, body.data);
+    if (strcmp(search.state, "failed") == 0) {
+        return tl_fail(err, TL_UNAVAILABLE, "the search failed: %s", search.problem);
+    }
+    return is_over(&search) && !search.has_answer
+               ? tl_fail(err, TL_NOT_FOUND, "the search ended as %s", search.outcome[0] ? search.outcome : search.state)
+               : TL_OK;
+}
+
+const struct command command_search = {
+    .name = "search",
+    .summary = "ask a server for the best network under limits",
+    .help =
+        "usage: tailor search --space NAME [--device NAME] [--max METRIC=N]... [--min METRIC=N]... [OPTIONS]\n\n"
+        "Metrics: latency_ms, macs, params, size_bytes, peak_memory_bytes, accuracy (per cent).\n\n"
+        "  --space NAME         what may be built; `tailor spaces` lists the spaces\n"
+        "  --device NAME        where it must run; `tailor devices` lists the devices\n"
+        "  --max METRIC=N       at most; again for further limits\n"
+        "  --min METRIC=N       at least\n"
+        "  --maximize METRIC    what is wanted (default: accuracy)\n"
+        "  --minimize METRIC    the same for everything that is better when small\n"
+        "  --evaluations N      networks to look at (default: 50000)\n"
+        "  --controller NAME    how they are chosen: evolution (default), random\n"
+        "  --seed N             same seed, same answer (default: 1)\n"
+        "  --top-k N            candidates to measure on the device (default: 3, where it has an agent)\n"
+        "  --rounds N           times to go on searching when none of them holds (default: 3)\n"
+        "  --no-verify          measure nothing; the answer is a prediction\n"
+        "  --label TEXT         a name for people\n"
+        "  --wait S             stop watching after S seconds; the search goes on\n"
+        "  --server URL         default: the variable TAILOR_SERVER, else http://127.0.0.1:8080\n\n"
+        "example: tailor search --space ofa-mbv3-w1.0 --device this-machine --max latency_ms=20 --max size_bytes=24e6\n",
+    .run = run,
+};
