@@ -318,8 +318,11 @@ static enum tl_rc do_job(struct agent *agent, struct tl_err *err)
     if (!rc || stopped(agent)) {
         return TL_OK;
     }
-    say(agent, TL_LOG_ERROR, "job %s: %s %s", id, failure.pointer, failure.text);
-    return rc == TL_CONFLICT ? TL_OK : tell(agent, id, attempt, "fail", failure.text, err);
+    char reason[sizeof failure.pointer + sizeof failure.text + 2];
+    (void)snprintf(reason, sizeof reason, "%s%s%s", failure.pointer, failure.pointer[0] != '\0' ? " " : "",
+                   failure.text);
+    say(agent, TL_LOG_ERROR, "job %s: %s", id, reason);
+    return rc == TL_CONFLICT ? TL_OK : tell(agent, id, attempt, "fail", reason, err);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------------------------- */
