@@ -4,8 +4,11 @@
 #include "server/codec_cli.h"
 #include "server/http.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { ANSWER_MAX_BYTES = 64 << 20, TIMEOUT_S = 60 };
 
@@ -77,4 +80,39 @@ enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_T
         snprintf(ret_hash, TL_HASH_TEXT, "%s", text);
     }
     return rc;
+}
+
+/* ---- progress ------------------------------------------------------------------------------------------------ */
+
+static const int64_t QUIET_LINE_NS = INT64_C(10000000000);
+
+void cli_ticker_show(struct cli_ticker *ticker, const char *state, const char *message, double done, double total,
+                     const char *unit, double eta_s)
+{
+    bool terminal = isatty(STDERR_FILENO) == 1;
+    int64_t now_ns = tl_clock_mono_ns();
+    bool changed = strcmp(ticker->message, message) != 0;
+    if (!terminal && !changed && now_ns - ticker->last_ns < QUIET_LINE_NS) {
+        return;
+    }
+    fprintf(stderr, "%s%s: %s", terminal ? "\r\033[K" : "", state, message);
+    if (total > 0) {
+        fprintf(stderr, "  %.0f of %.0f %s", done, total, unit);
+    }
+    if (isfinite(eta_s)) {
+        fprintf(stderr, ", about %.0f s left", ceil(eta_s));
+    }
+    fputs(terminal ? "" : "\n", stderr);
+    fflush(stderr);
+    snprintf(ticker->message, sizeof ticker->message, "%s", message);
+    ticker->last_ns = now_ns;
+    ticker->shown = terminal;
+}
+
+void cli_ticker_done(struct cli_ticker *ticker)
+{
+    if (ticker->shown) {
+        fputs("\r\033[K", stderr);
+    }
+    ticker->shown = false;
 }

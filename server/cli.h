@@ -24,4 +24,17 @@ TL_MUST_CHECK enum tl_rc cli_call(struct cli *cli, const char *method, const cha
 /* PUT a file as an artifact; *ret_hash is its name. */
 TL_MUST_CHECK enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_TEXT], struct tl_err *err);
 
+/* Progress as one line on stderr: rewritten on a terminal, else written when something new is to be said. Starts as {0};
+ * its line is wiped by cli_ticker_done. */
+struct cli_ticker {
+    bool shown;
+    int64_t last_ns;
+    char message[240];
+};
+
+/* `total` 0 or NAN: no count; eta_s NAN: unknown. */
+void cli_ticker_show(struct cli_ticker *ticker, const char *state, const char *message, double done, double total,
+                     const char *unit, double eta_s);
+void cli_ticker_done(struct cli_ticker *ticker);
+
 #endif

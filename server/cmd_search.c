@@ -1,5 +1,6 @@
 /* cmd_search.c - `tailor search`: asks a server for a network under limits, watches, and prints the answer. */
 #include "server/cli.h"
+#include "server/cli_limits.h"
 #include "server/codec_cli.h"
 #include "server/codec_search.h"
 #include "server/command.h"
@@ -7,12 +8,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { POLL_S = 1, QUIET_LINE_S = 10 };
 
 struct wish {
     struct search_request request;
+    bool shares[SEARCH_LIMITS_MAX]; /* the bound is still in per cent of what can be reached */
     const char *server;
     double wait_s; /* HUGE_VAL: until it is finished */
 };
@@ -35,9 +34,10 @@ static enum tl_rc parse_metric(const char *text, size_t n, enum metric *ret_metr
                    near ? near : "macs, params, size_bytes, peak_memory_bytes, accuracy");
 }
 
-/* "latency_ms=20" */
-static enum tl_rc parse_limit(const char *text, bool is_min, struct search_request *request, struct tl_err *err)
+/* "latency_ms=20", or "latency_ms=40%" of what can be reached */
+static enum tl_rc parse_limit(const char *text, bool is_min, struct wish *wish, struct tl_err *err)
 {
+    struct search_request *request = &wish->request;
     struct request_limit limit = {.is_min = is_min};
     const char *equals = strchr(text, '=');
     enum tl_rc rc;
@@ -48,10 +48,15 @@ static enum tl_rc parse_limit(const char *text, bool is_min, struct search_reque
     if (request->n_limits == SEARCH_LIMITS_MAX) {
         return tl_fail(err, TL_INVALID, "at most %d limits fit into one search", SEARCH_LIMITS_MAX);
     }
+    TL_AUTO(tl_buf) number = {.max = 64};
+    size_t n = strlen(equals + 1);
+    bool share = n > 0 && equals[n] == '%';
     if ((rc = parse_metric(text, (size_t)(equals - text), &limit.metric, err)) ||
-        (rc = argument_real(text, equals + 1, 0, 1e18, &limit.bound, err))) {
+        (rc = tl_buf_add(&number, equals + 1, share ? n - 1 : n, err)) ||
+        (rc = argument_real(text, number.data, 0, share ? 100.0 : 1e18, &limit.bound, err))) {
         return rc;
     }
+    wish->shares[request->n_limits] = share;
     request->limits[request->n_limits++] = limit;
     return TL_OK;
 }
@@ -146,7 +151,7 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
         return copy_text("controller", value, request->controller, sizeof request->controller, err);
     case MAX:
     case MIN:
-        return parse_limit(value, which == MIN, request, err);
+        return parse_limit(value, which == MIN, wish, err);
     case MAXIMIZE:
     case MINIMIZE:
         return parse_objective(value, which == MAXIMIZE, request, err);
@@ -195,49 +200,20 @@ static bool is_over(const struct cli_search *search)
            strcmp(search->state, "cancelled") == 0;
 }
 
-/* One line on stderr: rewritten on a terminal, else written when something new is to be said. */
-struct ticker {
-    bool terminal;
-    int64_t last_ns;
-    char message[sizeof((struct cli_search *)0)->message];
-};
-
-static void ticker_show(struct ticker *ticker, const struct cli_search *search)
-{
-    int64_t now_ns = tl_clock_mono_ns();
-    bool changed = strcmp(ticker->message, search->message) != 0;
-    if (!ticker->terminal && !changed && now_ns - ticker->last_ns < QUIET_LINE_S * INT64_C(1000000000)) {
-        return;
-    }
-    fprintf(stderr, "%s%s: %s", ticker->terminal ? "\r\033[K" : "", search->state, search->message);
-    if (search->total > 0) {
-        fprintf(stderr, "  %.0f of %.0f %s", search->done, search->total, search->unit);
-    }
-    if (isfinite(search->eta_s) && !is_over(search)) {
-        fprintf(stderr, ", about %.0f s left", ceil(search->eta_s));
-    }
-    fputs(ticker->terminal ? "" : "\n", stderr);
-    fflush(stderr);
-    snprintf(ticker->message, sizeof ticker->message, "%s", search->message);
-    ticker->last_ns = now_ns;
-}
-
 static enum tl_rc watch(struct cli *cli, double wait_s, struct cli_search *search, struct tl_err *err)
 {
-    struct ticker ticker = {.terminal = isatty(STDERR_FILENO) == 1};
+    TL_AUTO(cli_ticker) ticker = {0};
     int64_t begin_ns = tl_clock_mono_ns();
     char path[64];
     enum tl_rc rc = TL_OK;
     snprintf(path, sizeof path, "/search/%s", search->id);
     while (rc == TL_OK && !is_over(search) && (double)(tl_clock_mono_ns() - begin_ns) < wait_s * 1e9) {
         TL_AUTO(http_answer) answer = {0};
-        ticker_show(&ticker, search);
+        cli_ticker_show(&ticker, search->state, search->message, search->done, search->total, search->unit,
+                        search->eta_s);
         if (!(rc = cli_call(cli, "GET", path, "wait=1", NULL, &answer, err))) {
             rc = cli_search_decode(answer.body.data, answer.body.len, search, err);
         }
-    }
-    if (ticker.terminal) {
-        fputs("\r\033[K", stderr);
     }
     return rc;
 }
@@ -263,11 +239,12 @@ static void print_metrics(const struct search_request *request, const struct cli
             continue;
         }
         if (isfinite(value->low)) {
-            snprintf(interval, sizeof interval, "%.6g .. %.6g", value->low, value->high);
+            snprintf(interval, sizeof interval, "%.5g .. %.5g", value->low, value->high);
         } else if (strcmp(value->kind, "predicted") == 0) {
             snprintf(interval, sizeof interval, "unknown");
         }
-        printf("  %-18s %14.8g  %-23s %-10s", metric_names[metric], value->value, interval, value->kind);
+        bool whole = strcmp(value->kind, "computed") == 0; /* operations, parameters, bytes */
+        printf("  %-18s %14.*f  %-23s %-10s", metric_names[metric], whole ? 0 : 3, value->value, interval, value->kind);
         print_limits(request, metric);
         putchar('\n');
     }
@@ -280,8 +257,9 @@ static void print_verdict(const struct cli_search *search)
             "Verified: measured over %lld visits and %lld blocks, median %.4g ms, with 95 %% confidence at most %.4g ms.\n",
             (long long)search->visits, (long long)search->blocks, search->median_ms, search->upper_ms);
     } else if (search->has_answer) {
-        printf("Not verified: %s.\n",
-               strcmp(search->outcome, "predicted") == 0 ? "nothing was asked of the device" : search->message);
+        printf("Not verified: %s.\n", strcmp(search->outcome, "predicted") == 0
+                                          ? "no measurement was asked for, the answer is a prediction"
+                                          : search->message);
     } else if (is_over(search)) {
         printf("No network holds all limits: %s.%s\n", search->message,
                search->has_nearest ? " This one came nearest:" : "");
@@ -310,7 +288,8 @@ static void print_answer(const struct cli *cli, const struct search_request *req
         printf("\n  architecture  %s\n", search->architecture);
     }
     if (search->has_answer) {
-        printf("  as a file     %s/candidates/%lld/artifacts/net.config\n", cli->server, (long long)search->candidate);
+        printf("  as a file     %s/candidates/%lld/artifacts/architecture.json\n", cli->server,
+               (long long)search->candidate);
     }
     printf("  page          %s/#/search/%s\n", cli->server, search->id);
     printf("  evaluations   %lld%s", (long long)search->evaluations, isfinite(search->seconds) ? "" : "\n");
@@ -343,6 +322,7 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
     struct cli_search search;
     enum tl_rc rc;
     if ((rc = parse(argc, argv, &wish, err)) || (rc = cli_open(&cli, wish.server, err)) ||
+        (rc = cli_limits_resolve(&cli, &wish.request, wish.shares, err)) ||
         (rc = search_request_encode(&wish.request, &body, err))) {
         return rc;
     }
@@ -374,7 +354,8 @@ const struct command command_search = {
         "Metrics: latency_ms, macs, params, size_bytes, peak_memory_bytes, accuracy (per cent).\n\n"
         "  --space NAME         what may be built; `tailor spaces` lists the spaces\n"
         "  --device NAME        where it must run; `tailor devices` lists the devices\n"
-        "  --max METRIC=N       at most; again for further limits\n"
+        "  --max METRIC=N       at most; again for further limits. N% is a share of what can be reached there (0%: its\n"
+        "                       minimum, 100%: its maximum); a device that is not known yet is profiled first\n"
         "  --min METRIC=N       at least\n"
         "  --maximize METRIC    what is wanted (default: accuracy)\n"
         "  --minimize METRIC    the same for everything that is better when small\n"

@@ -181,3 +181,9 @@ enum tl_rc cli_tables_encode(const char *space, const char *device, const struct
                                        space, "device", device, "tables", list),
                              buf, err);
 }
+
+enum tl_rc cli_profile_encode(const char *space, const char *device, struct tl_buf *buf, struct tl_err *err)
+{
+    return tl_json_dump_take(json_pack("{s:s, s:s, s:s}", "kind", "profile", "space", space, "device", device), buf,
+                             err);
+}

@@ -60,6 +60,10 @@ TL_MUST_CHECK enum tl_rc cli_device_decode(const char *json, size_t n, struct cl
 TL_MUST_CHECK enum tl_rc cli_devices_decode(const char *json, size_t n, cli_device_fn *fn, void *ctx, char ret_next[32],
                                             struct tl_err *err);
 
+/* Body of POST /jobs for a profile. */
+TL_MUST_CHECK enum tl_rc cli_profile_encode(const char *space, const char *device, struct tl_buf *buf,
+                                            struct tl_err *err);
+
 /* ---- models -------------------------------------------------------------------------------------------------- */
 
 struct cli_table {

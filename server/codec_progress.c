@@ -209,3 +209,14 @@ enum tl_rc search_problem_encode(const struct tl_err *problem, const struct metr
 
     return tl_json_dump_take(json, buf, err);
 }
+
+enum tl_rc ranges_encode(const char *space, const char *device, const struct metric_range ranges[METRIC_COUNT],
+                         struct tl_buf *buf, struct tl_err *err)
+{
+    json_t *json = json_pack("{s:s, s:o}", "space", space, "ranges", encode_ranges(ranges));
+
+    if (json && device[0]) {
+        json_object_set_new(json, "device", json_string(device));
+    }
+    return tl_json_dump_take(json, buf, err);
+}

@@ -46,6 +46,11 @@ TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem,
                                                const struct metric_range ranges[METRIC_COUNT], struct tl_buf *buf,
                                                struct tl_err *err);
 
+/* {"space", "device", "ranges": {metric: {"min", "max"}}}: what can be reached; device "" is left out. */
+TL_MUST_CHECK enum tl_rc ranges_encode(const char *space, const char *device,
+                                       const struct metric_range ranges[METRIC_COUNT], struct tl_buf *buf,
+                                       struct tl_err *err);
+
 /* ---- progress ------------------------------------------------------------------------------------------------ */
 
 /* One candidate's verification in one round. */
@@ -55,7 +60,8 @@ struct verification {
     int round;
     double predicted_ms; /* by the device's model, without the search's own correction */
     double objective;    /* the objective's value, predicted or computed; used when the objective is not latency */
-    size_t visits, stable_visits, blocks;
+    size_t asked; /* visits this search asked for */
+    size_t visits, stable_visits, blocks; /* that there are, also from earlier searches */
     double median_ms, upper_ms; /* corrected; NAN until known */
     bool holds;
 };

@@ -14,6 +14,7 @@ const struct http_route routes_all[] = {
 
     {"GET", "/spaces", 0, route_space_list},
     {"GET", "/spaces/{}", 0, route_space_get},
+    {"GET", "/spaces/{}/ranges", 0, route_space_ranges},
     {"GET", "/models", 0, route_model_list},
     {"POST", "/models", HTTP_JSON_MAX, route_model_post},
     {"GET", "/artifacts/{}", 0, route_artifact_get},

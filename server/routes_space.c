@@ -2,6 +2,7 @@
 #include "server/codec_search.h"
 #include "server/codec_space.h"
 #include "server/routes.h"
+#include "server/snapshots.h"
 #include "server/space_of_family.h"
 #include <stdlib.h>
 
@@ -114,6 +115,26 @@ enum tl_rc route_space_get(struct service *service, const struct http_request *r
     }
     routes_etag(response);
     return TL_OK;
+}
+
+/* What can be asked for: latency_ms is there once `device` has a model. */
+enum tl_rc route_space_ranges(struct service *service, const struct http_request *request,
+                              struct http_response *response, struct tl_err *err)
+{
+    static const char *const known[] = {"device"};
+    const char *device = http_query(request, "device") ? http_query(request, "device") : "";
+    struct metric_range ranges[METRIC_COUNT];
+    struct snapshot snapshot = {0};
+    enum tl_rc rc;
+
+    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err))) {
+        return rc;
+    }
+    (void)((rc = snapshots_pin(service->snapshots, request->params[0], device, &snapshot, err)) ||
+           (rc = snapshots_ranges(service->snapshots, &snapshot, ranges, err)) ||
+           (rc = ranges_encode(request->params[0], device, ranges, &response->body, err)));
+    snapshot_done(&snapshot);
+    return rc;
 }
 
 /* The families are few and numbered: the cursor is the number of the last one shown. */
