@@ -213,7 +213,7 @@ static enum tl_rc fold_predict(enum model_kind kind, struct split *split, const 
     return rc;
 }
 
-/* Ridge regression on the features, about the mean; lambda 1. No intervals. */
+/* Ridge regression on the features, about the mean; lambda 0.1. No intervals. */
 static enum tl_rc fold_predict_linear(struct split *split, const struct hot_table *table, struct tl_err *err)
 {
     const size_t d = table->n_features;
@@ -236,7 +236,7 @@ static enum tl_rc fold_predict_linear(struct split *split, const struct hot_tabl
         split->y[i] -= mean;
     }
     for (size_t k = 0; k < d; k++) {
-        lambda[k] = 1.0;
+        lambda[k] = 0.1;
     }
     enum tl_rc rc = model_ridge(x, split->y, split->n_train, d, lambda, NULL, weights, err);
     for (size_t i = 0; !rc && i < split->n_test; i++) {
