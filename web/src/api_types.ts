@@ -159,11 +159,11 @@ export interface DeviceModel {
   space: string;
   hash: string;
   created: string;
-  networks: number;
-  blocks: number;
-  mape: number | null; // a fraction
-  spearman: number | null;
-  half_width: number | null; // a fraction
+  networks?: number;
+  blocks?: number;
+  mape?: number | null; // a fraction; imported models know none
+  spearman?: number | null;
+  half_width?: number | null; // a fraction
 }
 export interface Device {
   name: string;
@@ -174,7 +174,7 @@ export interface Device {
   anchor_reference_ms: number | null;
   models: DeviceModel[];
   jobs: { queued: number; leased: number; done: number; failed: number };
-  profile: { done: number; total: number } | null;
+  profile: { done: number; total: number } | null; // done = total: the last one has ended
 }
 
 export interface Measurement {

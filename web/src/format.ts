@@ -30,9 +30,9 @@ export function number(value: number | null | undefined, digits = 4): string {
   return value.toLocaleString("en", { maximumFractionDigits: Math.min(places, 6) });
 }
 
-export const integer = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: 0 });
-export const percent = (fraction: number | null, digits = 2): string =>
-  fraction === null ? "–" : `${number(fraction * 100, digits)} %`;
+export const integer = (value: number | undefined): string => (value ?? 0).toLocaleString("en", { maximumFractionDigits: 0 });
+export const percent = (fraction: number | null | undefined, digits = 2): string =>
+  fraction === null || fraction === undefined ? "–" : `${number(fraction * 100, digits)} %`;
 
 /** A column of one metric keeps the same number of places, so that figures stand below each other. */
 export function metricText(metric: Metric, value: number | null | undefined, unit = true): string {

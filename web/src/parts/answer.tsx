@@ -46,19 +46,21 @@ function Possible({ ranges }: { ranges: Ranges }) {
 function Verifications({ search, onSelect }: { search: Search; onSelect(id: number): void }) {
   const limit = search.constraints?.find((l) => l.metric === "latency_ms" && l.max !== undefined)?.max;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Verification">
-      <table>
-        <caption>
-          Measured in turn with the device's anchor network. It holds when the upper bound (95 %, one-sided) of its median
-          {limit === undefined ? " is known" : ` is at most ${metricText("latency_ms", limit)}`}.
-        </caption>
-        <thead>
-          <tr><th scope="col">Candidate</th><th scope="col">Round</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
-            <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col">Holds</th></tr>
-        </thead>
-        <tbody>{search.verifications.map((v) => <VerificationRow key={`${v.candidate}:${v.round}`} v={v} onSelect={onSelect} />)}</tbody>
-      </table>
-    </div>
+    <>
+      <p class="muted small">
+        Measured in turn with the device's anchor network. It holds when the upper bound (95 %, one-sided) of its median
+        {limit === undefined ? " is known" : ` is at most ${metricText("latency_ms", limit)}`}.
+      </p>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Verification">
+        <table>
+          <thead>
+            <tr><th scope="col">Candidate</th><th scope="col">Round</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
+              <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col">Holds</th></tr>
+          </thead>
+          <tbody>{search.verifications.map((v) => <VerificationRow key={`${v.candidate}:${v.round}`} v={v} onSelect={onSelect} />)}</tbody>
+        </table>
+      </div>
+    </>
   );
 }
 

@@ -1,4 +1,5 @@
 // candidates.tsx - the front and what was measured, as a table: sorted by any metric, a row selects.
+import { useEffect, useRef } from "preact/hooks";
 import type { Candidate, Metric } from "../api_types";
 import { METRIC_NAMES, METRICS, metricText } from "../format";
 import { changed, type Route } from "../route";
@@ -19,8 +20,13 @@ export function Candidates({ candidates, selected, answer, route, onSelect }: Pr
   const down = sort.startsWith("-") ? -1 : 1;
   const value = (c: Candidate): number => c.metrics[by]?.value ?? Infinity;
   const rows = [...candidates].sort((a, b) => down * (value(a) - value(b)) || a.id - b.id);
+  const room = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const row = room.current?.querySelector<HTMLElement>("tr.chosen");
+    if (row && room.current) reveal(room.current, row);
+  }, [selected, sort]);
   return (
-    <div class="scroll tall" tabIndex={0} role="region" aria-label="Candidates">
+    <div class="scroll tall" tabIndex={0} role="region" aria-label="Candidates" ref={room}>
       <table class="candidates">
         <thead>
           <tr>
@@ -50,6 +56,13 @@ export function Candidates({ candidates, selected, answer, route, onSelect }: Pr
       </table>
     </div>
   );
+}
+
+/** Scrolls the table, and not the page, to a row out of sight. */
+function reveal(room: HTMLElement, row: HTMLElement): void {
+  const above = row.offsetTop - row.offsetHeight < room.scrollTop; // the head of the table lies over its first row
+  const below = row.offsetTop + row.offsetHeight > room.scrollTop + room.clientHeight;
+  if (above || below) room.scrollTop = row.offsetTop - room.clientHeight / 2;
 }
 
 function Cell({ metric, candidate }: { metric: Metric; candidate: Candidate }) {

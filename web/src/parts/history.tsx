@@ -15,7 +15,7 @@ export function HistoryPlot({ history, metric }: { history: History; metric: Met
   const options = useMemo((): PlotOptions => ({
     legend: { show: false },
     scales: { x: { time: false, distr: 3 }, y: { range: (_u, min, max) => uPlot.rangeNum(min, max, 0.1, false) } },
-    axes: [axis("Evaluations", { values: (_u, ticks) => ticks.map((t) => (Math.log10(t) % 1 === 0 ? t.toLocaleString("en") : "")) }), axis(axisLabel(metric), { size: 58 })],
+    axes: [axis("Evaluations", { size: 36, values: (_u, ticks) => ticks.map((t) => (Math.log10(t) % 1 === 0 ? t.toLocaleString("en") : "")) }), axis(axisLabel(metric), { size: 58 })],
     series: [{}, { stroke: () => colour("--predicted"), width: 2, paths: uPlot.paths.stepped!({ align: 1 }), points: { show: false } }],
     cursor: { show: false },
   }), [metric]);

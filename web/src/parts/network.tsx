@@ -9,8 +9,8 @@ const HEIGHT = 182;
 const SHADES = 5;
 
 const boxHeight = (block: Block): number => 16 + 22 * Math.max(0, Math.log2(block.out[0] / 3));
-const boxWidth = (block: Block): number => 9 + 1.3 * Math.sqrt(block.out[2]);
-const pitch = (block: Block): number => Math.max(boxWidth(block) + 6, 31);
+const boxWidth = (block: Block): number => 10 + 1.7 * Math.sqrt(block.out[2]);
+const pitch = (block: Block): number => Math.max(boxWidth(block) + 6, 34);
 const inStage = (block: Block): boolean => block.slot >= 0;
 
 interface Stage {

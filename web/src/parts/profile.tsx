@@ -1,10 +1,18 @@
-// profile.tsx - ask a device to be profiled for a space.
+// profile.tsx - how far a device is profiled; or, when it is idle, the button that has it profiled for a space.
 import { useState } from "preact/hooks";
 import { ApiError, getAll, post, useResource } from "../api";
 import type { Device, Page, Space } from "../api_types";
-import { ErrorNote } from "./marks";
+import { ErrorNote, ProgressBar } from "./marks";
 
-export function ProfileButton({ device, onStarted }: { device: Device; onStarted(): void }) {
+export function Profile({ device, onChanged }: { device: Device; onChanged(): void }) {
+  const { profile } = device;
+  if (profile && profile.done < profile.total) {
+    return <ProgressBar progress={{ ...profile, unit: "jobs of the profile", eta_s: null }} label={`Profile of ${device.name}`} />;
+  }
+  return device.online ? <ProfileButton device={device} onStarted={onChanged} /> : null;
+}
+
+function ProfileButton({ device, onStarted }: { device: Device; onStarted(): void }) {
   const spaces = useResource<Page<Space>>("/spaces", { load: getAll });
   const [chosen, setChosen] = useState("");
   const [error, setError] = useState<ApiError>();

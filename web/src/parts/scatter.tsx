@@ -1,7 +1,7 @@
 // scatter.tsx - all that a search saw, in two metrics. Pointing names a point, a click selects it, dragging looks closer.
 //
 // The canvas is drawn once; what follows the pointer or the selection are elements above it, so 100,000 points stay quick.
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import type { Candidate, Limit, Metric, Points } from "../api_types";
 import { axisLabel, integer, METRICS, metricText, shown } from "../format";
@@ -29,6 +29,8 @@ export function Scatter({ points, x, y, limits, selected, onSelect }: Props) {
   const cloud = useMemo(() => cloudOf(points, x, y), [points, x, y]);
   const act = useRef({ onSelect });
   act.current = { onSelect };
+  const stood = useRef(selected?.id); // where the keys stand: ahead of `selected` while they repeat
+  useEffect(() => void (stood.current = selected?.id), [selected?.id]);
 
   const options = useMemo((): PlotOptions => {
     const drawn = (u: uPlot): void => {
@@ -42,7 +44,7 @@ export function Scatter({ points, x, y, limits, selected, onSelect }: Props) {
       mode: 2,
       legend: { show: false },
       scales: { x: zoomable(cloud.xs, boundsOf(limits, x)), y: zoomable(cloud.ys, boundsOf(limits, y)) },
-      axes: [axis(axisLabel(x)), axis(axisLabel(y), { size: 58 })],
+      axes: [axis(axisLabel(x), { size: 36 }), axis(axisLabel(y), { size: 58 })],
       series: [{}, { facets: [{ scale: "x", auto: true }, { scale: "y", auto: true }], paths: () => null }],
       cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: true, setScale: true } },
       hooks: {
@@ -61,9 +63,11 @@ export function Scatter({ points, x, y, limits, selected, onSelect }: Props) {
     if (by === undefined) return;
     event.preventDefault();
     const ids = cloud.front.map((i) => points.id[i]);
-    const at = ids.indexOf(selected?.id ?? null);
+    const at = ids.indexOf(stood.current ?? null);
     const id = ids[at < 0 ? 0 : Math.min(ids.length - 1, Math.max(0, at + by))];
-    if (typeof id === "number") onSelect(id);
+    if (typeof id !== "number") return;
+    stood.current = id;
+    onSelect(id);
   };
 
   return (

@@ -86,9 +86,10 @@ export function paint(u: uPlot, cloud: Cloud, limits: Limit[]): void {
   paintSample(ctx, cloud, x, y, px);
   for (const limit of limits) paintLimit(u, cloud, limit, x, y, px);
   paintFront(ctx, cloud, x, y, px);
+  const radius = (cloud.predicted.length > 100 ? 2.6 : 3.8) * px;
   paintShapes(ctx, cloud, cloud.predicted, x, y, colour("--predicted"), (cx, cy) => {
-    ctx.moveTo(cx + 3.6 * px, cy);
-    ctx.arc(cx, cy, 3.6 * px, 0, 2 * Math.PI);
+    ctx.moveTo(cx + radius, cy);
+    ctx.arc(cx, cy, radius, 0, 2 * Math.PI);
   });
   paintShapes(ctx, cloud, cloud.measured, x, y, colour("--measured"), (cx, cy) => {
     const r = 6.5 * px;
@@ -138,7 +139,7 @@ function paintShapes(
   ctx.fillStyle = fill;
   ctx.fill();
   ctx.strokeStyle = colour("--panel");
-  ctx.lineWidth = devicePixelRatio;
+  ctx.lineWidth = devicePixelRatio / 2;
   ctx.stroke();
 }
 

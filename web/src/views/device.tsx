@@ -3,8 +3,8 @@ import { useState } from "preact/hooks";
 import { ApiError, get, useResource } from "../api";
 import type { Device, Measurement, MeasurementDetail, Page } from "../api_types";
 import { age, integer, metricText, number, percent } from "../format";
-import { ErrorNote, ProgressBar } from "../parts/marks";
-import { ProfileButton } from "../parts/profile";
+import { ErrorNote } from "../parts/marks";
+import { Profile } from "../parts/profile";
 import { Repeats } from "../parts/repeats";
 import { change, changed, href, useTitle, type Route } from "../route";
 import { Online } from "./devices";
@@ -53,7 +53,7 @@ function About({ device, onChanged }: { device: Device; onChanged(): void }) {
               {device.models.map((m) => (
                 <tr key={m.hash}>
                   <th scope="row">{m.space}</th><td class="n">{percent(m.mape)}</td><td class="n">{number(m.spearman, 3)}</td>
-                  <td class="n">{m.half_width === null ? "–" : `± ${percent(m.half_width)}`}</td>
+                  <td class="n">{m.half_width ? `± ${percent(m.half_width)}` : "–"}</td>
                   <td class="n">{integer(m.networks)}</td><td class="n">{integer(m.blocks)}</td><td>{age(m.created)}</td>
                 </tr>
               ))}
@@ -61,8 +61,7 @@ function About({ device, onChanged }: { device: Device; onChanged(): void }) {
           </table>
         </div>
       )}
-      {device.profile && <ProgressBar progress={{ ...device.profile, unit: "measurements", eta_s: null }} label={`Profile of ${device.name}`} />}
-      {!device.profile && device.online && <ProfileButton device={device} onStarted={onChanged} />}
+      <Profile device={device} onChanged={onChanged} />
     </section>
   );
 }

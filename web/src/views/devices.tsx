@@ -2,8 +2,8 @@
 import { getAll, useResource } from "../api";
 import type { Device, Page } from "../api_types";
 import { age, integer, number, percent } from "../format";
-import { ErrorNote, ProgressBar } from "../parts/marks";
-import { ProfileButton } from "../parts/profile";
+import { ErrorNote } from "../parts/marks";
+import { Profile } from "../parts/profile";
 import { href, useTitle } from "../route";
 
 export function DevicesView() {
@@ -24,7 +24,7 @@ export function Online({ device }: { device: Device }) {
 }
 
 function DeviceTile({ device, onChanged }: { device: Device; onChanged(): void }) {
-  const { jobs, profile } = device;
+  const { jobs } = device;
   return (
     <article class="panel tile">
       <div class="title"><h2><a href={href(["devices", device.name])}>{device.name}</a></h2><Online device={device} /></div>
@@ -35,13 +35,13 @@ function DeviceTile({ device, onChanged }: { device: Device; onChanged(): void }
       </dl>
       {device.models.map((m) => (
         <p class="model" key={m.space}>
-          <strong>{m.space}</strong>: {m.mape === null ? "error not known" : `off by ${percent(m.mape)} on average`}
-          {m.spearman !== null && `, rank correlation ${number(m.spearman, 3)}`}, from {m.networks} networks and {m.blocks} blocks
+          <strong>{m.space}</strong>: {m.mape ? `off by ${percent(m.mape)} on average` : "error not known"}
+          {m.spearman ? `, rank correlation ${number(m.spearman, 3)}` : ""}
+          {m.networks || m.blocks ? `, from ${integer(m.networks)} networks and ${integer(m.blocks)} blocks` : ""}
         </p>
       ))}
       {device.models.length === 0 && <p class="muted">No latency model yet. A search profiles the device first; or do it now.</p>}
-      {profile && <ProgressBar progress={{ ...profile, unit: "measurements", eta_s: null }} label={`Profile of ${device.name}`} />}
-      {!profile && device.online && <ProfileButton device={device} onStarted={onChanged} />}
+      <Profile device={device} onChanged={onChanged} />
     </article>
   );
 }
