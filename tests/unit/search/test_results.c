@@ -85,6 +85,66 @@ static void a_changed_byte_never_harms(void **state)
     assert_true(n_refused > saved.len / 8);
 }
 
+/* Where things lie in a state of make_run: a row is the number, two values and eight variables. */
+enum {
+    ROW_BYTES = 8 + 2 * 8 + 8,
+    COUNTS_AT = 4 + TL_HASH_BYTES,
+    TOP_AT = COUNTS_AT + 4 * 8,
+    FRONT_AT = TOP_AT + 21 * ROW_BYTES, /* behind the top and a sample of 20 */
+    TAIL_BYTES = 4 + 25 * (8 + 16) + 8, /* 25 parents, seconds */
+};
+
+static void put_u64(struct tl_buf *buf, size_t at, uint64_t value)
+{
+    for (size_t i = 0; i < 8; i++) {
+        buf->data[at + i] = (char)(value >> (8 * i));
+    }
+}
+
+static void what_contradicts_itself_is_refused(void **state)
+{
+    struct world world;
+    TL_AUTO(tl_buf) saved = {0}, bad = {0};
+    struct search_run *run = make_run(&world, &saved);
+    struct tl_cursor evaluations = tl_cursor_make(saved.data + COUNTS_AT + 16, 8);
+    (void)state;
+    assert_int_equal(tl_cursor_u64(&evaluations), 200);
+
+    const struct {
+        size_t at;
+        uint64_t value;
+    } changes[] = {
+        {COUNTS_AT, 1},                                        /* one batch of 200 */
+        {COUNTS_AT + 8, 199},                                  /* fewer proposals than evaluations */
+        {COUNTS_AT + 8, 1000000},                              /* more tries than there can be */
+        {COUNTS_AT + 16, 2000000000},                          /* more evaluations than a budget has */
+        {COUNTS_AT + 24, 201},                                 /* more valued than evaluated */
+        {TOP_AT, 200},                                         /* a number that was not given yet */
+        {TOP_AT + 8, 0x7ff0000000000000},                      /* an infinite value */
+        {TOP_AT + 24, 0x0404040404040404},                     /* options that are not there */
+        {TOP_AT + ROW_BYTES + 24, 5},                          /* the same in the sample */
+        {FRONT_AT + 4 + 8, 0x4059000000000000},                /* a member of cost 100 */
+        {saved.len - TAIL_BYTES - 8, 0x7ff0000000000000},      /* an infinite best in the history */
+        {saved.len - TAIL_BYTES + 4, 0x0404040404040404},      /* a parent's genes */
+        {saved.len - TAIL_BYTES + 4 + 8, 0x7ff8000000000000},  /* a parent's score */
+        {saved.len - TAIL_BYTES + 4 + 16, 0xbff0000000000000}, /* a parent's violation: -1 */
+        {saved.len - 8, 0xbff0000000000000},                   /* seconds: -1 */
+    };
+    for (size_t i = 0; i < TL_COUNT_OF(changes); i++) {
+        world_state(run, &bad);
+        put_u64(&bad, changes[i].at, changes[i].value);
+        assert_refused(run, &saved, bad.data, bad.len);
+    }
+
+    world_state(run, &bad); /* something is feasible, but the front is empty */
+    size_t members = (unsigned char)bad.data[FRONT_AT] * (size_t)ROW_BYTES;
+    assert_true(members > 0);
+    memset(bad.data + FRONT_AT, 0, 4);
+    memmove(bad.data + FRONT_AT + 4, bad.data + FRONT_AT + 4 + members, bad.len - FRONT_AT - 4 - members);
+    assert_refused(run, &saved, bad.data, bad.len - members);
+    search_run_free(run);
+}
+
 static void the_state_of_another_search_is_a_conflict(void **state)
 {
     struct world world;
@@ -175,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_truncated_state_is_refused_and_the_run_is_as_it_was),
         cmocka_unit_test(a_changed_byte_never_harms),
+        cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(the_state_of_another_search_is_a_conflict),
         cmocka_unit_test(a_larger_budget_goes_on_where_a_smaller_one_ended),
         cmocka_unit_test(a_restored_run_shows_what_the_saved_one_showed),

@@ -79,15 +79,29 @@ static double best_gain(const char *controller, uint64_t budget, double cost_max
     return best.values[WORLD_GAIN];
 }
 
+/* Gain is concave in every variable: the most for `cost` steps is got by taking the steepest step each time. */
+static double most_gain(unsigned cost)
+{
+    uint8_t arch[SPACE_VARIABLES_MAX] = {0};
+    for (unsigned step = 0; step < cost; step++) {
+        size_t steepest = 0;
+        double most = 0, before = world_gain(&large, arch);
+        for (size_t i = 0; i < large.n_variables; i++) {
+            arch[i]++;
+            double rise = arch[i] <= 2 ? world_gain(&large, arch) - before : 0;
+            arch[i]--;
+            steepest = rise > most ? i : steepest;
+            most = fmax(most, rise);
+        }
+        arch[steepest]++;
+    }
+    return world_gain(&large, arch);
+}
+
 static void evolution_finds_what_random_does_not(void **state)
 {
-    /* Under cost 25 the best is one step in each of the 25 heaviest variables (a second step gains 0.41 of the first). */
-    double bound = 0;
+    double bound = most_gain(30), evolved = best_gain("evolution", 10000, 30), drawn = best_gain("random", 1000, 30);
     (void)state;
-    for (int i = 15; i < 40; i++) {
-        bound += 1 + 0.37 * i;
-    }
-    double evolved = best_gain("evolution", 10000, 25), drawn = best_gain("random", 10000, 25);
     assert_true(evolved <= bound + 1e-9);
     assert_true(evolved > 0.97 * bound);
     assert_true(drawn < 0.9 * bound);
@@ -97,7 +111,7 @@ static void evolution_finds_what_random_does_not(void **state)
 static void a_corner_where_hardly_anything_is_feasible_is_approached(void **state)
 {
     (void)state;
-    assert_true(best_gain("evolution", 3000, 2) > 0);
+    assert_true(best_gain("evolution", 1000, 2) > 0);
 }
 
 static void a_limit_on_a_dear_metric_is_approached_after_evaluation(void **state)
@@ -290,16 +304,16 @@ static void the_history_rises_in_about_200_points(void **state)
 {
     struct world world;
     const struct search_point *points = NULL;
-    struct search_spec spec = world_spec("random", 1234567);
+    struct search_spec spec = world_spec("random", 123457);
     (void)state;
     world_init(&world, &small);
     world.constant = true;
     struct search_run *run = world_run(&world, &spec, NULL);
     world_finish(run);
     size_t n = search_run_history(run, &points);
-    assert_in_range(n, 100, 200);
+    assert_in_range(n, 100, 130);
     assert_int_equal(points[0].evaluations, 1);
-    assert_int_equal(points[n - 1].evaluations, 1234567);
+    assert_int_equal(points[n - 1].evaluations, 123457);
     for (size_t i = 1; i < n; i++) {
         assert_true(points[i].evaluations > points[i - 1].evaluations);
         assert_true(points[i].evaluations <= points[i - 1].evaluations * 11 / 10 + 1);
@@ -316,7 +330,7 @@ static void the_same_seed_gives_the_same_bytes_and_another_does_not(void **state
     struct search_candidate a, c;
     struct search_spec spec = world_spec("evolution", 3000);
     (void)state;
-    world_limit(&spec, WORLD_COST, false, 20);
+    world_limit(&spec, WORLD_COST, false, 30);
     world_init(&world, &large);
     struct search_run *first = world_run(&world, &spec, NULL), *second = world_run(&world, &spec, NULL);
     spec.seed++;
@@ -365,7 +379,7 @@ static void a_run_that_is_cut_after_every_batch_gives_the_same_bytes(void **stat
     TL_AUTO(tl_buf) saved = {0};
     bool done = false;
     (void)state;
-    world_limit(&spec, WORLD_COST, false, 22);
+    world_limit(&spec, WORLD_COST, false, 28);
     world_init(&world, &large);
     struct search_run *whole = world_run(&world, &spec, NULL);
     world_finish(whole);
