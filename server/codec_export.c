@@ -79,9 +79,13 @@ enum tl_rc search_export_encode(const struct search_request *request, const char
                                 const struct evaluator *evaluator, struct tl_buf *buf, struct tl_err *err)
 {
     TL_AUTO(tl_buf) request_text = {0};
+    struct search_request unlabelled = *request;
     struct search_candidate candidate;
     struct columns front, sample, best;
-    enum tl_rc rc = search_request_encode(request, &request_text, err);
+    enum tl_rc rc;
+
+    unlabelled.label[0] = '\0'; /* a name for people, no part of the specification */
+    rc = search_request_encode(&unlabelled, &request_text, err);
 
     if (rc) {
         return rc;

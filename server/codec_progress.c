@@ -40,7 +40,7 @@ static enum tl_rc text_field(struct tl_json_object *object, const char *name, ch
 
 static enum tl_rc decode_verification(struct tl_json_object *o, struct verification *v, struct tl_err *err)
 {
-    int64_t round = 0, visits = 0, stable = 0, blocks = 0;
+    int64_t round = 0, asked = 0, visits = 0, stable = 0, blocks = 0;
     struct tl_hash arch;
     enum tl_rc rc;
 
@@ -49,6 +49,7 @@ static enum tl_rc decode_verification(struct tl_json_object *o, struct verificat
         (rc = tl_json_int(o, "round", TL_REQUIRED, 0, ROUNDS_MAX, &round, err)) ||
         (rc = real_or_nan(o, "predicted_ms", &v->predicted_ms, err)) ||
         (rc = real_or_nan(o, "objective", &v->objective, err)) ||
+        (rc = tl_json_int(o, "asked_visits", TL_REQUIRED, 0, 1000, &asked, err)) ||
         (rc = tl_json_int(o, "visits", TL_REQUIRED, 0, 1000, &visits, err)) ||
         (rc = tl_json_int(o, "stable_visits", TL_REQUIRED, 0, 1000, &stable, err)) ||
         (rc = tl_json_int(o, "blocks", TL_REQUIRED, 0, 100000, &blocks, err)) ||
@@ -59,6 +60,7 @@ static enum tl_rc decode_verification(struct tl_json_object *o, struct verificat
     }
     tl_hash_format(&arch, v->arch);
     v->round = (int)round;
+    v->asked = (size_t)asked;
     v->visits = (size_t)visits;
     v->stable_visits = (size_t)stable;
     v->blocks = (size_t)blocks;
@@ -157,13 +159,14 @@ static json_t *encode_verifications(const struct search_progress *p)
 
     for (size_t i = 0; i < p->n_verifications; i++) {
         const struct verification *v = &p->verifications[i];
-        json_array_append_new(list, json_pack("{s:I, s:s, s:i, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:b}", "candidate",
-                                              (json_int_t)v->candidate, "architecture_id", v->arch, "round", v->round,
-                                              "predicted_ms", tl_json_number(v->predicted_ms), "objective",
-                                              tl_json_number(v->objective), "visits", (json_int_t)v->visits,
-                                              "stable_visits", (json_int_t)v->stable_visits, "blocks",
-                                              (json_int_t)v->blocks, "median_ms", tl_json_number(v->median_ms),
-                                              "upper_ms", tl_json_number(v->upper_ms), "holds", (int)v->holds));
+        json_array_append_new(list,
+                              json_pack("{s:I, s:s, s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "candidate",
+                                        (json_int_t)v->candidate, "architecture_id", v->arch, "round", v->round,
+                                        "predicted_ms", tl_json_number(v->predicted_ms), "objective",
+                                        tl_json_number(v->objective), "asked_visits", (json_int_t)v->asked, "visits",
+                                        (json_int_t)v->visits, "stable_visits", (json_int_t)v->stable_visits, "blocks",
+                                        (json_int_t)v->blocks, "median_ms", tl_json_number(v->median_ms), "upper_ms",
+                                        tl_json_number(v->upper_ms), "holds", (int)v->holds));
     }
     return list;
 }

@@ -45,7 +45,8 @@ static enum tl_rc decode_objective(struct tl_json_object *top, struct search_req
     return TL_OK;
 }
 
-static enum tl_rc decode_limit(struct tl_json_object *object, struct search_request *r, struct tl_err *err)
+static enum tl_rc decode_limit(struct tl_json_object *object, size_t place, struct search_request *r,
+                               struct tl_err *err)
 {
     struct request_limit limit = {0};
     double max = NAN, min = NAN;
@@ -66,6 +67,7 @@ static enum tl_rc decode_limit(struct tl_json_object *object, struct search_requ
                           min);
     }
     limit.metric = (enum metric)metric;
+    limit.place = (uint8_t)place;
     for (int side = 0; side < 2; side++) {
         limit.is_min = side == 1;
         limit.bound = side ? min : max;
@@ -91,14 +93,14 @@ static enum tl_rc decode_limits(struct tl_json_object *top, struct search_reques
         if ((rc = tl_json_element(top, "constraints", array, i, &element, err))) {
             return rc;
         }
-        rc = decode_limit(&element, r, err);
+        rc = decode_limit(&element, i, r, err);
     }
     return rc;
 }
 
 static enum tl_rc decode_controller(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
 {
-    const char *names[16];
+    const char *names[16] = {0};
     struct tl_json_object object;
     size_t n = search_controller_count(), chosen = 0;
     int64_t seed = 1;

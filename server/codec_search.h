@@ -15,6 +15,7 @@ struct request_limit {
     enum metric metric;
     bool is_min;
     double bound;
+    uint8_t place; /* in the request's constraints */
 };
 
 /* A deployment constraint as accepted. */
@@ -60,9 +61,9 @@ struct verification {
     int round;
     double predicted_ms; /* by the device's model, without the search's own correction */
     double objective;    /* the objective's value, predicted or computed; used when the objective is not latency */
-    size_t asked; /* visits this search asked for */
+    size_t asked;        /* visits this search asked for */
     size_t visits, stable_visits, blocks; /* that there are, also from earlier searches */
-    double median_ms, upper_ms; /* corrected; NAN until known */
+    double median_ms, upper_ms;           /* corrected; NAN until known */
     bool holds;
 };
 

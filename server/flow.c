@@ -166,6 +166,12 @@ static enum tl_rc notice_device(struct flow *flow, struct search_row *row, struc
     return rc;
 }
 
+static bool needs_device(const char *state)
+{
+    return strcmp(state, "verifying") == 0 || strcmp(state, "profiling") == 0 ||
+           strcmp(state, "waiting_for_device") == 0;
+}
+
 static void conduct(struct flow *flow, struct search_row *row, const char *id)
 {
     struct tl_err err = {0};
@@ -174,11 +180,14 @@ static void conduct(struct flow *flow, struct search_row *row, const char *id)
     if (rc) {
         return;
     }
-    rc = notice_device(flow, row, &err);
-    if (rc == TL_OK && strcmp(row->state, "verifying") == 0) {
+    /* What is there is judged first: a search whose candidates were all measured before needs no device. */
+    if (strcmp(row->state, "verifying") == 0) {
         rc = flow_verify(flow, row, &err);
-    } else if (rc == TL_OK && strcmp(row->state, "profiling") == 0) {
+    } else if (strcmp(row->state, "profiling") == 0) {
         rc = flow_profile(flow, row, &err);
+    }
+    if (rc == TL_OK && needs_device(row->state)) {
+        rc = notice_device(flow, row, &err);
     }
     settle(flow, row, rc, &err);
 }

@@ -13,8 +13,8 @@
 
 enum { STEP_EVALUATIONS = 2000, SAMPLE_SIZE = 10000, FRONT_STORED_MAX = 4000, ROUND_EVALUATIONS_MIN = 1000 };
 static const int64_t SAVE_EVERY_NS = 500000000LL;
-static const size_t EXPORT_MAX_BYTES = 64 * 1024 * 1024;
-static const size_t CHECKPOINT_MAX_BYTES = 64 * 1024 * 1024;
+static const size_t EXPORT_MAX_BYTES = (size_t)64 << 20;
+static const size_t CHECKPOINT_MAX_BYTES = (size_t)64 << 20;
 /* Round r draws from another stream of the same seed. */
 static const uint64_t ROUND_SEED_STEP = 0x9e3779b97f4a7c15ULL;
 /* Without a known error, the spread over which the top k are chosen. */
@@ -204,7 +204,7 @@ static enum tl_rc found_make(struct running *r, const struct search_candidate *c
 {
     const struct space *space = evaluator_full_space(r->evaluator);
     struct candidate_values values = {.corrected = r->row->progress.round > 0};
-    struct found found = {.number = c->number, .role = role, .json = {.max = 64 * 1024}};
+    struct found found = {.number = c->number, .role = role, .json = {.max = (size_t)64 << 10}};
     struct tl_hash id;
     enum tl_rc rc;
 
@@ -498,28 +498,13 @@ static enum tl_rc write_candidates(struct store_tx *tx, struct outcome *o, struc
     return rc;
 }
 
-static enum tl_rc write_jobs(struct store_tx *tx, struct outcome *o, struct tl_err *err)
-{
-    size_t n_variables = evaluator_space(o->r->evaluator)->n_variables, visits[TOP_K_MAX];
-    uint8_t genes[TOP_K_MAX * SPACE_VARIABLES_MAX];
-
-    for (size_t i = 0; i < o->n_chosen; i++) {
-        memcpy(genes + i * n_variables, o->list[i].genes, n_variables);
-        visits[i] = LAT_VERIFY_VISITS;
-    }
-    return flow_verify_jobs(tx, o->r->row, genes, n_variables, visits, o->n_chosen, err);
-}
-
 static enum tl_rc write_outcome(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct outcome *o = ctx;
     static const struct tl_buf nothing = {0};
-    enum tl_rc rc;
+    enum tl_rc rc = write_candidates(tx, o, err);
 
-    if ((rc = write_candidates(tx, o, err)) || (o->n_chosen > 0 && (rc = write_jobs(tx, o, err)))) {
-        return rc;
-    }
-    return search_row_save(tx, o->r->row, &nothing, o->has_export ? &o->export : NULL, "state", err);
+    return rc ? rc : search_row_save(tx, o->r->row, &nothing, o->has_export ? &o->export : NULL, "state", err);
 }
 
 /* Decide the next state from what was found, and store all of it at once. */
@@ -539,12 +524,14 @@ static enum tl_rc conclude(struct running *r, struct tl_err *err)
     if (rc == TL_OK && any) {
         rc = collect_front(r, &o, err);
         choose(&o, top_k);
-    } else if (rc == TL_OK) {
+    } else if (rc == TL_OK && row->progress.round == 0) {
         rc = collect_nearest(r, &o, err);
     }
     row->progress.eta_s = NAN;
-    if (!any && row->progress.round > 0) {
-        flow_finish_unverified(row, "corrected by what was measured, no network is predicted to hold every limit");
+    if (o.n_chosen == 0 && row->progress.round > 0) {
+        flow_finish_unverified(row,
+                               any ? "every network predicted to hold the limits was measured, and none did"
+                                   : "corrected by what was measured, no network is predicted to hold every limit");
     } else if (!any) {
         search_row_state(row, "finished", "no network met every limit at once; the nearest one is given");
         search_row_finish(row, "finished", "none_found");
@@ -580,6 +567,10 @@ static bool check_limits(struct running *r)
     for (size_t i = 0; i < row->request.n_limits; i++) {
         const struct request_limit *limit = &row->request.limits[i];
         const struct metric_range *range = &row->progress.ranges[limit->metric];
+        if (out_of_reach(limit, range) && row->progress.round > 0) {
+            flow_finish_unverified(row, "corrected by what was measured, no network is predicted to hold every limit");
+            return false;
+        }
         if (out_of_reach(limit, range)) {
             row->progress.has_ranges = true;
             search_row_state(row, "finished", "%s %s %g cannot be met: %s reaches %.6g to %.6g",

@@ -24,17 +24,12 @@ bool flow_stopping(const struct flow *flow);
  * TL_CONFLICT: it was cancelled meanwhile. */
 TL_MUST_CHECK enum tl_rc flow_run(struct flow *flow, struct search_row *row, struct tl_err *err);
 
-/* flow_verify.c: the conductor's step on a search in state verifying (or waiting_for_device in a round): when all its jobs
- * have ended, judge. */
+/* flow_verify.c: the conductor's step on a search in state verifying (or waiting_for_device in a round): when no job of it
+ * is open, judge, ask for the visits that are missing, or decide. */
 TL_MUST_CHECK enum tl_rc flow_verify(struct flow *flow, struct search_row *row, struct tl_err *err);
 
 /* End as unverified: the answer is the measured candidate that came nearest. `why`: half a sentence. */
 void flow_finish_unverified(struct search_row *row, const char *why);
-
-/* The jobs that a round of verification needs, `visits` for each candidate in turn, inside store_write. `subjects`: n
- * candidates by genes in the whole space. */
-TL_MUST_CHECK enum tl_rc flow_verify_jobs(struct store_tx *tx, const struct search_row *row, const uint8_t *genes,
-                                          size_t n_variables, const size_t *visits, size_t n, struct tl_err *err);
 
 /* flow_profile.c: the conductor's steps. Queue profile jobs for a search that needs a model (or fit once they have ended);
  * fit again when enough new rows have come. */
@@ -65,13 +60,13 @@ TL_MUST_CHECK enum tl_rc flow_device_facts(struct store *store, const char *devi
 
 /* Ratios of all stable visits of a subject on a device, pooled, and counts. `ratios` holds up to max. */
 struct visit_pool {
-    size_t visits, stable_visits, search_visits; /* search_visits: those made for this search */
+    size_t visits, stable_visits;
     double ratios[1024];
     size_t n;
     char ids[16][TL_UUID_TEXT];
     size_t n_ids;
 };
 TL_MUST_CHECK enum tl_rc flow_visits(struct store *store, const char *device, const char *space, const char *subject,
-                                     const char *search, struct visit_pool *ret_pool, struct tl_err *err);
+                                     struct visit_pool *ret_pool, struct tl_err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* flow_verify.c - a search's candidates on their device: visits asked for, visits judged, and what follows.
  *
- * A candidate gets LAT_VERIFY_VISITS visits, alternating with the other candidates'; unstable ones are repeated up to
- * VISITS_MAX. Stable visits of the same network from earlier searches count too: nothing is measured twice. When every
+ * A candidate gets LAT_VERIFY_VISITS visits, alternating with the other candidates'; unstable or failed ones are repeated, up
+ * to VISITS_MAX in all. Stable visits of the same network from earlier searches count: nothing is measured twice. When every
  * candidate is settled, the best one that holds is the answer; when none holds, what was measured corrects the search's
  * latencies and it goes back to running, until its rounds end.
  */
@@ -25,7 +25,7 @@ static const double HALF_WIDTH_MIN = 0.01;
 /* ---- what was measured --------------------------------------------------------------------------------------- */
 
 struct visits_ctx {
-    const char *device, *space, *subject, *search;
+    const char *device, *space, *subject;
     struct visit_pool *pool;
     struct store_tx *tx;
     int64_t last;
@@ -42,7 +42,6 @@ static enum tl_rc note_visit(void *ctx, const struct store_measurement *m, struc
     c->last = m->seq;
     c->n++;
     c->pool->visits++;
-    c->pool->search_visits += strcmp(m->search, c->search) == 0;
     if (strcmp(m->verdict, "stable") == 0 && c->n_stable < TL_COUNT_OF(c->stable)) {
         snprintf(c->stable[c->n_stable++], TL_UUID_TEXT, "%s", m->id);
     }
@@ -86,7 +85,7 @@ static enum tl_rc read_visits(struct store_tx *tx, void *ctx, struct tl_err *err
 }
 
 enum tl_rc flow_visits(struct store *store, const char *device, const char *space, const char *subject,
-                       const char *search, struct visit_pool *ret_pool, struct tl_err *err)
+                       struct visit_pool *ret_pool, struct tl_err *err)
 {
     struct visits_ctx *c = calloc(1, sizeof(*c));
     enum tl_rc rc;
@@ -95,7 +94,7 @@ enum tl_rc flow_visits(struct store *store, const char *device, const char *spac
         return tl_fail(err, TL_NO_MEMORY, "no memory for visits");
     }
     *ret_pool = (struct visit_pool){0};
-    *c = (struct visits_ctx){.device = device, .space = space, .subject = subject, .search = search, .pool = ret_pool};
+    *c = (struct visits_ctx){.device = device, .space = space, .subject = subject, .pool = ret_pool};
     rc = store_read(store, read_visits, c, err);
     free(c);
     return rc;
@@ -123,26 +122,6 @@ static enum tl_rc insert_visit(struct store_tx *tx, const struct search_row *row
     return rc;
 }
 
-enum tl_rc flow_verify_jobs(struct store_tx *tx, const struct search_row *row, const uint8_t *genes, size_t n_variables,
-                            const size_t *visits, size_t n, struct tl_err *err)
-{
-    const struct net_family *family = net_family_get(row->space);
-    struct space *space = malloc(sizeof(*space));
-    int64_t now = tl_clock_wall_ns();
-    enum tl_rc rc = space ? space_of_family(family, space, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a space");
-
-    for (size_t visit = 0; visit < VISITS_MAX && !rc; visit++) {
-        for (size_t i = 0; i < n && !rc; i++) {
-            if (visit < visits[i]) {
-                rc = insert_visit(tx, row, family, space, genes + i * n_variables,
-                                  visit == 0 ? 0 : now + (int64_t)visit * VISIT_PAUSE_NS, err);
-            }
-        }
-    }
-    free(space);
-    return rc;
-}
-
 /* ---- judging a round ----------------------------------------------------------------------------------------- */
 
 /* The candidates of the present round with what is known of each. */
@@ -164,8 +143,8 @@ struct round {
     struct judged *list; /* owned */
     size_t n;
     double limit_ms;
-    bool ask[TOP_K_MAX]; /* wants another visit */
-    size_t n_asked;
+    size_t ask[TOP_K_MAX]; /* visits wanted of each */
+    size_t n_asked;        /* of all */
 };
 
 static void round_done(struct round *round)
@@ -227,12 +206,21 @@ static enum tl_rc round_load(struct round *round, struct tl_err *err)
     }
     for (size_t i = 0; i < round->n && !rc; i++) {
         subject_of_arch(round->space, round->list[i].genes, subject);
-        rc = flow_visits(service->store, row->device, row->space, subject, row->id, &round->list[i].visits, err);
+        rc = flow_visits(service->store, row->device, row->space, subject, &round->list[i].visits, err);
     }
     return rc;
 }
 
-/* Upper bound, and whether it holds; candidates that are not settled and may have another visit are marked. */
+/* A candidate that is not settled: what is missing at first, then one at a time, as long as it may have more. */
+static size_t visits_wanted(const struct verification *v)
+{
+    if (v->asked > 0) {
+        return v->asked < VISITS_MAX ? 1 : 0;
+    }
+    return v->stable_visits < LAT_VERIFY_VISITS ? LAT_VERIFY_VISITS - v->stable_visits : 1;
+}
+
+/* Upper bound, whether it holds, and the visits still wanted. */
 static void judge(struct round *round, size_t i)
 {
     struct judged *judged = &round->list[i];
@@ -247,8 +235,9 @@ static void judge(struct round *round, size_t i)
     v->median_ms = judged->visits.n > 0 && round->device.reference_ms > 0.0 ? result.median_ms : (double)NAN;
     v->upper_ms = result.enough ? result.upper_ms : (double)NAN;
     v->holds = result.holds;
-    round->ask[i] = !result.enough && judged->visits.search_visits < VISITS_MAX;
+    round->ask[i] = result.enough ? 0 : visits_wanted(v);
     round->n_asked += round->ask[i];
+    v->asked += round->ask[i];
 }
 
 static double latency_limit(const struct search_request *request)
@@ -348,20 +337,31 @@ static enum tl_rc write_measured(struct store_tx *tx, const struct round *round,
     return rc;
 }
 
+/* Jobs for the visits wanted, of the candidates in turn. Only a candidate's very first visit may start at once. */
+static enum tl_rc write_visits(struct store_tx *tx, const struct round *round, struct tl_err *err)
+{
+    int64_t now = tl_clock_wall_ns();
+    enum tl_rc rc = TL_OK;
+
+    for (size_t visit = 0; visit < VISITS_MAX && !rc; visit++) {
+        for (size_t i = 0; i < round->n && !rc; i++) {
+            size_t before = round->list[i].verification->asked - round->ask[i] + visit;
+            int64_t pause_ns = (int64_t)(visit > 0 ? visit : 1) * VISIT_PAUSE_NS;
+            if (visit < round->ask[i]) {
+                rc = insert_visit(tx, round->row, round->family, round->space, round->list[i].genes,
+                                  before == 0 ? 0 : now + pause_ns, err);
+            }
+        }
+    }
+    return rc;
+}
+
 static enum tl_rc write_round(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct round *round = ctx;
-    uint8_t genes[TOP_K_MAX * SPACE_VARIABLES_MAX];
-    size_t visits[TOP_K_MAX], n = 0, width = round->space->n_variables;
-    enum tl_rc rc = write_measured(tx, round, err);
+    enum tl_rc rc;
 
-    for (size_t i = 0; i < round->n; i++) {
-        if (round->ask[i]) {
-            memcpy(genes + n * width, round->list[i].genes, width);
-            visits[n++] = 1;
-        }
-    }
-    if (rc || (n > 0 && (rc = flow_verify_jobs(tx, round->row, genes, width, visits, n, err)))) {
+    if ((rc = write_measured(tx, round, err)) || (rc = write_visits(tx, round, err))) {
         return rc;
     }
     return search_row_save(tx, round->row, NULL, NULL, "round", err);
@@ -391,7 +391,7 @@ static enum tl_rc encode_measured(struct round *round, struct judged *judged, st
         double lower = stat_quantile(judged->visits.ratios, n, n > 1 ? (double)(n - rank) / (double)(n - 1) : 0.0);
         values.measured_lower_ms = lower * round->device.reference_ms;
     }
-    judged->values = (struct tl_buf){.max = 64 * 1024};
+    judged->values = (struct tl_buf){.max = (size_t)64 << 10};
     return candidate_values_encode(&values, &judged->values, err);
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+static const size_t ANSWER_MAX_BYTES = (size_t)64 << 20;
 
 static bool ended(const char *state)
 {
@@ -56,11 +56,14 @@ static enum tl_rc show_row(void *ctx, const struct store_search *search, struct 
     struct show_ctx *show = s->show;
     struct search_progress *progress = malloc(sizeof(*progress));
     struct space *space = NULL;
-    enum tl_rc rc = progress ? TL_OK : tl_fail(err, TL_NO_MEMORY, "no memory to show a search");
+    enum tl_rc rc;
 
+    if (!progress) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory to show a search");
+    }
     snprintf(show->state, sizeof(show->state), "%s", search->state);
     show->revision = search->revision;
-    if (rc == TL_OK && !(rc = search_progress_decode(search->progress, progress, err)) &&
+    if (!(rc = search_progress_decode(search->progress, progress, err)) &&
         !(rc = routes_space_named(search->space, &show->family, &space, err))) {
         show->space = space;
         show->has_answer = progress->answer != 0;
@@ -185,7 +188,7 @@ static enum tl_rc admit_limit(struct admission *a, size_t i, struct tl_err *err)
     double slack = limit->is_min ? range->max_slack : range->min_slack;
     double beyond = limit->is_min ? limit->bound - end : end - limit->bound;
 
-    snprintf(pointer, sizeof(pointer), "/constraints/%zu/%s", i, limit->is_min ? "min" : "max");
+    snprintf(pointer, sizeof(pointer), "/constraints/%u/%s", limit->place, limit->is_min ? "min" : "max");
     if (beyond > slack) {
         return tl_fail_at(err, TL_INVALID, pointer, "%s %s %.6g cannot be met: it reaches %.6g to %.6g",
                           metric_names[limit->metric], limit->is_min ? "of at least" : "of at most", limit->bound,
@@ -215,7 +218,9 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
         return rc;
     }
     for (size_t i = 0; i < request->n_limits; i++) {
-        if ((rc = admit_metric(a, request->limits[i].metric, "/constraints", err))) {
+        char pointer[64];
+        snprintf(pointer, sizeof(pointer), "/constraints/%u/metric", request->limits[i].place);
+        if ((rc = admit_metric(a, request->limits[i].metric, pointer, err))) {
             return rc;
         }
     }
