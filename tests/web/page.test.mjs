@@ -135,6 +135,11 @@ test("a search without an answer shows what came nearest and what is possible", 
   assert.match(await text(".answer"), /Nearest[\s\S]*No network of this space can hold these limits together[\s\S]*Latency possible\s+8\.42 ms – 63\.1 ms/);
 });
 
+test("a limit that the interval leaves open is not ticked off", async () => {
+  await visit(`#/search/${IDS.infeasible}`);
+  assert.match(await text(".answer"), /Latency\s+11\.90 ms\s+measured\s+at least 11\.70 ms\s+≈ limit ≤ 12 ms, not surely/);
+});
+
 test("a running search shows how far it is and can be cancelled", async () => {
   await visit(`#/search/${IDS.running}`);
   assert.match(await text(".progress"), /12,000 of 50,000 evaluations, 24 %, about 3 s to go/);

@@ -3,10 +3,13 @@
 export type Metric = "accuracy" | "latency_ms" | "macs" | "params" | "size_bytes" | "peak_memory_bytes";
 export type Kind = "computed" | "predicted" | "measured" | "tabulated";
 
+/** An end that is not known is null: too few measurements bound it. */
+export type Interval = [number | null, number | null];
+
 export interface Value {
   value: number;
   kind: Kind;
-  interval?: [number, number] | null;
+  interval?: Interval | null;
   note?: string; // why there is no interval, or what was corrected
   predicted?: number; // beside a measured value
 }
@@ -80,8 +83,8 @@ export interface SearchItem extends SearchRequest {
 export interface Verification {
   candidate: number;
   visits: number;
-  stable_visits?: number;
-  unstable_visits?: number;
+  stable_visits: number;
+  asked_visits: number;
   blocks: number;
   median_ms: number | null;
   upper_ms: number | null;
@@ -161,7 +164,7 @@ export interface DeviceModel {
   created: string;
   networks?: number;
   blocks?: number;
-  mape?: number | null; // a fraction; imported models know none
+  mape?: number | null; // per cent; imported models know none
   spearman?: number | null;
   half_width?: number | null; // a fraction
 }

@@ -1,5 +1,5 @@
 // format.ts - numbers, times and metrics as people read them. Units are those of the page; the API's are base units.
-import type { Limit, Metric, SearchRequest } from "./api_types";
+import type { Interval, Limit, Metric, SearchRequest } from "./api_types";
 
 interface MetricInfo {
   label: string;
@@ -40,6 +40,14 @@ export function metricText(metric: Metric, value: number | null | undefined, uni
   const places = metric === "accuracy" ? 2 : shown(metric, value) < 10 ? 3 : shown(metric, value) < 100 ? 2 : 1;
   const text = shown(metric, value).toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
   return unit ? `${text} ${METRICS[metric].unit}` : text;
+}
+
+export function intervalText(metric: Metric, [low, high]: Interval): string {
+  if (low === null || high === null) {
+    if (low !== null) return `at least ${metricText(metric, low)}`;
+    return high === null ? "not bounded" : `at most ${metricText(metric, high)}`;
+  }
+  return `${metricText(metric, low, false)} – ${metricText(metric, high)}`;
 }
 
 export const boundText = (metric: Metric, value: number): string =>

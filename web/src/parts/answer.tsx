@@ -65,8 +65,7 @@ function Verifications({ search, onSelect }: { search: Search; onSelect(id: numb
 }
 
 function VerificationRow({ v, onSelect }: { v: Verification; onSelect(id: number): void }) {
-  const known = v.median_ms !== null;
-  const stable = v.stable_visits ?? v.visits - (v.unstable_visits ?? 0);
+  const waits = v.median_ms === null && v.visits < v.asked_visits;
   return (
     <tr>
       <td><button class="link" onClick={() => onSelect(v.candidate)}>#{v.candidate}</button></td>
@@ -74,9 +73,9 @@ function VerificationRow({ v, onSelect }: { v: Verification; onSelect(id: number
       <td class="n">{metricText("latency_ms", v.predicted_ms)}</td>
       <td class="n">{metricText("latency_ms", v.median_ms)}</td>
       <td class="n">{metricText("latency_ms", v.upper_ms)}</td>
-      <td class="n">{stable < v.visits ? `${stable} stable of ${v.visits}` : v.visits}</td>
+      <td class="n">{v.stable_visits < v.visits ? `${v.stable_visits} stable of ${v.visits}` : v.visits}</td>
       <td class="n">{v.blocks}</td>
-      <td>{!known ? "measuring…" : v.holds ? <span class="good">✓ yes</span> : <span class="bad">✕ no</span>}</td>
+      <td>{waits ? "measuring…" : v.holds ? <span class="good">✓ yes</span> : <span class="bad">✕ no</span>}</td>
     </tr>
   );
 }

@@ -1,7 +1,7 @@
 // candidates.tsx - the front and what was measured, as a table: sorted by any metric, a row selects.
 import { useEffect, useRef } from "preact/hooks";
 import type { Candidate, Metric } from "../api_types";
-import { METRIC_NAMES, METRICS, metricText } from "../format";
+import { intervalText, METRIC_NAMES, METRICS, metricText } from "../format";
 import { changed, type Route } from "../route";
 import { Mark } from "./marks";
 
@@ -68,7 +68,7 @@ function reveal(room: HTMLElement, row: HTMLElement): void {
 function Cell({ metric, candidate }: { metric: Metric; candidate: Candidate }) {
   const value = candidate.metrics[metric];
   if (!value) return <td class="n">–</td>;
-  const off = value.interval ? `${value.kind}, ${metricText(metric, value.interval[0], false)} – ${metricText(metric, value.interval[1])}` : value.kind;
+  const off = value.interval ? `${value.kind}, ${intervalText(metric, value.interval)}` : value.kind;
   const predicted = value.predicted === undefined ? "" : `; predicted ${metricText(metric, value.predicted)}`;
   return (
     <td class="n" title={off + predicted}>

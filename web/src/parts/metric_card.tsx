@@ -1,6 +1,6 @@
 // metric_card.tsx - one value: how much, what kind of knowledge it is, how far off it may be, and the limit on it.
 import type { Limit, Metric, Metrics, Value } from "../api_types";
-import { boundText, METRIC_NAMES, METRICS, metricText, shown } from "../format";
+import { boundText, intervalText, METRIC_NAMES, METRICS, metricText, shown } from "../format";
 import { Mark } from "./marks";
 
 /** All metrics there are, those of the question first. */
@@ -22,24 +22,32 @@ function MetricCard({ metric, value, limits }: { metric: Metric; value: Value; l
       <p class="value">{metricText(metric, value.value, false)} <span class="unit">{METRICS[metric].unit}</span></p>
       <p class="kind"><Mark kind={value.kind} /> {value.kind}</p>
       <p class="range">
-        {interval
-          ? `${metricText(metric, interval[0], false)} – ${metricText(metric, interval[1])}`
-          : value.kind === "predicted" ? value.note ?? "no known error" : ""}
+        {interval ? intervalText(metric, interval) : value.kind === "predicted" ? value.note ?? "no known error" : ""}
       </p>
       {limits.length > 0 && <Gauge metric={metric} value={value} limits={limits} />}
-      {limits.map((limit) => <LimitLine key={`${limit.max}:${limit.min}`} limit={limit} value={value.value} />)}
+      {limits.map((limit) => <LimitLine key={`${limit.max}:${limit.min}`} limit={limit} value={value} />)}
     </div>
   );
 }
 
-function LimitLine({ limit, value }: { limit: Limit; value: number }) {
+/** Does a bound hold, when the value may lie anywhere in its interval? */
+function verdict(value: Value, sign: "≤" | "≥", bound: number): "holds" | "perhaps" | "broken" {
+  const within = (v: number): boolean => (sign === "≤" ? v <= bound : v >= bound);
+  if (!within(value.value)) return "broken";
+  if (value.kind === "computed" || value.kind === "tabulated") return "holds";
+  const far = value.interval?.[sign === "≤" ? 1 : 0];
+  return far !== null && far !== undefined && within(far) ? "holds" : "perhaps";
+}
+
+function LimitLine({ limit, value }: { limit: Limit; value: Value }) {
   const bounds = [[limit.max, "≤"], [limit.min, "≥"]] as const;
+  const signs = { holds: ["good", "✓", ""], perhaps: ["warn", "≈", ", not surely"], broken: ["bad", "✕", ""] } as const;
   return (
     <>
       {bounds.map(([bound, sign]) => {
         if (bound === undefined) return null;
-        const holds = sign === "≤" ? value <= bound : value >= bound;
-        return <p class={`limit ${holds ? "good" : "bad"}`}>{holds ? "✓" : "✕"} limit {sign} {boundText(limit.metric, bound)}</p>;
+        const [tone, mark, more] = signs[verdict(value, sign, bound)];
+        return <p class={`limit ${tone}`}>{mark} limit {sign} {boundText(limit.metric, bound)}{more}</p>;
       })}
     </>
   );
@@ -48,7 +56,7 @@ function LimitLine({ limit, value }: { limit: Limit; value: number }) {
 /** The value and its interval on a line with the limit, so that one sees how close it is. */
 function Gauge({ metric, value, limits }: { metric: Metric; value: Value; limits: Limit[] }) {
   const bounds = limits.flatMap((l) => [l.max, l.min].filter((b) => b !== undefined)).map((b) => shown(metric, b));
-  const [low, high] = (value.interval ?? [value.value, value.value]).map((v) => shown(metric, v)) as [number, number];
+  const [low, high] = (value.interval ?? [null, null]).map((v) => shown(metric, v ?? value.value)) as [number, number];
   const least = Math.min(low, ...bounds);
   const most = Math.max(high, ...bounds);
   const air = (most - least || most || 1) * 0.25;

@@ -120,7 +120,7 @@ function Selection({ u, x, y, candidate }: { u: uPlot; x: Metric; y: Metric; can
   if (!vx || !vy) return null;
   const [cx, cy] = [shown(x, vx.value), shown(y, vy.value)];
   if (!inside(u, cx, cy)) return null;
-  const [wide, high] = [vx.interval?.map((v) => shown(x, v)), vy.interval?.map((v) => shown(y, v))];
+  const [wide, high] = [vx.interval?.map((v) => shown(x, v ?? vx.value)), vy.interval?.map((v) => shown(y, v ?? vy.value))];
   const clampX = (v: number): number => Math.min(Math.max(left(u, v), u.over.offsetLeft), u.over.offsetLeft + u.over.clientWidth);
   const clampY = (v: number): number => Math.min(Math.max(top(u, v), u.over.offsetTop), u.over.offsetTop + u.over.clientHeight);
   return (

@@ -57,11 +57,13 @@ export function extent(values: Float64Array): [number, number] {
   return [low, high];
 }
 
-/** Where everything fits, limits included, with a little air. */
+/** Where everything fits, with a little air; limits too, unless they lie so far away that they would press all else flat. */
 export function homeRange(values: Float64Array, bounds: number[]): [number, number] {
   const [least, most] = extent(values);
-  const low = Math.min(least, ...bounds);
-  const high = Math.max(most, ...bounds);
+  const reach = 0.5 * (most - least);
+  const near = bounds.filter((bound) => bound > least - reach && bound < most + reach);
+  const low = Math.min(least, ...near);
+  const high = Math.max(most, ...near);
   if (!Number.isFinite(low)) return [0, 1];
   const air = (high - low || Math.abs(high) || 1) * 0.05;
   return [low - air, high + air];
@@ -165,10 +167,11 @@ function paintLimit(u: uPlot, cloud: Cloud, limit: Limit, x: Scale, y: Scale, px
     ctx.setLineDash([]);
     ctx.fillStyle = colour("--limit");
     ctx.font = `600 ${12 * px}px system-ui, sans-serif`;
-    ctx.textAlign = "left";
     ctx.textBaseline = "top";
     const text = `${isMax ? "≤" : "≥"} ${boundText(limit.metric, bound)}`;
-    const left = upright ? Math.min(at + 5 * px, right - 70 * px) : bbox.left + 6 * px;
+    const beside = upright && at > right - 80 * px; // no room to the right of the line
+    ctx.textAlign = beside ? "right" : "left";
+    const left = upright ? at + (beside ? -5 : 5) * px : bbox.left + 6 * px;
     ctx.fillText(text, left, upright ? bbox.top + 5 * px : at + 4 * px);
   }
 }

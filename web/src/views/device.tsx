@@ -52,7 +52,7 @@ function About({ device, onChanged }: { device: Device; onChanged(): void }) {
             <tbody>
               {device.models.map((m) => (
                 <tr key={m.hash}>
-                  <th scope="row">{m.space}</th><td class="n">{percent(m.mape)}</td><td class="n">{number(m.spearman, 3)}</td>
+                  <th scope="row">{m.space}</th><td class="n">{m.mape ? `${number(m.mape, 2)} %` : "–"}</td><td class="n">{number(m.spearman, 3)}</td>
                   <td class="n">{m.half_width ? `± ${percent(m.half_width)}` : "–"}</td>
                   <td class="n">{integer(m.networks)}</td><td class="n">{integer(m.blocks)}</td><td>{age(m.created)}</td>
                 </tr>

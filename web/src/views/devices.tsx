@@ -1,7 +1,7 @@
 // devices.tsx - the fleet: who is there, how well each one's latency model is known, what it is doing.
 import { getAll, useResource } from "../api";
 import type { Device, Page } from "../api_types";
-import { age, integer, number, percent } from "../format";
+import { age, integer, number } from "../format";
 import { ErrorNote } from "../parts/marks";
 import { Profile } from "../parts/profile";
 import { href, useTitle } from "../route";
@@ -35,7 +35,7 @@ function DeviceTile({ device, onChanged }: { device: Device; onChanged(): void }
       </dl>
       {device.models.map((m) => (
         <p class="model" key={m.space}>
-          <strong>{m.space}</strong>: {m.mape ? `off by ${percent(m.mape)} on average` : "error not known"}
+          <strong>{m.space}</strong>: {m.mape ? `off by ${number(m.mape, 2)} % on average` : "error not known"}
           {m.spearman ? `, rank correlation ${number(m.spearman, 3)}` : ""}
           {m.networks || m.blocks ? `, from ${integer(m.networks)} networks and ${integer(m.blocks)} blocks` : ""}
         </p>

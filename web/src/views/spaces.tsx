@@ -28,7 +28,7 @@ function SpacePanel({ space }: { space: Space }) {
       <p>{space.title}</p>
       <dl class="facts">
         <div><dt>networks</dt><dd title={space.count}>{big(space.count)}</dd></div>
-        <div><dt>resolutions</dt><dd>{space.resolutions.join(", ")}</dd></div>
+        <div><dt>resolutions</dt><dd>{space.resolutions.length > 6 ? `${space.resolutions[0]} to ${space.resolutions.at(-1)} (${space.resolutions.length})` : space.resolutions.join(", ")}</dd></div>
         <div><dt>accuracy model</dt><dd>{space.accuracy_model ? "yes" : "none: search without accuracy"}</dd></div>
         <div><dt>devices with a latency model</dt><dd>{space.devices.length ? space.devices.map((d) => <a href={href(["devices", d])}>{d} </a>) : "none yet"}</dd></div>
       </dl>
