@@ -63,17 +63,17 @@ static enum tl_rc name_fault(enum tl_rc rc, const char *pointer, const struct tl
     return tl_fail_at(err, rc == TL_NOT_FOUND ? TL_INVALID : rc, pointer, "%s", why->text);
 }
 
-static enum tl_rc ignore_device(void *ctx, const struct store_device *device, struct tl_err *err)
+static enum tl_rc has_agent(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     (void)ctx;
-    (void)device;
-    (void)err;
-    return TL_OK;
+    return device->agent_key[0]
+               ? TL_OK
+               : tl_fail(err, TL_INVALID, "%s has no agent that could measure: run tailor-agent there", device->name);
 }
 
 static enum tl_rc find_device(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
-    return store_device_get(tx, ctx, ignore_device, NULL, err);
+    return store_device_get(tx, ctx, has_agent, NULL, err);
 }
 
 static enum tl_rc profile_admit(struct service *service, struct profile_request *profile, struct tl_err *err)

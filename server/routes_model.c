@@ -102,6 +102,13 @@ static void import_done(struct import *import)
     free(import->space);
 }
 
+/* What is wrong with a file is wrong with the field that names it, whatever the reader called it. */
+static enum tl_rc file_fault(enum tl_rc rc, const char *pointer, const struct tl_err *why, struct tl_err *err)
+{
+    bool is_file = rc == TL_MALFORMED || rc == TL_INVALID || rc == TL_TOO_LARGE || rc == TL_NOT_FOUND;
+    return tl_fail_at(err, is_file ? TL_INVALID : rc, is_file ? pointer : "", "%s", why->text);
+}
+
 static enum tl_rc import_read(struct service *service, struct import *import, struct tl_err *err)
 {
     const struct model_request *request = import->request;
@@ -114,7 +121,7 @@ static enum tl_rc import_read(struct service *service, struct import *import, st
         import->files[i].max = HTTP_ARTIFACT_MAX;
         rc = artifact_read(service->store, &request->artifacts[i].hash, &import->files[i], &why);
         if (rc != TL_OK) {
-            return tl_fail_at(err, rc == TL_NOT_FOUND ? TL_INVALID : rc, request->artifacts[i].pointer, "%s", why.text);
+            return file_fault(rc, request->artifacts[i].pointer, &why, err);
         }
     }
     return TL_OK;
@@ -124,11 +131,12 @@ static enum tl_rc import_accuracy(struct import *import, struct tl_err *err)
 {
     const struct tl_buf *file = &import->files[0];
     struct accuracy_model *model = NULL;
+    struct tl_err why = {0};
     enum tl_rc rc = import->request->format == FORMAT_ACCURACY_OFA_MLP
-                        ? accuracy_import_ofa(file->data, file->len, import->space, &model, err)
-                        : accuracy_load(file->data, file->len, &model, err);
+                        ? accuracy_import_ofa(file->data, file->len, import->space, &model, &why)
+                        : accuracy_load(file->data, file->len, &model, &why);
     if (rc != TL_OK) {
-        return rc;
+        return file_fault(rc, import->request->artifacts[0].pointer, &why, err);
     }
     if (strcmp(accuracy_space(model), import->request->space) != 0) {
         rc = tl_fail_at(err, TL_INVALID, "/space", "this model was fitted for %s", accuracy_space(model));
@@ -159,9 +167,12 @@ static enum tl_rc import_latency(struct import *import, struct tl_err *err)
         tables[i] =
             (struct lat_table_text){request->artifacts[i].resolution, import->files[i].data, import->files[i].len};
     }
-    enum tl_rc rc = is_table ? lat_model_import(import->family, tables, request->n_artifacts, &model, err)
-                             : lat_model_load(import->files[0].data, import->files[0].len, &model, err);
-    if (rc == TL_OK && !(rc = latency_fits(import, model, err)) && !(rc = lat_model_save(model, &import->model, err))) {
+    struct tl_err why = {0};
+    enum tl_rc rc = is_table ? lat_model_import(import->family, tables, request->n_artifacts, &model, &why)
+                             : lat_model_load(import->files[0].data, import->files[0].len, &model, &why);
+    if (rc != TL_OK || (rc = latency_fits(import, model, &why)) != TL_OK) {
+        rc = file_fault(rc, is_table ? "/tables" : request->artifacts[0].pointer, &why, err);
+    } else if (!(rc = lat_model_save(model, &import->model, err))) {
         rc = latency_info_encode(is_table ? "imported from once-for-all's lookup tables" : "imported",
                                  lat_model_error(model), 0, &import->info, err);
     }
