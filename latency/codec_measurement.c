@@ -188,8 +188,9 @@ static void copy_blocks(const json_t *array, uint16_t *ret_n, int64_t *ret_ns)
 {
     for (size_t b = 0; b < json_array_size(array); b++) {
         const json_t *block = json_array_get(array, b);
-        ret_n[b] = (uint16_t)json_array_size(block);
-        for (size_t i = 0; i < ret_n[b]; i++) {
+        const size_t n = json_array_size(block);
+        ret_n[b] = (uint16_t)n;
+        for (size_t i = 0; i < n; i++) {
             *ret_ns++ = json_integer_value(json_array_get(block, i));
         }
     }

@@ -11,7 +11,7 @@
  */
 #include "latency/model.h"
 
-#include <math.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +183,9 @@ static enum tl_rc read_table(const struct lat_table_text *text, struct ofa_table
         (rc = reader_expect(&reader, YAML_STREAM_END_EVENT, "the end", err))) {
         return rc;
     }
+    if (table->n == 0) {
+        return tl_fail(err, TL_INVALID, "table %u is empty", text->resolution);
+    }
     qsort(table->entries, table->n, sizeof *table->entries, compare_entries);
     for (size_t i = 1; i < table->n; i++) {
         if (compare_entries(&table->entries[i - 1], &table->entries[i]) == 0) {
@@ -233,6 +236,7 @@ static void operator_key(const struct net_op *op, char ret_key[OFA_KEY_MAX])
 static enum tl_rc add_mean(const struct ofa_table *table, const struct ofa_entry *wanted, double *sum_ms,
                            struct tl_err *err)
 {
+    assert(table->n > 0); /* read_table refuses an empty one */
     const struct ofa_entry *entry = bsearch(wanted, table->entries, table->n, sizeof *table->entries, compare_entries);
 
     if (entry == NULL) {
@@ -295,8 +299,11 @@ static enum tl_rc add_tables(struct lat_model *model, const struct net_family *f
                              const struct lat_table_text *texts, size_t n_texts, struct tl_err *err)
 {
     struct network *const net = malloc(sizeof *net);
-    enum tl_rc rc = net == NULL ? tl_fail(err, TL_NO_MEMORY, "no memory for a network") : TL_OK;
+    enum tl_rc rc = TL_OK;
 
+    if (net == NULL) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for a network");
+    }
     for (size_t i = 0; !rc && i < n_texts; i++) {
         TL_AUTO(ofa_table) table = {0};
         if (!(rc = read_table(&texts[i], &table, err))) {

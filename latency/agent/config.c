@@ -130,7 +130,7 @@ enum tl_rc agent_config_parse(int argc, char *const *argv, const char *xdg_state
 {
     struct agent_config config = {.threads = 1, .once_idle_s = -1};
 
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0) {
             config.action = argv[i][2] == 'h' ? AGENT_SHOW_HELP : AGENT_SHOW_VERSION;
             *ret_config = config;
@@ -140,7 +140,6 @@ enum tl_rc agent_config_parse(int argc, char *const *argv, const char *xdg_state
         if (rc) {
             return rc;
         }
-        i++;
     }
     const enum tl_rc rc = check_complete(&config, xdg_state_home, home, err);
     if (!rc) {

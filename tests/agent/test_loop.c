@@ -20,28 +20,28 @@ struct server {
     char lines[SEEN_MAX][128]; /* "PUT /measurements/..." */
     char *bodies[SEEN_MAX];    /* owned */
     atomic_int n;
-    int jobs_left;      /* leases answered with a job */
+    int jobs_left; /* leases answered with a job */
     int register_status;
-    int busy_puts;      /* PUTs answered 503 before the others */
+    int busy_puts; /* PUTs answered 503 before the others */
     int put_status;
     bool broken_job;
-    bool lease_hangs;   /* never answers a lease, and sets *stop instead */
+    bool lease_hangs; /* never answers a lease, and sets *stop instead */
     volatile int *stop;
 };
 
 static char *job_text(bool broken)
 {
-    struct lat_job job = {.attempt = 3,
-                          .kind = "profile",
-                          .lease_s = 60,
-                          .number = 1,
-                          .total = 2,
-                          .anchor = calloc(1, sizeof(struct lat_job_item)),
-                          .items = calloc(2, sizeof(struct lat_job_item)),
-                          .n_items = 2,
-                          .protocol = {.rounds = 3, .min_runs = 3, .block_ms = 1, .anchor_block_ms = 1, .threads = 1,
-                                       .batch = 1},
-                          .seed = 1};
+    struct lat_job job = {
+        .attempt = 3,
+        .kind = "profile",
+        .lease_s = 60,
+        .number = 1,
+        .total = 2,
+        .anchor = calloc(1, sizeof(struct lat_job_item)),
+        .items = calloc(2, sizeof(struct lat_job_item)),
+        .n_items = 2,
+        .protocol = {.rounds = 3, .min_runs = 3, .block_ms = 1, .anchor_block_ms = 1, .threads = 1, .batch = 1},
+        .seed = 1};
     TL_AUTO(tl_buf) text = {0};
     struct net_pick pick;
 
@@ -67,8 +67,8 @@ static void answer(int fd, int status, const char *body)
 {
     char head[256];
 
-    const int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
-                           strlen(body));
+    const int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+                           status, strlen(body));
     (void)send(fd, head, (size_t)n, MSG_NOSIGNAL);
     (void)send(fd, body, strlen(body), MSG_NOSIGNAL);
 }
@@ -333,7 +333,8 @@ int main(void)
                                         folder_remove),
         cmocka_unit_test_setup_teardown(what_an_earlier_run_left_is_sent_before_anything_is_leased, folder_make,
                                         folder_remove),
-        cmocka_unit_test_setup_teardown(a_job_that_cannot_be_done_is_failed_with_the_reason, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(a_job_that_cannot_be_done_is_failed_with_the_reason, folder_make,
+                                        folder_remove),
         cmocka_unit_test_setup_teardown(a_taken_name_ends_the_agent_with_the_servers_words, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(a_signal_ends_the_wait_for_work_at_once, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(one_agent_a_folder, folder_make, folder_remove),

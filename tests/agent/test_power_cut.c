@@ -166,7 +166,8 @@ static void sync_names(const char *folder)
 
     for (size_t i = 0; i < disk.n_files; i++) {
         struct played_file *file = &disk.files[i];
-        const bool was = strncmp(file->synced_name, folder, n) == 0 && strrchr(file->synced_name, '/') == file->synced_name + n;
+        const bool was =
+            strncmp(file->synced_name, folder, n) == 0 && strrchr(file->synced_name, '/') == file->synced_name + n;
         const bool is = strncmp(file->name, folder, n) == 0 && strrchr(file->name, '/') == file->name + n;
         if (was || is) {
             memcpy(file->synced_name, is ? file->name : "", is ? sizeof file->name : 1);

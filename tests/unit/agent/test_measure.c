@@ -13,13 +13,20 @@ static struct lat_job made_job(void)
     struct lat_job job = {.n_items = ITEMS,
                           .anchor = calloc(1, sizeof(struct lat_job_item)),
                           .items = calloc(ITEMS, sizeof(struct lat_job_item)),
-                          .protocol = {.rounds = ROUNDS, .min_runs = 3, .block_ms = 1, .anchor_block_ms = 1,
-                                       .warmup_ms = 0, .threads = 1, .batch = 1},
+                          .protocol = {.rounds = ROUNDS,
+                                       .min_runs = 3,
+                                       .block_ms = 1,
+                                       .anchor_block_ms = 1,
+                                       .warmup_ms = 0,
+                                       .threads = 1,
+                                       .batch = 1},
                           .seed = 1};
     const struct net_family *family = net_family_get("nasbench-macro");
     struct net_pick pick;
 
-    assert_true(job.anchor != NULL && job.items != NULL);
+    if (job.anchor == NULL || job.items == NULL) {
+        abort();
+    }
     lat_anchor_pick(family, 32, &pick);
     assert_int_equal(net_build(family, &pick, &job.anchor->net, NULL), TL_OK);
     for (size_t i = 0; i < ITEMS; i++) {

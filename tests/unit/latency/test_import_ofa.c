@@ -194,6 +194,7 @@ static void broken_tables_are_refused_by_name(void **state)
         {"a: {mean: 1}\n---\nb: {mean: 1}\n", TL_MALFORMED, "end"},
         {"a: {mean: 1\n", TL_MALFORMED, "line"},
         {"a: {mean: 1}\na: {mean: 2}\n", TL_INVALID, "twice"},
+        {"{}\n", TL_INVALID, "empty"},
         {REST, TL_INVALID, "lacks the key Logits-input:1x1x1536-output:1000"},
         {REST "Logits-input:1x1x1536-output:1000: {count: 3}\n", TL_INVALID, "there is no mean"},
         {REST "Logits-input:1x1x1536-output:1000: {mean: 0}\n", TL_INVALID, "Logits"},

@@ -98,9 +98,9 @@ static void an_additive_device_is_recovered(void **state)
     const uint16_t *resolutions = NULL;
 
     measure(&device, 40, 1);
-    assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model,
-                                   NULL),
-                     TL_OK);
+    assert_int_equal(
+        lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model, NULL),
+        TL_OK);
     assert_true(further_error(&device, model) < 0.3);
     const struct lat_error *error = lat_model_error(model);
     assert_int_equal(error->n_networks, 40);
@@ -119,9 +119,9 @@ static void noise_is_averaged_and_the_interval_tells_of_it(void **state)
     size_t inside = 0;
 
     measure(&device, 40, 2);
-    assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model,
-                                   NULL),
-                     TL_OK);
+    assert_int_equal(
+        lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model, NULL),
+        TL_OK);
     const struct lat_error *error = lat_model_error(model);
     assert_true(further_error(&device, model) < 2);
     assert_true(error->mape > 1.5 && error->mape < 4); /* a normal visit is off by 0.8 x 3 % on average */
@@ -146,9 +146,9 @@ static void the_same_rows_and_seed_give_the_same_bytes(void **state)
     measure(&device, 15, 3);
     for (size_t i = 0; i < 2; i++) {
         struct lat_model *model = NULL;
-        assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 5,
-                                       &model, NULL),
-                         TL_OK);
+        assert_int_equal(
+            lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 5, &model, NULL),
+            TL_OK);
         assert_int_equal(lat_model_save(model, i == 0 ? &bytes : &again, NULL), TL_OK);
         lat_model_free(model);
     }
@@ -170,9 +170,9 @@ static void what_is_missing_is_named(void **state)
     char missing[NET_KEY_MAX];
     memcpy(missing, device.blocks[17].key, sizeof missing);
     device.blocks[17] = device.blocks[18];
-    assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model,
-                                   &again),
-                     TL_INVALID);
+    assert_int_equal(
+        lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model, &again),
+        TL_INVALID);
     assert_non_null(strstr(again.text, missing));
     assert_null(model);
 }
@@ -187,9 +187,9 @@ static void ten_visits_of_one_network_are_not_ten_networks(void **state)
     for (size_t i = 1; i < device.n_rows; i++) {
         device.rows[i] = device.rows[0];
     }
-    assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model,
-                                   NULL),
-                     TL_INVALID);
+    assert_int_equal(
+        lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model, NULL),
+        TL_INVALID);
 }
 
 static void impossible_times_are_refused(void **state)
@@ -203,14 +203,14 @@ static void impossible_times_are_refused(void **state)
     for (size_t i = 0; i < TL_COUNT_OF(impossible); i++) {
         struct made_device broken = device;
         broken.rows[3].ms = impossible[i];
-        assert_int_equal(lat_model_fit(broken.family, broken.blocks, broken.n_blocks, broken.rows, broken.n_rows, 1,
-                                       &model, NULL),
-                         TL_INVALID);
+        assert_int_equal(
+            lat_model_fit(broken.family, broken.blocks, broken.n_blocks, broken.rows, broken.n_rows, 1, &model, NULL),
+            TL_INVALID);
         broken = device;
         broken.blocks[3].ms = impossible[i];
-        assert_int_equal(lat_model_fit(broken.family, broken.blocks, broken.n_blocks, broken.rows, broken.n_rows, 1,
-                                       &model, NULL),
-                         TL_INVALID);
+        assert_int_equal(
+            lat_model_fit(broken.family, broken.blocks, broken.n_blocks, broken.rows, broken.n_rows, 1, &model, NULL),
+            TL_INVALID);
     }
 }
 
@@ -225,9 +225,9 @@ static void a_block_measured_again_counts_by_its_median(void **state)
         device.blocks[device.n_blocks] = device.blocks[40];
         device.blocks[device.n_blocks++].ms *= i == 0 ? 1 : 100;
     }
-    assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model,
-                                   NULL),
-                     TL_OK);
+    assert_int_equal(
+        lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model, NULL),
+        TL_OK);
     assert_int_equal(lat_model_error(model)->n_blocks, 93);
     assert_true(further_error(&device, model) < 0.5);
     lat_model_free(model);
@@ -243,9 +243,9 @@ static void other_resolutions_and_families_are_not_found(void **state)
     double ms = 7;
 
     measure(&device, 12, 7);
-    assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model,
-                                   NULL),
-                     TL_OK);
+    assert_int_equal(
+        lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model, NULL),
+        TL_OK);
     lat_anchor_pick(device.family, 128, &pick);
     assert_int_equal(net_build(device.family, &pick, &net, NULL), TL_OK);
     assert_int_equal(lat_model_network_ms(model, &net, &ms, &err), TL_NOT_FOUND);
@@ -265,9 +265,9 @@ static void small_model(struct tl_buf *bytes)
     device.family = net_family_get("nasbench-macro");
     device.resolution = 32;
     measure(&device, 12, 8);
-    assert_int_equal(lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model,
-                                   NULL),
-                     TL_OK);
+    assert_int_equal(
+        lat_model_fit(device.family, device.blocks, device.n_blocks, device.rows, device.n_rows, 1, &model, NULL),
+        TL_OK);
     assert_int_equal(lat_model_save(model, bytes, NULL), TL_OK);
     lat_model_free(model);
 }
@@ -336,8 +336,8 @@ static enum tl_rc fit_save_load(void *ctx, struct tl_err *err)
     const struct made_device *device = ctx;
     TL_AUTO(tl_buf) bytes = {0};
     struct lat_model *model = NULL, *loaded = NULL;
-    enum tl_rc rc = lat_model_fit(device->family, device->blocks, device->n_blocks, device->rows, device->n_rows, 1,
-                                  &model, err);
+    enum tl_rc rc =
+        lat_model_fit(device->family, device->blocks, device->n_blocks, device->rows, device->n_rows, 1, &model, err);
 
     if (!rc && !(rc = lat_model_save(model, &bytes, err))) {
         rc = lat_model_load(bytes.data, bytes.len, &loaded, err);
