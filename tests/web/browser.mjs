@@ -15,7 +15,7 @@ export const launch = () => chromium.launch({
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(20000);
   page.complaints = [];
   page.on("console", (message) => {
     // A refused request is what some tests ask for, and Chromium reports each as an error of its own.

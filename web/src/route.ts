@@ -36,6 +36,9 @@ export function change(changes: Query): void {
   location.replace(changed(here(), changes));
 }
 
+/** A parameter as it stands in the address at this moment, drawn or not. */
+export const now = (name: string): string | null => here().query.get(name);
+
 export function useRoute(): Route {
   const [route, setRoute] = useState(here);
   useEffect(() => {

@@ -75,7 +75,12 @@ function VerificationRow({ v, onSelect }: { v: Verification; onSelect(id: number
       <td class="n">{metricText("latency_ms", v.upper_ms)}</td>
       <td class="n">{v.stable_visits < v.visits ? `${v.stable_visits} stable of ${v.visits}` : v.visits}</td>
       <td class="n">{v.blocks}</td>
-      <td>{waits ? "measuring…" : v.holds ? <span class="good">✓ yes</span> : <span class="bad">✕ no</span>}</td>
+      <td>{waits ? "measuring…" : <Holds v={v} />}</td>
     </tr>
   );
+}
+
+function Holds({ v }: { v: Verification }) {
+  if (v.holds) return <span class="good">✓ yes</span>;
+  return v.upper_ms === null ? <span class="warn">! too few stable visits to say</span> : <span class="bad">✕ no</span>;
 }

@@ -1,10 +1,11 @@
 // scatter.tsx - all that a search saw, in two metrics. Pointing names a point, a click selects it, dragging looks closer.
 //
 // The canvas is drawn once; what follows the pointer or the selection are elements above it, so 100,000 points stay quick.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import type { Candidate, Limit, Metric, Points } from "../api_types";
 import { axisLabel, integer, METRICS, metricText, shown } from "../format";
+import { now } from "../route";
 import { Grid } from "./grid";
 import { Mark } from "./marks";
 import { axis, Plot, type PlotOptions } from "./plot";
@@ -29,8 +30,6 @@ export function Scatter({ points, x, y, limits, selected, onSelect }: Props) {
   const cloud = useMemo(() => cloudOf(points, x, y), [points, x, y]);
   const act = useRef({ onSelect });
   act.current = { onSelect };
-  const stood = useRef(selected?.id); // where the keys stand: ahead of `selected` while they repeat
-  useEffect(() => void (stood.current = selected?.id), [selected?.id]);
 
   const options = useMemo((): PlotOptions => {
     const drawn = (u: uPlot): void => {
@@ -63,11 +62,9 @@ export function Scatter({ points, x, y, limits, selected, onSelect }: Props) {
     if (by === undefined) return;
     event.preventDefault();
     const ids = cloud.front.map((i) => points.id[i]);
-    const at = ids.indexOf(stood.current ?? null);
+    const at = ids.indexOf(Number(now("c")) || selected?.id || null); // the address is ahead of `selected` while keys repeat
     const id = ids[at < 0 ? 0 : Math.min(ids.length - 1, Math.max(0, at + by))];
-    if (typeof id !== "number") return;
-    stood.current = id;
-    onSelect(id);
+    if (typeof id === "number") onSelect(id);
   };
 
   return (
