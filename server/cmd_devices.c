@@ -7,15 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *agent_text(const struct cli_device *device)
+{
+    return device->online ? "online" : device->seen[0] ? "away" : "none";
+}
+
 static void print_row(void *ctx, const struct cli_device *device)
 {
     size_t *n = ctx;
     if ((*n)++ == 0) {
         printf("%-24s %-8s %-25s %6s %5s  models\n", "device", "agent", "last seen", "queued", "done");
     }
-    printf("%-24s %-8s %-25s %6lld %5lld ", device->name, device->online ? "online" : "away",
-           device->seen[0] ? device->seen : "never", (long long)(device->queued + device->leased),
-           (long long)device->done);
+    printf("%-24s %-8s %-25s %6lld %5lld ", device->name, agent_text(device), device->seen[0] ? device->seen : "never",
+           (long long)device->queued + device->leased, (long long)device->done);
     for (size_t i = 0; i < device->n_models; i++) {
         printf(" %s", device->models[i].space);
     }
@@ -24,8 +28,8 @@ static void print_row(void *ctx, const struct cli_device *device)
 
 static void print_device(const struct cli_device *device)
 {
-    printf("%s\n  agent       %s%s%s\n", device->name, device->online ? "online" : "away",
-           device->seen[0] ? ", last seen " : ", never seen", device->seen);
+    printf("%s\n  agent       %s%s%s\n", device->name, agent_text(device), device->seen[0] ? ", last seen " : "",
+           device->seen);
     if (isfinite(device->anchor_ms)) {
         printf("  anchor      %.4g ms\n", device->anchor_ms);
     } else {

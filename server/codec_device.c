@@ -126,9 +126,9 @@ enum tl_rc device_document_jobs(struct device_document *document, const struct j
     size_t ended = profile->done + profile->failed, open = profile->queued + profile->leased;
     json_t *jobs = json_pack("{s:I, s:I, s:I, s:I}", "queued", (json_int_t)all->queued, "leased",
                              (json_int_t)all->leased, "done", (json_int_t)all->done, "failed", (json_int_t)all->failed);
-    json_t *progress = ended + open == 0
-                           ? json_null()
-                           : json_pack("{s:I, s:I}", "done", (json_int_t)ended, "total", (json_int_t)(ended + open));
+    json_t *progress = ended + open == 0 ? json_null()
+                                         : json_pack("{s:I, s:I}", "done", (json_int_t)ended, "total",
+                                                     (json_int_t)ended + (json_int_t)open);
     bool ok = json_object_set_new(document->json, "jobs", jobs) == 0;
     return json_object_set_new(document->json, "profile", progress) == 0 && ok
                ? TL_OK

@@ -14,7 +14,10 @@ static json_t *text_json(const char *text)
     }
     char plain[sizeof((struct tl_err *)0)->text] = {0};
     for (size_t i = 0; text[i] && i + 1 < sizeof plain; i++) {
-        plain[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+        plain[i] = text[i];
+        if ((unsigned char)text[i] >= 0x80) {
+            plain[i] = '?';
+        }
     }
     return json_string(plain);
 }

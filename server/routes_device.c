@@ -72,7 +72,8 @@ static enum tl_rc read_devices(struct store_tx *tx, void *ctx, struct tl_err *er
 /* Read and complete the documents. */
 static enum tl_rc devices_read(struct service *service, struct device_reading *reading, struct tl_err *err)
 {
-    reading->documents = calloc((size_t)reading->page.limit, sizeof *reading->documents);
+    reading->documents =
+        calloc((size_t)reading->page.limit, sizeof(struct device_document *)); /* NOLINT(bugprone-sizeof-expression) */
     if (!reading->documents) {
         return tl_fail(err, TL_NO_MEMORY, "no memory to show devices");
     }

@@ -4,6 +4,7 @@
 #ifndef TAILOR_TESTS_HTTP_SERVICE_FIXTURE_H
 #define TAILOR_TESTS_HTTP_SERVICE_FIXTURE_H
 
+#include "base/model/model.h"
 #include "latency/codec_job.h"
 #include "latency/codec_measurement.h"
 #include "server/flow.h"
@@ -39,6 +40,7 @@ static inline int service_setup(void **state)
                                        .routes = routes_all,
                                        .n_routes = routes_count,
                                        .service = &running->service};
+    model_blas_single_thread();
     assert_ok(store_open(running->folder, NULL, &running->service.store, &err));
     assert_ok(snapshots_new(running->service.store, &running->service.snapshots, &err));
     assert_ok(http_new(&config, &running->service.http, &err));

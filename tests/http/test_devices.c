@@ -270,6 +270,7 @@ static void change(struct tl_buf *body, const char *from, const char *to)
     const char *at = strstr(body->data, from);
     if (!at) {
         fail_msg("%s is not in %s", from, body->data);
+        return;
     }
     assert_ok(tl_buf_add(&changed, body->data, (size_t)(at - body->data), &err));
     assert_ok(tl_buf_add(&changed, to, strlen(to), &err));
@@ -382,10 +383,10 @@ static void the_anchor_is_fixed_by_eight_visits_and_a_job_counts_once(void **sta
 enum { UPLOADERS = 8 };
 
 struct uploader {
-    uint16_t port;
     const char *body;
-    int status;
     pthread_t thread;
+    int status;
+    uint16_t port;
 };
 
 static void *uploader_run(void *arg)

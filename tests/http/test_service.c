@@ -305,34 +305,40 @@ static void upload_file(uint16_t port, const char *name, char ret_hash[TL_HASH_T
     assert_true(put.status == 201 || put.status == 200);
 }
 
-static void import_ofa(uint16_t port)
+static void post_model(uint16_t port, const struct tl_buf *body)
 {
-    static const int resolutions[] = {160, 176, 192, 208, 224};
+    TL_AUTO(reply) reply = {0};
+    http_call(port, "POST", "/models", body->data, &reply);
+    assert_status(&reply, 201);
+}
+
+static void import_predictor(uint16_t port)
+{
     TL_AUTO(tl_buf) body = {0};
-    TL_AUTO(reply) accuracy = {0};
-    TL_AUTO(reply) latency = {0};
     char hash[TL_HASH_TEXT];
     upload_file(port, "ofa_note10/acc_predictor.safetensors", hash);
     assert_ok(tl_buf_addf(
         &body, &err, "{\"kind\":\"accuracy\",\"format\":\"ofa-mlp\",\"space\":\"ofa-mbv3-w1.2\",\"artifact\":\"%s\"}",
         hash));
-    http_call(port, "POST", "/models", body.data, &accuracy);
-    assert_status(&accuracy, 201);
-    tl_buf_clear(&body);
+    post_model(port, &body);
+}
+
+static void import_tables(uint16_t port)
+{
+    TL_AUTO(tl_buf) body = {0};
     assert_ok(
         tl_buf_addf(&body, &err,
                     "{\"kind\":\"latency\",\"format\":\"ofa-lut\",\"space\":\"ofa-mbv3-w1.2\",\"device\":\"note10\","
                     "\"tables\":["));
-    for (size_t i = 0; i < TL_COUNT_OF(resolutions); i++) {
-        char name[64];
-        (void)snprintf(name, sizeof name, "ofa_note10/%d_lookup_table.yaml", resolutions[i]);
+    for (int resolution = 160; resolution <= 224; resolution += 16) {
+        char name[64], hash[TL_HASH_TEXT];
+        (void)snprintf(name, sizeof name, "ofa_note10/%d_lookup_table.yaml", resolution);
         upload_file(port, name, hash);
-        assert_ok(
-            tl_buf_addf(&body, &err, "%s{\"resolution\":%d,\"artifact\":\"%s\"}", i ? "," : "", resolutions[i], hash));
+        assert_ok(tl_buf_addf(&body, &err, "%s{\"resolution\":%d,\"artifact\":\"%s\"}", resolution > 160 ? "," : "",
+                              resolution, hash));
     }
     assert_ok(tl_buf_addf(&body, &err, "]}"));
-    http_call(port, "POST", "/models", body.data, &latency);
-    assert_status(&latency, 201);
+    post_model(port, &body);
 }
 
 static void imported_tables_make_a_device_without_agent(void **state)
@@ -341,7 +347,8 @@ static void imported_tables_make_a_device_without_agent(void **state)
     TL_AUTO(tl_json) device = {0};
     TL_AUTO(tl_json) space = {0};
     TL_AUTO(reply) profile = {0};
-    import_ofa(running->port);
+    import_predictor(running->port);
+    import_tables(running->port);
     get_json(running->port, "/devices/note10", &device);
     assert_true(json_is_false(json_at(device.root, "online")));
     assert_string_equal(json_string_value(json_at(device.root, "models.0.space")), "ofa-mbv3-w1.2");
@@ -361,7 +368,8 @@ static void a_search_with_the_tutorials_inputs_answers_in_one_request(void **sta
                                "[{\"metric\":\"latency_ms\",\"max\":25}],\"budget\":{\"evaluations\":2000}}";
     const struct running *running = *state;
     TL_AUTO(reply) reply = {0};
-    import_ofa(running->port);
+    import_predictor(running->port);
+    import_tables(running->port);
     http_do(
         running->port,
         &(struct request){
