@@ -59,6 +59,11 @@ struct tl_err {
 /* The same for a failed system call: TL_IO with errno's text appended. */
 #define tl_fail_sys(err, ...) tl_fail_record_sys((err), __FILE__, __LINE__, __VA_ARGS__)
 
+#ifdef __clang_analyzer__ /* which cannot see that what comes back is `rc` */
+#undef tl_fail
+#define tl_fail(err, rc, ...) (tl_fail_record((err), (rc), __FILE__, __LINE__, NULL, __VA_ARGS__), (rc))
+#endif
+
 enum tl_rc tl_fail_record(struct tl_err *err, enum tl_rc rc, const char *file, int line, const char *pointer,
                           const char *format, ...) TL_PRINTF(6, 7);
 enum tl_rc tl_fail_record_sys(struct tl_err *err, const char *file, int line, const char *format, ...) TL_PRINTF(4, 5);

@@ -4,6 +4,7 @@
  */
 #include "server/accuracy_rows.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,6 +218,7 @@ static enum tl_rc fold_predict(enum model_kind kind, struct split *split, const 
 static enum tl_rc fold_predict_linear(struct split *split, const struct hot_table *table, struct tl_err *err)
 {
     const size_t d = table->n_features;
+    assert(split->n_train > 0 && d > 0); /* folds_deal wants four architectures a fold */
     double *x = calloc(split->n_train * d, sizeof(*x)), *weights = calloc(3 * d, sizeof(*weights)), mean = 0.0;
     if (!x || !weights) {
         free(x);

@@ -100,7 +100,10 @@ static enum tl_rc pick_digit(const struct reader *reader, const struct space *sp
                              size_t v, uint8_t *arch, struct tl_err *err)
 {
     const char *text = reader->fields[reader->place[column]];
-    const char label[2] = {at < strlen(text) ? text[at] : '\0', '\0'};
+    char label[2] = "";
+    if (at < strlen(text)) {
+        label[0] = text[at];
+    }
     const int option = space_option_find(&space->variables[v], label);
     if (option < 0) {
         return wrong_field(reader, text, space->variables[v].name, err);

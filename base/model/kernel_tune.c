@@ -7,6 +7,7 @@
 #include "base/model/linear.h"
 #include "base/model/parts.h"
 
+#include <assert.h>
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ static bool tuning_init(struct tuning *t, size_t n, size_t f)
                        {&t->k, n * n}, {&t->se, n * n},  {&t->inverse, n * n}, {&t->dot, n * n}, {&t->p, np},
                        {&t->mean, np}, {&t->square, np}, {&t->gradient, np}};
     bool whole = true;
+    assert(n > 0 && f > 0); /* two rows at least lie outside every fold */
     *t = (struct tuning){.n = n, .f = f};
     for (size_t i = 0; i < TL_COUNT_OF(parts); i++) {
         *parts[i].at = calloc(parts[i].n, sizeof(double));
@@ -218,11 +220,14 @@ enum tl_rc kernel_tune(const struct fit_rows *data, unsigned left_out, uint64_t 
                        struct tl_err *err)
 {
     size_t *order = calloc(data->rows->n, sizeof(*order));
-    const size_t n = order ? rows_choose(data, left_out, seed, order) : 0;
+    if (!order) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory to choose among %zu rows", data->rows->n);
+    }
+    const size_t n = rows_choose(data, left_out, seed, order);
     struct tuning t = {0};
     enum tl_rc rc = TL_OK;
 
-    if (!order || !tuning_init(&t, n, data->n_features)) {
+    if (!tuning_init(&t, n, data->n_features)) {
         rc = tl_fail(err, TL_NO_MEMORY, "no memory to tune a kernel on %zu rows", n);
     } else {
         for (size_t i = 0; i < n; i++) {

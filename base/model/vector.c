@@ -133,6 +133,7 @@ BODY double dot_body(const float *x, const double *w, size_t ld)
     return total;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): `attribute` stands before a declaration */
 #define COMPILE(isa, attribute)                                                                                        \
     attribute static void hot_sum_##isa(float *out, const uint16_t *index, size_t n, size_t width, const float *w,     \
                                         const float *bias, size_t ld)                                                  \
@@ -157,6 +158,7 @@ BODY double dot_body(const float *x, const double *w, size_t ld)
     }                                                                                                                  \
     static const struct vec_table table_##isa = {hot_sum_##isa, bias_relu_##isa, bias_relu_dot_##isa, exp_##isa,       \
                                                  dot_##isa};
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 COMPILE(plain, )
 #if defined(__x86_64__)

@@ -1,0 +1,117 @@
+/* The spaces of the shipped families and their picks. */
+#include "server/space_of_family.h"
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct space space;
+
+static void expect_variable(size_t index, const char *name, int parent, const char *first_label)
+{
+    assert_string_equal(space.variables[index].name, name);
+    assert_int_equal(space.variables[index].parent, parent);
+    assert_string_equal(space.variables[index].labels[0], first_label);
+}
+
+static void once_for_all_has_resolution_depths_and_slots_in_order(void **state)
+{
+    char count[SPACE_COUNT_TEXT];
+    (void)state;
+    assert_int_equal(space_of_family(net_family_get("ofa-mbv3-w1.0"), &space, NULL), TL_OK);
+    assert_int_equal(space.n_variables, 1 + 5 + 40);
+    expect_variable(0, "resolution", -1, "128");
+    expect_variable(1, "s1.depth", -1, "2");
+    expect_variable(5, "s5.depth", -1, "2");
+    expect_variable(6, "s1.b1.kernel", -1, "3");
+    expect_variable(7, "s1.b1.expand", -1, "3");
+    expect_variable(10, "s1.b3.kernel", 1, "3");
+    expect_variable(45, "s5.b4.expand", 5, "3");
+    assert_int_equal(space.variables[10].active_under, 6); /* depth 3 and 4 */
+    assert_int_equal(space.variables[45].active_under, 4); /* depth 4 */
+    for (size_t v = 6; v < 46; v += 2) {
+        assert_int_equal(space.variables[v].group, space.variables[v + 1].group);
+        assert_int_not_equal(space.variables[v].group, space.variables[v - 1].group);
+    }
+    space_count(&space, count);
+    assert_int_equal(strlen(count), 21); /* 25 x 2.18e19 */
+}
+
+static void nasbench_macro_has_one_choice_a_slot(void **state)
+{
+    char count[SPACE_COUNT_TEXT];
+    (void)state;
+    assert_int_equal(space_of_family(net_family_get("nasbench-macro"), &space, NULL), TL_OK);
+    assert_int_equal(space.n_variables, 9);
+    expect_variable(1, "s1.b1.op", -1, "identity");
+    expect_variable(8, "s3.b3.op", -1, "identity");
+    assert_string_equal(space.variables[8].labels[1], "k3e3");
+    assert_string_equal(space.variables[8].labels[2], "k5e6");
+    assert_false(space.variables[8].ordered);
+    space_count(&space, count);
+    assert_string_equal(count, "6561");
+}
+
+static void every_architecture_is_a_network_of_its_family(void **state)
+{
+    struct network *net = malloc(sizeof(*net));
+    uint8_t arch[SPACE_VARIABLES_MAX];
+    struct net_pick pick;
+    struct tl_rng rng;
+    (void)state;
+    assert_non_null(net);
+    tl_rng_init(&rng, 1, 0, 0);
+    for (size_t f = 0; f < net_family_count(); f++) {
+        const struct net_family *family = net_family_at(f);
+        struct tl_err err = {0};
+        assert_int_equal(space_of_family(family, &space, &err), TL_OK);
+        for (size_t i = 0; i < 50; i++) {
+            space_sample(&space, &rng, arch);
+            space_canonical(&space, arch);
+            pick_of_arch(family, &space, arch, &pick);
+            assert_int_equal(net_build(family, &pick, net, &err), TL_OK);
+            assert_int_equal(net->resolution, space.variables[0].numbers[arch[0]]);
+        }
+    }
+    free(net);
+}
+
+static void a_pick_names_kernel_and_expand_by_choice(void **state)
+{
+    const struct net_family *family = net_family_get("ofa-mbv3-w1.2");
+    uint8_t arch[SPACE_VARIABLES_MAX] = {0};
+    struct net_pick pick;
+    (void)state;
+    assert_int_equal(space_of_family(family, &space, NULL), TL_OK);
+    arch[space_variable_find(&space, "resolution")] = 24;
+    arch[space_variable_find(&space, "s2.depth")] = 2;
+    arch[space_variable_find(&space, "s2.b4.kernel")] = 2;
+    arch[space_variable_find(&space, "s2.b4.expand")] = 1;
+    pick_of_arch(family, &space, arch, &pick);
+    assert_int_equal(pick.resolution, 224);
+    assert_int_equal(pick.depth[1], 4);
+    assert_int_equal(pick.depth[2], 2);
+    assert_int_equal(family->choices[pick.choice[7]].kernel, 7);
+    assert_int_equal(family->choices[pick.choice[7]].expand, 4);
+}
+
+static void a_family_that_is_too_large_is_refused(void **state)
+{
+    struct net_family family = *net_family_get("ofa-mbv3-w1.0");
+    struct tl_err err = {0};
+    (void)state;
+    family.stages[0].n_slots = 80;
+    assert_int_equal(space_of_family(&family, &space, &err), TL_TOO_LARGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(once_for_all_has_resolution_depths_and_slots_in_order),
+        cmocka_unit_test(nasbench_macro_has_one_choice_a_slot),
+        cmocka_unit_test(every_architecture_is_a_network_of_its_family),
+        cmocka_unit_test(a_pick_names_kernel_and_expand_by_choice),
+        cmocka_unit_test(a_family_that_is_too_large_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
