@@ -5,8 +5,9 @@
 #include "server/snapshots.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
-#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,18 +82,35 @@ static enum tl_rc parse(int argc, char **argv, const char **ret_data, struct lis
     return rc;
 }
 
-/* Signals are blocked in every thread and waited for here; a second one kills. */
-static void wait_for_signal(const sigset_t *signals)
+/* Posted by the first SIGTERM or SIGINT. A handler, and no signal mask: threads that libraries start before main could take
+ * a signal that main has blocked for itself. */
+static sem_t stop_asked;
+
+static void ask_to_stop(int number)
 {
-    int number = 0;
-    sigwait(signals, &number);
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    (void)number;
+    (void)sem_post(&stop_asked);
+}
+
+/* A second signal of the same kind kills. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
+    (void)sem_init(&stop_asked, 0, 0);
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+static void wait_for_signal(void)
+{
+    while (sem_wait(&stop_asked) && errno == EINTR) {
+    }
     tl_log(TL_LOG_INFO, "serve", "stopping");
 }
 
 /* Start what answers and wait; the threads of flow are there already. */
-static enum tl_rc answer_until_signal(struct service *service, const struct listen_address *address,
-                                      const sigset_t *signals, struct tl_err *err)
+static enum tl_rc answer_until_signal(struct service *service, const struct listen_address *address, struct tl_err *err)
 {
     bool v6 = strchr(address->host, ':') != NULL;
     enum tl_rc rc = http_start(service->http, err);
@@ -100,14 +118,13 @@ static enum tl_rc answer_until_signal(struct service *service, const struct list
         printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", address->host, v6 ? "]" : "",
                http_port(service->http));
         fflush(stdout);
-        wait_for_signal(signals);
+        wait_for_signal();
         http_stop(service->http);
     }
     return rc;
 }
 
-static enum tl_rc serve_store(struct store *store, const struct listen_address *address, const sigset_t *signals,
-                              struct tl_err *err)
+static enum tl_rc serve_store(struct store *store, const struct listen_address *address, struct tl_err *err)
 {
     struct service service = {.store = store};
     struct http_config config = {.host = address->host,
@@ -119,7 +136,7 @@ static enum tl_rc serve_store(struct store *store, const struct listen_address *
     enum tl_rc rc;
     if (!(rc = snapshots_new(store, &service.snapshots, err)) && !(rc = http_new(&config, &service.http, err)) &&
         !(rc = flow_start(&service, &service.flow, err))) {
-        rc = answer_until_signal(&service, address, signals, err);
+        rc = answer_until_signal(&service, address, err);
         flow_stop(service.flow);
     }
     http_free(service.http);
@@ -132,17 +149,13 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
     struct listen_address address;
     const char *data = "data";
     struct store *store = NULL;
-    sigset_t signals;
     enum tl_rc rc;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    catch_signals();
     if ((rc = parse(argc, argv, &data, &address, err)) || (rc = tl_dir_make(data, err)) ||
         (rc = store_open(data, NULL, &store, err))) {
         return rc;
     }
-    rc = serve_store(store, &address, &signals, err);
+    rc = serve_store(store, &address, err);
     store_close(store);
     return rc;
 }
