@@ -1,5 +1,8 @@
-/* codec_work.h - the work of a job as the store keeps it: latency/codec_job.h's document without id and attempt, which the
- * lease fills in.
+/* codec_work.h - the work of a job as the store keeps it: a line that names its items, then latency/codec_job.h's document
+ * without id and attempt, which the lease fills in.
+ *
+ *     [["net-0120", "network"], ["k3e3..", "block"]]      read for every upload; the document has a hundred times its size
+ *     {"anchor": {...}, "items": [...], ...}
  */
 #ifndef TAILOR_CODEC_WORK_H
 #define TAILOR_CODEC_WORK_H

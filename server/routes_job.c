@@ -1,4 +1,5 @@
 /* routes_job.c - jobs: profiles asked for by people, leases asked for by agents. */
+#include "server/anchor.h"
 #include "server/codec_job.h"
 #include "server/codec_search.h"
 #include "server/codec_work.h"
@@ -208,8 +209,11 @@ static enum tl_rc change_job(struct store_tx *tx, void *ctx, struct tl_err *err)
         (rc = service_agent(tx, device, call->agent_key, err))) {
         return rc;
     }
-    return change->renews ? store_job_renew(tx, change->id, call->attempt, tl_clock_wall_ns() + LEASE_S * NS_PER_S, err)
-                          : store_job_end(tx, change->id, call->attempt, call->reason, err);
+    if (change->renews) {
+        return store_job_renew(tx, change->id, call->attempt, tl_clock_wall_ns() + LEASE_S * NS_PER_S, err);
+    }
+    rc = store_job_end(tx, change->id, call->attempt, call->reason, err);
+    return rc != TL_OK ? rc : anchor_fix(tx, device, err);
 }
 
 static enum tl_rc job_change(struct service *service, const struct http_request *request,

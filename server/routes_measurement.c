@@ -1,8 +1,7 @@
 /* routes_measurement.c - measurements: uploads judged and kept as they came, and what is shown of them.
  *
  * One idea: a measurement is the agent's bytes. The verdict is computed from them, so that the same bytes again lead to the
- * same row; what changes with the world (was the lease still open, is this the visit that fixes the anchor's reference)
- * is decided in the transaction that stores them.
+ * same row; what changes with the world (was the lease still open) is decided in the transaction that stores them.
  */
 #include "latency/codec_measurement.h"
 #include "server/codec_measurement.h"
@@ -13,56 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LIST_MAX_BYTES = 64 << 20, REFERENCE_PAGE = 200 };
-
-/* ---- the anchor's reference ---------------------------------------------------------------------------------- */
-
-/* The first stable visits of a device; a job is one visit, whatever the number of its items. */
-struct reference {
-    double anchor_ms[LAT_REFERENCE_VISITS];
-    char jobs[LAT_REFERENCE_VISITS][TL_UUID_TEXT];
-    size_t n, rows;
-    int64_t last;
-};
-
-static enum tl_rc on_visit(void *ctx, const struct store_measurement *measurement, struct tl_err *err)
-{
-    struct reference *reference = ctx;
-    (void)err;
-    reference->rows++;
-    reference->last = measurement->seq;
-    if (strcmp(measurement->verdict, "stable") != 0 || reference->n == LAT_REFERENCE_VISITS) {
-        return TL_OK;
-    }
-    for (size_t i = 0; i < reference->n; i++) {
-        if (strcmp(reference->jobs[i], measurement->job) == 0) {
-            return TL_OK;
-        }
-    }
-    snprintf(reference->jobs[reference->n], TL_UUID_TEXT, "%s", measurement->job);
-    reference->anchor_ms[reference->n++] = measurement->anchor_ms;
-    return TL_OK;
-}
-
-static enum tl_rc fix_reference(struct store_tx *tx, const char *device, struct tl_err *err)
-{
-    struct reference reference = {0};
-    enum tl_rc rc = TL_OK;
-    do {
-        reference.rows = 0;
-        rc = store_measurement_list(tx, device, "", "", "", "", (struct store_page){reference.last, REFERENCE_PAGE},
-                                    on_visit, &reference, err);
-    } while (rc == TL_OK && reference.rows == REFERENCE_PAGE && reference.n < LAT_REFERENCE_VISITS);
-    double reference_ms = rc == TL_OK ? lat_reference(reference.anchor_ms, reference.n) : 0;
-    return reference_ms > 0 ? store_device_anchor(tx, device, reference_ms, err) : rc;
-}
-
-static enum tl_rc copy_reference(void *ctx, const struct store_device *device, struct tl_err *err)
-{
-    (void)err;
-    *(double *)ctx = device->anchor_reference_ms;
-    return TL_OK;
-}
+enum { LIST_MAX_BYTES = 64 << 20 };
 
 /* ---- upload -------------------------------------------------------------------------------------------------- */
 
@@ -154,15 +104,12 @@ static enum tl_rc store_upload(struct store_tx *tx, void *ctx, struct tl_err *er
 {
     struct upload *upload = ctx;
     const char *device = upload->measurement.device;
-    double reference_ms = 0;
     enum tl_rc rc;
     if ((rc = service_agent(tx, device, upload->measurement.agent_key, err)) ||
-        (rc = store_job_get(tx, upload->measurement.job, on_lease, upload, err)) || (rc = put_row(tx, upload, err)) ||
-        (rc = store_device_get(tx, device, copy_reference, &reference_ms, err))) {
+        (rc = store_job_get(tx, upload->measurement.job, on_lease, upload, err))) {
         return rc;
     }
-    bool may_fix = upload->is_new && upload->verdict.reason == LAT_STABLE && reference_ms <= 0;
-    return may_fix ? fix_reference(tx, device, err) : TL_OK;
+    return put_row(tx, upload, err);
 }
 
 enum tl_rc route_measurement_put(struct service *service, const struct http_request *request,
@@ -193,6 +140,13 @@ enum tl_rc route_measurement_put(struct service *service, const struct http_requ
 }
 
 /* ---- showing ------------------------------------------------------------------------------------------------- */
+
+static enum tl_rc copy_reference(void *ctx, const struct store_device *device, struct tl_err *err)
+{
+    (void)err;
+    *(double *)ctx = device->anchor_reference_ms;
+    return TL_OK;
+}
 
 struct showing {
     struct store_tx *tx;
