@@ -345,6 +345,7 @@ static enum tl_rc count_job(void *ctx, const struct store_job *job, struct tl_er
         return TL_OK;
     }
     c->counts->first_ns = c->counts->first_ns ? c->counts->first_ns : job->created_ns;
+    c->counts->last_ns = job->created_ns;
     c->counts->queued += strcmp(job->state, "queued") == 0;
     c->counts->leased += strcmp(job->state, "leased") == 0;
     c->counts->done += strcmp(job->state, "done") == 0;

@@ -1,8 +1,9 @@
 /* flow_profile.c - making and renewing the latency model of a device.
  *
  * A profile is a handful of jobs (flow_profile_start); when they have ended the model is fitted on all rows of (device,
- * space) and published. Later measurements (verifications) lead to a new fit when they have added a quarter to the rows;
- * it is published if it is no worse on held-out networks.
+ * space) and published. Where the rows do not suffice (the machine was too busy) the next search that needs a model has a
+ * profile made again. Later measurements (verifications) lead to a new fit when they have added a quarter to the rows; it
+ * is published if it is no worse on held-out networks.
  */
 #include "server/accuracy.h"
 #include "server/codec_latency.h"
@@ -440,8 +441,15 @@ enum tl_rc flow_profile(struct flow *flow, struct search_row *row, struct tl_err
         flow_ring(flow);
         return rc;
     }
-    if (!current.there && (rc = fit_first(flow, row, err))) {
-        return rc;
+    if (!current.there) {
+        struct tl_err why = {0};
+        rc = fit_first(flow, row, &why);
+        if (rc == TL_INVALID && counts.last_ns < row->created_ns) {
+            return flow_profile_start(flow->service, row->device, row->space, 0, &jobs, err);
+        }
+        if (rc) {
+            return tl_fail(err, rc, "%s", why.text);
+        }
     }
     return go_on(flow, row, err);
 }

@@ -39,8 +39,8 @@ TL_MUST_CHECK enum tl_rc flow_refit(struct flow *flow, struct tl_err *err);
 /* Open and ended jobs of a device or search. */
 struct job_counts {
     size_t queued, leased, done, failed;
-    int64_t first_ns;  /* when the oldest was made; 0: none */
-    char failure[200]; /* of a failed one */
+    int64_t first_ns, last_ns; /* when the oldest and the newest were made; 0: none */
+    char failure[200];         /* of a failed one */
 };
 /* Empty filters match all. In a read of its own. */
 TL_MUST_CHECK enum tl_rc flow_job_counts(struct store *store, const char *device, const char *space, const char *kind,
