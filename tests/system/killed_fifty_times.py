@@ -2,13 +2,15 @@
 """What a server acknowledged is there afterwards, however often it is killed."""
 import hashlib
 import json
+import os
 import random
 import sqlite3
 import threading
 
-from tailor import Gone, PlayedDevice, SPACE, ENDED, fact, main, until
+from tailor import ENDED, Gone, PlayedDevice, SPACE, Skip, fact, main, until
 
 KILLS = 50
+LOSSY = "tests/system/lossy_server"  # a server whose disk loses what was not synced when it is killed
 DEVICE = "tester"
 
 
@@ -167,10 +169,9 @@ def check_file(path, acknowledged, posted, completed):
     database.close()
 
 
-@fact
-def nothing_acknowledged_is_lost_in_fifty_kills(house):
+def kill_fifty_times(house, **options):
     generator = random.Random(house.seed)
-    server = house.server()
+    server = house.server(**options)
     device = PlayedDevice(DEVICE, house.seed)
     device.register(server.link())
     jobs = []
@@ -200,6 +201,18 @@ def nothing_acknowledged_is_lost_in_fifty_kills(house):
     check_searches(server, searcher)
     assert server.stop() == 0
     check_file(server.database, acknowledged, searcher.posted, worker.completed)
+
+
+@fact
+def nothing_acknowledged_is_lost_in_fifty_kills(house):
+    kill_fifty_times(house)
+
+
+@fact
+def nothing_acknowledged_is_lost_when_the_power_is_cut_fifty_times(house):
+    if not os.path.exists(os.path.join(house.build, LOSSY)):
+        raise Skip(f"{LOSSY} is not built (TAILOR_TESTS is off)")
+    kill_fifty_times(house, command=(LOSSY,))
 
 
 if __name__ == "__main__":

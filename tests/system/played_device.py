@@ -84,6 +84,26 @@ def a_limit_below_reach_ends_infeasible_once_the_device_is_profiled(house):
 
 
 @fact
+def a_profile_on_a_busy_machine_ends_with_a_reason_and_is_made_again_for_the_next_search(house):
+    server = house.server()
+    link = server.link()
+    device = PlayedDevice(DEVICE, house.seed)
+    device.register(link)
+    search = posted(link, search_body(1e6))
+    until(lambda: in_state(link, search, "profiling"), 30, "profiling")
+
+    def at_its_end():
+        job = device.lease(link)
+        if job:
+            device.do(link, job, noise=0.8)
+        return in_state(link, search, "failed")
+    failed = until(at_its_end, 60, "the search failed")
+    assert "too busy" in failed["problem"]["detail"], failed["problem"]
+    found, _ = worked(device, link, posted(link, search_body(1e6)))
+    assert found["outcome"] == "verified", found
+
+
+@fact
 def what_was_measured_within_the_limit_is_verified_and_says_so(house):
     server = house.server()
     device, link, ends = profiled(house, server)
@@ -159,7 +179,7 @@ def visits_that_never_become_stable_verify_nothing(house):
     server = house.server()
     device, link, ends = profiled(house, server)
     found, visits = worked(device, link, posted(link, search_body(middle(ends), verify={"top_k": 1, "rounds": 1})),
-                           noise=0.25)
+                           noise=0.8)
     assert found["state"] == "finished" and found["outcome"] == "unverified", found
     assert visits == 3, visits
     assert found["answer"]["verified"] is False and found["verifications"][0]["stable_visits"] == 0, found

@@ -168,8 +168,9 @@ class House:
 class Server:
     """A tailor serve on a data folder; it may be killed and started again, each time on another port."""
 
-    def __init__(self, house, name, environment=None, processors=None):
+    def __init__(self, house, name, command=("tailor", "serve"), environment=None, processors=None):
         self.house = house
+        self.command = command
         self.data = house.path(name)
         self.database = os.path.join(self.data, "tailor.db")
         self.options = {"environment": environment, "processors": processors}
@@ -177,7 +178,7 @@ class Server:
         self.port = 0  # 0: not up
 
     def start(self):
-        self.program = self.house.program("tailor", "serve", "--data", self.data, "--listen", "127.0.0.1:0",
+        self.program = self.house.program(*self.command, "--data", self.data, "--listen", "127.0.0.1:0",
                                           **self.options)
         self.port = int(self.program.line(r"listening on http://127\.0\.0\.1:(\d+)", 60).group(1))
 
