@@ -122,8 +122,8 @@ size_t accuracy_hot_width(const struct accuracy_model *model)
     return model->n_variables;
 }
 
-/* The model's number of the option that `space` numbers `option`: the same but for resolutions, of which `space` may offer
- * fewer. */
+/* The model's number of the option that `space` numbers `option`: the same but for resolutions, of which `space` may
+ * offer fewer. */
 static size_t own_option(const struct accuracy_model *model, const struct space *space, size_t v, size_t option)
 {
     if ((int)v != model->resolution || space->variables[v].n_options == model->n_options[v]) {

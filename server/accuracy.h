@@ -43,9 +43,9 @@ TL_MUST_CHECK enum tl_rc accuracy_save(const struct accuracy_model *model, struc
 TL_MUST_CHECK enum tl_rc accuracy_load(const void *bytes, size_t n, struct accuracy_model **ret_model,
                                        struct tl_err *err);
 
-/* Once-for-all's own predictor (the tutorial's acc_predictor) out of a safetensors file, for the space of an OFA MobileNetV3
- * family. Predictions are made points (times 100); the error is unknown, so it has no interval. TL_INVALID: other
- * tensors, or another space. */
+/* Once-for-all's own predictor (the tutorial's acc_predictor) out of a safetensors file, for the space of an OFA
+ * MobileNetV3 family. Predictions are made points (times 100); the error is unknown, so it has no interval. TL_INVALID:
+ * other tensors, or another space. */
 TL_MUST_CHECK enum tl_rc accuracy_import_ofa(const void *bytes, size_t n, const struct space *space,
                                              struct accuracy_model **ret_model, struct tl_err *err);
 

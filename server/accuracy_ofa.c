@@ -1,8 +1,8 @@
 /* accuracy_ofa.c - once-for-all's own accuracy predictor as an accuracy model.
  *
- * Layout of the tutorial's acc_predictor: 128 features = kernels (20 slots x 3, 5, 7), expands (20 x 3, 4, 6), resolutions
- * ((r - 112) / 16, eight of them); 128-400-400-400-1 with ReLU; the output is accuracy as a fraction. Depth shows in
- * zeroed slots alone. It was trained on 160 to 224 in steps of 16.
+ * Layout of the tutorial's acc_predictor: 128 features = kernels (20 slots x 3, 5, 7), expands (20 x 3, 4, 6),
+ * resolutions ((r - 112) / 16, eight of them); 128-400-400-400-1 with ReLU; the output is accuracy as a fraction. Depth
+ * shows in zeroed slots alone. It was trained on 160 to 224 in steps of 16.
  */
 #include "server/accuracy.h"
 

@@ -1,4 +1,5 @@
-/* accuracy_rows.c - reading tables of networks: one bounded line at a time, through zlib, which also reads plain text. */
+/* accuracy_rows.c - reading tables of networks: one bounded line at a time, through zlib, which also reads plain text.
+ * */
 #include "server/accuracy_rows.h"
 
 #include <errno.h>

@@ -9,8 +9,8 @@
 
 enum { ACCURACY_ROWS_MAX = 200000, ACCURACY_FOLDS_MAX = 20 };
 
-/* Names of columns. Kernels and expands are a digit a slot ("35753.."), depths a digit a stage; digits of slots beyond the
- * depth are ignored. */
+/* Names of columns. Kernels and expands are a digit a slot ("35753.."), depths a digit a stage; digits of slots beyond
+ * the depth are ignored. */
 struct accuracy_columns {
     const char *kernels, *expands, *depths;
     const char *resolution; /* "": every row is at the space's largest */
@@ -24,8 +24,8 @@ struct accuracy_rows {
     double *y;      /* owned; (n) */
 };
 
-/* Read a CSV or gzipped CSV with a header line (fields without quotes) of networks of `space`, a family's with elastic depth.
- * TL_NOT_FOUND: no file. TL_MALFORMED, TL_INVALID: the text says which line and column. */
+/* Read a CSV or gzipped CSV with a header line (fields without quotes) of networks of `space`, a family's with elastic
+ * depth. TL_NOT_FOUND: no file. TL_MALFORMED, TL_INVALID: the text says which line and column. */
 TL_MUST_CHECK enum tl_rc accuracy_rows_read(const char *path, const struct accuracy_columns *columns,
                                             const struct space *space, struct accuracy_rows *ret_rows,
                                             struct tl_err *err);
@@ -49,8 +49,8 @@ struct accuracy_plan {
     void *progress_ctx;
 };
 
-/* K-fold: each architecture, with all its rows, is predicted by a model that was fitted without it. The folds follow the
- * seed. */
+/* K-fold: each architecture, with all its rows, is predicted by a model that was fitted without it. The folds follow
+ * the seed. */
 TL_MUST_CHECK enum tl_rc accuracy_judge(const struct accuracy_rows *rows, enum model_kind kind, size_t n_folds,
                                         const struct accuracy_plan *plan, struct accuracy_score *ret_score,
                                         struct tl_err *err);

@@ -1,9 +1,9 @@
 /* kernel_fit.c - the sparse Gaussian process: weights of the features and of the inducing rows, given the
  * hyper-parameters.
  *
- * f(x) = b.phi(x), phi = [features, activations of the inducing rows], b ~ N(0, prior^-1) with prior precision 1/v on the
- * features and K_mm / a between inducing rows (the deterministic training conditional; Quinonero-Candela and Rasmussen
- * 2005). Sums over rows are kept by fold, so that leaving a fold out costs one factorisation.
+ * f(x) = b.phi(x), phi = [features, activations of the inducing rows], b ~ N(0, prior^-1) with prior precision 1/v on
+ * the features and K_mm / a between inducing rows (the deterministic training conditional; Quinonero-Candela and
+ * Rasmussen 2005). Sums over rows are kept by fold, so that leaving a fold out costs one factorisation.
  */
 #include "base/model/linear.h"
 #include "base/model/parts.h"

@@ -1,8 +1,8 @@
 /* kernel_tune.c - the hyper-parameters of the kernel model, by marginal likelihood of the exact Gaussian process.
  *
- * k(x, x') = v x.x' + a exp(-sum of w_f (x_f - x'_f)^2), plus noise on the diagonal. Every feature has its own w_f, pulled
- * towards their common mean in the logarithm. For zeros and ones (x - x')^2 = x + x' - 2 x x', so that distances and all
- * gradients are matrix products (Rasmussen and Williams 2006, 5.9).
+ * k(x, x') = v x.x' + a exp(-sum of w_f (x_f - x'_f)^2), plus noise on the diagonal. Every feature has its own w_f,
+ * pulled towards their common mean in the logarithm. For zeros and ones (x - x')^2 = x + x' - 2 x x', so that distances
+ * and all gradients are matrix products (Rasmussen and Williams 2006, 5.9).
  */
 #include "base/model/linear.h"
 #include "base/model/parts.h"

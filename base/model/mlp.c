@@ -1,7 +1,7 @@
 /* mlp.c - networks of linear layers with ReLU between: prediction on batches, import, saved form.
  *
- * The first layer is a sum of weight rows, the hidden ones are one sgemm a batch with weights stored (in, out) (OpenBLAS
- * packs that order fastest), and the last is a dot product into which the ReLU before it is folded.
+ * The first layer is a sum of weight rows, the hidden ones are one sgemm a batch with weights stored (in, out)
+ * (OpenBLAS packs that order fastest), and the last is a dot product into which the ReLU before it is folded.
  */
 #include "base/model/parts.h"
 

@@ -1,8 +1,9 @@
 /* mlp_fit.c - training the ensemble: one network for each fold left out, AdamW on a cosine, standardised targets.
  *
- * A network's own fold is held out from it, so the residuals there calibrate the intervals (a little wide: one network errs
- * more than the mean of all). Sizes and rates are fixed. Weight decay is what matters: on once-for-all's 1,663 rows the
- * held-out error is 0.14 points at 0.03, 0.08 at 0.3, 0.065 at 1 and no better beyond; wider layers gain nothing.
+ * A network's own fold is held out from it, so the residuals there calibrate the intervals (a little wide: one network
+ * errs more than the mean of all). Sizes and rates are fixed. Weight decay is what matters: on once-for-all's 1,663
+ * rows the held-out error is 0.14 points at 0.03, 0.08 at 0.3, 0.065 at 1 and no better beyond; wider layers gain
+ * nothing.
  */
 #include "base/model/parts.h"
 
@@ -126,7 +127,8 @@ static void forward(struct training *t, size_t n)
     }
 }
 
-/* Gradients of the mean of (output - z)^2 / 2 with respect to the last layer and what enters it. Returns the sum of squares. */
+/* Gradients of the mean of (output - z)^2 / 2 with respect to the last layer and what enters it. Returns the sum of
+ * squares. */
 static double output_gradient(struct training *t, const size_t *pick, size_t n)
 {
     const size_t last = LAYERS - 1, width = t->net.sizes[last], ld = vec_pad(width);

@@ -1,4 +1,5 @@
-/* model.c - a regression as callers see it: checks, fitting, prediction, intervals, saved form. The parts are in parts.h.
+/* model.c - a regression as callers see it: checks, fitting, prediction, intervals, saved form. The parts are in
+ * parts.h.
  *
  * Saved: "TLMODEL", a version byte, kind, features, the regression, the spread; little-endian throughout.
  */

@@ -1,8 +1,9 @@
 /* model.h - the regression models that accuracy, latency and in-loop predictors share, and the statistics that judge
  * them. A library of its own over OpenBLAS.
  *
- * Discrete designs (architectures) come as "hot" rows: the indices of the features that are 1, since a sub-network switches
- * on a few dozen of a hundred features; the first layer of a network is then a sum of rows. Continuous designs are dense.
+ * Discrete designs (architectures) come as "hot" rows: the indices of the features that are 1, since a sub-network
+ * switches on a few dozen of a hundred features; the first layer of a network is then a sum of rows. Continuous designs
+ * are dense.
  *
  * Threads: a fitted model is immutable and may be used by any number of threads, each with its own scratch. OpenBLAS is
  * held to one thread (model_blas_single_thread), so that results never depend on a thread count.
@@ -38,18 +39,19 @@ const char *model_kind_name(enum model_kind kind);
 enum model_kind model_kind_of(const struct model *model);
 size_t model_features(const struct model *model);
 
-/* Fit y (n) on hot rows. Everything not given here (architecture, learning rate, epochs, kernel widths) is chosen inside
- * by a fixed rule or on the training rows alone. Same seed and rows: same bytes, whatever the pool (NULL: one thread).
- * `inducing` (MODEL_KERNEL): 16 to 4096 rows spread over the whole space, drawn by the caller, so that the model holds no
- * training row; more are more exact and slower. MODEL_MLP ignores it. Equal rows are held out together. Takes a minute of
- * one processor for 1,500 rows and 1,536 inducing rows. TL_INVALID: fewer than 10 rows, an index out of range, a value not
- * finite. */
+/* Fit y (n) on hot rows. Everything not given here (architecture, learning rate, epochs, kernel widths) is chosen
+ * inside by a fixed rule or on the training rows alone. Same seed and rows: same bytes, whatever the pool (NULL: one
+ * thread). `inducing` (MODEL_KERNEL): 16 to 4096 rows spread over the whole space, drawn by the caller, so that the
+ * model holds no training row; more are more exact and slower. MODEL_MLP ignores it. Equal rows are held out together.
+ * Takes a minute of one processor for 1,500 rows and 1,536 inducing rows. TL_INVALID: fewer than 10 rows, an index out
+ * of range, a value not finite. */
 TL_MUST_CHECK enum tl_rc model_fit(enum model_kind kind, const struct model_hot *rows, const double *y,
                                    size_t n_features, const struct model_hot *inducing, uint64_t seed,
                                    struct tl_pool *pool, struct model **ret_model, struct tl_err *err);
 
 /* An MLP from outside: n_layers linear layers, layer i maps sizes[i] to sizes[i+1] with weights[i] (sizes[i+1],
- * sizes[i]) row-major and biases[i] (NULL: none), ReLU between; y = offset + scale * output. Copied. It has no interval. */
+ * sizes[i]) row-major and biases[i] (NULL: none), ReLU between; y = offset + scale * output. Copied. It has no
+ * interval. */
 TL_MUST_CHECK enum tl_rc model_mlp_import(size_t n_layers, const size_t *sizes, const float *const *weights,
                                           const float *const *biases, double offset, double scale,
                                           struct model **ret_model, struct tl_err *err);
@@ -62,13 +64,13 @@ TL_MUST_CHECK enum tl_rc model_scratch_new(const struct model *model, size_t n, 
 void model_scratch_free(struct model_scratch *scratch);
 
 /* y (n); n at most the scratch's. The same rows in the same order give the same bits, so a caller whose batches do not
- * depend on the thread count gets the same values on any. Of a MODEL_KERNEL a row's bits never depend on the rows beside
- * it; of a MODEL_MLP they may (BLAS has other kernels for a few rows than for many), by float rounding. */
+ * depend on the thread count gets the same values on any. Of a MODEL_KERNEL a row's bits never depend on the rows
+ * beside it; of a MODEL_MLP they may (BLAS has other kernels for a few rows than for many), by float rounding. */
 void model_predict(const struct model *model, struct model_scratch *scratch, const struct model_hot *rows, double *y);
 
 /* Half width of the 90 % interval of each row (n): it grows with what the training rows leave open about the row (the
- * posterior variance of a linear model on its features and, for MODEL_KERNEL, activations), and was calibrated on rows held
- * out while the model was fitted. HUGE_VAL when the model has no known error (imported). */
+ * posterior variance of a linear model on its features and, for MODEL_KERNEL, activations), and was calibrated on rows
+ * held out while the model was fitted. HUGE_VAL when the model has no known error (imported). */
 void model_half_width(const struct model *model, struct model_scratch *scratch, const struct model_hot *rows,
                       double *half);
 

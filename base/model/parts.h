@@ -67,8 +67,8 @@ void spread_done(struct spread *spread);
 /* |W phi|^2. `active` (m) activations; phi: scratch of n_features + m. */
 double spread_variance(const struct spread *spread, const uint16_t *row, size_t width, const float *active, float *phi);
 /* Fit on all rows and calibrate: precision = prior + phi'phi / noise; prior (n_features + m squared), lower triangle.
- * `kernel` (NULL: m is 0) activates the inducing rows. `residuals` (n), destroyed, are those of each row in a fit that did
- * not see its fold, in units of y; they are compared with the variance that the rows outside that fold leave. */
+ * `kernel` (NULL: m is 0) activates the inducing rows. `residuals` (n), destroyed, are those of each row in a fit that
+ * did not see its fold, in units of y; they are compared with the variance that the rows outside that fold leave. */
 struct fit_rows;
 TL_MUST_CHECK enum tl_rc spread_fit(struct spread *spread, const struct fit_rows *data, const struct kernel *kernel,
                                     size_t m, const double *prior, double noise, double *residuals, struct tl_err *err);

@@ -149,8 +149,8 @@ static void calibrate(struct spread *spread, double *residuals, const double *va
 static enum tl_rc fit_folds(struct spread *spread, const struct fit_rows *data, const struct kernel *kernel, size_t m,
                             const double *prior, double noise, double *variances, struct tl_err *err)
 {
-    /* The last leaves nothing out, and stays. Its rows count less, so that it is as wide as the fits that were judged: errors
-     * shrink more slowly with the number of rows than this variance. */
+    /* The last leaves nothing out, and stays. Its rows count less, so that it is as wide as the fits that were judged:
+     * errors shrink more slowly with the number of rows than this variance. */
     for (unsigned k = 0; k <= MODEL_FOLDS; k++) {
         const double weight = k < MODEL_FOLDS ? 1.0 : (double)(MODEL_FOLDS - 1) / MODEL_FOLDS;
         spread_done(spread);

@@ -94,7 +94,8 @@ BODY double bias_relu_dot_body(const float *x, const float *bias, const float *w
     return lanes_sum(lanes);
 }
 
-/* exp(x) = 2^n exp(r), |r| <= ln 2 / 2, with the polynomial of Cephes' expf. Below -87 the result is held at exp(-87). */
+/* exp(x) = 2^n exp(r), |r| <= ln 2 / 2, with the polynomial of Cephes' expf. Below -87 the result is held at exp(-87).
+ * */
 BODY void exp_body(float *x, size_t ld)
 {
     const vecf lowest = (vecf){0} - 87.0F;

@@ -13,7 +13,8 @@
 
 enum { VEC_LANES = 16, VEC_BLOCK = 64 }; /* a block: the columns whose sums stay in registers */
 
-/* Floats in a row of `n` values: a multiple of VEC_BLOCK, so that no loop has a tail. Allocations are 64-byte aligned. */
+/* Floats in a row of `n` values: a multiple of VEC_BLOCK, so that no loop has a tail. Allocations are 64-byte aligned.
+ * */
 static inline size_t vec_pad(size_t n)
 {
     return (n + VEC_BLOCK - 1) / VEC_BLOCK * VEC_BLOCK;

@@ -1,9 +1,11 @@
-/* bench_accuracy.c - held-out error of the models of accuracy, by architecture, beside linear regression on the same folds.
+/* bench_accuracy.c - held-out error of the models of accuracy, by architecture, beside linear regression on the same
+ * folds.
  *
- *     bench_accuracy [--rows FILE] [--space NAME] [--target COLUMN] [--folds N] [--inducing N] [--seeds N] [--threads N]
+ *     bench_accuracy [--rows FILE] [--space NAME] [--target COLUMN] [--folds N] [--inducing N] [--seeds N] [--threads
+ * N]
  *
- * Every seed deals other folds and draws other inducing rows. The default file is that of TAILOR_DATA; where it is absent the
- * bench says so and reports nothing.
+ * Every seed deals other folds and draws other inducing rows. The default file is that of TAILOR_DATA; where it is
+ * absent the bench says so and reports nothing.
  */
 #include "server/accuracy_rows.h"
 #include "server/space_of_family.h"

@@ -2,8 +2,8 @@
  *
  *     bench_mlp [--features N] [--hidden N] [--layers N] [--width N] [--batch N]... [--rounds N] [--seed N]
  *
- * The bound is the rate of sgemm 1000 x hidden x hidden measured in turn with the predictions, divided by the operations
- * of one dense evaluation (the first layer counted in full). Defaults are once-for-all's accuracy predictor.
+ * The bound is the rate of sgemm 1000 x hidden x hidden measured in turn with the predictions, divided by the
+ * operations of one dense evaluation (the first layer counted in full). Defaults are once-for-all's accuracy predictor.
  */
 #include "base/model/model.h"
 #include "tests/bench/bench.h"

@@ -1,4 +1,5 @@
-/* Statistics: order statistics, distribution-free bounds, rank correlations against values computed by hand or by counting. */
+/* Statistics: order statistics, distribution-free bounds, rank correlations against values computed by hand or by
+ * counting. */
 #include "base/model/model.h"
 
 #include <cmocka.h>
