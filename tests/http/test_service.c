@@ -272,8 +272,8 @@ static void bytes_that_are_no_model_are_refused(void **state)
         "{\"kind\":\"accuracy\",\"format\":\"ofa-mlp\",\"space\":\"ofa-mbv3-w1.2\",\"artifact\":\"%s\"}",
         "{\"kind\":\"accuracy\",\"format\":\"tailor\",\"space\":\"ofa-mbv3-w1.2\",\"artifact\":\"%s\"}",
         "{\"kind\":\"latency\",\"format\":\"tailor\",\"space\":\"ofa-mbv3-w1.2\",\"device\":\"d\",\"artifact\":\"%s\"}",
-        "{\"kind\":\"latency\",\"format\":\"ofa-lut\",\"space\":\"ofa-mbv3-w1.2\",\"device\":\"d\",\"tables\":"
-        "[{\"resolution\":160,\"artifact\":\"%s\"}]}",
+        ("{\"kind\":\"latency\",\"format\":\"ofa-lut\",\"space\":\"ofa-mbv3-w1.2\",\"device\":\"d\",\"tables\":"
+         "[{\"resolution\":160,\"artifact\":\"%s\"}]}"),
     };
     const struct running *running = *state;
     TL_AUTO(reply) put = {0};
