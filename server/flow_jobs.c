@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* One anchor for every device and space, since a device has one reference time. */
+static const char ANCHOR_FAMILY[] = "ofa-mbv3-w1.0";
+static const unsigned ANCHOR_RESOLUTION = 224;
 static const size_t work_max_bytes = 8 * 1024 * 1024;
 
-enum tl_rc flow_job_begin(const struct net_family *family, unsigned resolution, enum lat_job_kind kind,
-                          struct lat_job *ret_job, struct tl_err *err)
+enum tl_rc flow_job_begin(enum lat_job_kind kind, struct lat_job *ret_job, struct tl_err *err)
 {
     struct lat_job job = {.protocol = lat_protocol_default(kind), .seed = 1};
     struct net_pick pick;
@@ -19,9 +21,10 @@ enum tl_rc flow_job_begin(const struct net_family *family, unsigned resolution, 
         lat_job_done(&job);
         return tl_fail(err, TL_NO_MEMORY, "no memory for a job");
     }
-    lat_anchor_pick(family, resolution, &pick);
-    snprintf(job.anchor->subject, sizeof(job.anchor->subject), "anchor-%s-%u", family->name, resolution);
-    if ((rc = net_build(family, &pick, &job.anchor->net, err))) {
+    const struct net_family *anchor_family = net_family_get(ANCHOR_FAMILY);
+    lat_anchor_pick(anchor_family, ANCHOR_RESOLUTION, &pick);
+    snprintf(job.anchor->subject, sizeof(job.anchor->subject), "anchor-%s-%u", ANCHOR_FAMILY, ANCHOR_RESOLUTION);
+    if ((rc = net_build(anchor_family, &pick, &job.anchor->net, err))) {
         lat_job_done(&job);
         return rc;
     }

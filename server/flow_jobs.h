@@ -6,9 +6,8 @@
 #include "latency/codec_job.h"
 #include "storage/storage.h"
 
-/* A job being put together; its anchor is the family's at the resolution. Owned: lat_job_done. */
-TL_MUST_CHECK enum tl_rc flow_job_begin(const struct net_family *family, unsigned resolution, enum lat_job_kind kind,
-                                        struct lat_job *ret_job, struct tl_err *err);
+/* A job being put together, with the anchor that all devices share. Owned: lat_job_done. */
+TL_MUST_CHECK enum tl_rc flow_job_begin(enum lat_job_kind kind, struct lat_job *ret_job, struct tl_err *err);
 /* Add a network or one of its blocks. TL_TOO_LARGE: the job holds protocol.items already. */
 TL_MUST_CHECK enum tl_rc flow_job_add(const struct net_family *family, const struct net_pick *pick, int block,
                                       const char *subject, struct lat_job *job, struct tl_err *err);

@@ -48,8 +48,7 @@ static enum tl_rc insert_profile_job(struct store_tx *tx, struct start *start, s
     const struct lat_profile *profile = &start->profile;
     bool blocks = profile->items[*at].is_block;
     struct lat_job job = {0};
-    enum tl_rc rc =
-        flow_job_begin(start->family, start->resolution, blocks ? LAT_PROFILE_BLOCKS : LAT_PROFILE_NETWORKS, &job, err);
+    enum tl_rc rc = flow_job_begin(blocks ? LAT_PROFILE_BLOCKS : LAT_PROFILE_NETWORKS, &job, err);
 
     job.number = (unsigned)++start->job;
     job.total = (unsigned)start->n_jobs;
@@ -87,7 +86,7 @@ static enum tl_rc choose_resolution(struct service *service, struct start *start
 {
     const struct net_family *family = start->family;
     struct snapshot snapshot;
-    enum tl_rc rc = snapshots_pin(service->snapshots, family->name, "", &snapshot, err);
+    enum tl_rc rc = snapshots_current(service->snapshots, family->name, "", &snapshot, err);
 
     if (rc) {
         return rc;

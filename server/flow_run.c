@@ -77,7 +77,9 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
     }
     if (spec->n_front == 1) {
         bool by_accuracy = request->objective != METRIC_ACCURACY && evaluator_has(evaluator, METRIC_ACCURACY);
-        front_add(spec, by_accuracy ? METRIC_ACCURACY : request->objective == METRIC_MACS ? METRIC_PARAMS : METRIC_MACS);
+        front_add(spec, by_accuracy                         ? METRIC_ACCURACY
+                        : request->objective == METRIC_MACS ? METRIC_PARAMS
+                                                            : METRIC_MACS);
     }
     if (row->progress.round > 0) {
         spec->budget_evaluations =

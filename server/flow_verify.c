@@ -113,8 +113,7 @@ static enum tl_rc insert_visit(struct store_tx *tx, const struct search_row *row
 
     pick_of_arch(family, space, genes, &pick);
     subject_of_arch(space, genes, subject);
-    if (!(rc = flow_job_begin(family, pick.resolution, LAT_VERIFY, &job, err)) &&
-        !(rc = flow_job_add(family, &pick, -1, subject, &job, err))) {
+    if (!(rc = flow_job_begin(LAT_VERIFY, &job, err)) && !(rc = flow_job_add(family, &pick, -1, subject, &job, err))) {
         rc = flow_job_insert(tx, &(struct flow_job_place){row->device, "verify", row->id, row->space, not_before_ns},
                              &job, err);
     }

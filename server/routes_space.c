@@ -1,6 +1,7 @@
 /* routes_space.c - spaces: from a name to the space, and what is shown of them. */
 #include "server/codec_search.h"
 #include "server/codec_space.h"
+#include "server/flow_steps.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
 #include "server/space_of_family.h"
@@ -125,12 +126,14 @@ enum tl_rc route_space_ranges(struct service *service, const struct http_request
     const char *device = http_query(request, "device") ? http_query(request, "device") : "";
     struct metric_range ranges[METRIC_COUNT];
     struct snapshot snapshot = {0};
+    struct device_facts facts;
     enum tl_rc rc;
 
-    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err))) {
+    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
+        (device[0] && (rc = flow_device_facts(service->store, device, &facts, err)))) {
         return rc;
     }
-    (void)((rc = snapshots_pin(service->snapshots, request->params[0], device, &snapshot, err)) ||
+    (void)((rc = snapshots_current(service->snapshots, request->params[0], device, &snapshot, err)) ||
            (rc = snapshots_ranges(service->snapshots, &snapshot, ranges, err)) ||
            (rc = ranges_encode(request->params[0], device, ranges, &response->body, err)));
     snapshot_done(&snapshot);

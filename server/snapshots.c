@@ -3,6 +3,7 @@
 #include "server/snapshots.h"
 #include "server/accuracy.h"
 #include "server/builtin.h"
+#include "server/codec_model.h"
 #include "server/codec_snapshot.h"
 #include "server/space_of_family.h"
 #include <pthread.h>
@@ -237,27 +238,45 @@ static enum tl_rc name_space(const char *space_name, struct snapshot_names *name
     return rc;
 }
 
-enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *device,
-                         struct snapshot *ret_snapshot, struct tl_err *err)
+/* The current snapshot, its document, and its hash in text. */
+static enum tl_rc current(struct snapshots *snapshots, const char *space, const char *device, struct tl_buf *json,
+                          struct snapshot *ret_snapshot, struct tl_err *err)
 {
-    TL_AUTO(tl_buf) json = {0};
     struct snapshot_names names = {0};
-    struct snapshot snapshot;
     struct tl_hash hash;
     char text[TL_HASH_TEXT];
     enum tl_rc rc;
 
     snprintf(names.device, sizeof(names.device), "%s", device);
     if ((rc = name_space(space, &names, err)) || (rc = store_read(snapshots->store, read_current, &names, err)) ||
-        (rc = snapshot_names_encode(&names, &json, err))) {
+        (rc = snapshot_names_encode(&names, json, err))) {
         return rc;
     }
-    hash = tl_hash_of(json.data, json.len);
+    hash = tl_hash_of(json->data, json->len);
     tl_hash_format(&hash, text);
-    if ((rc = fill(snapshots, &names, text, &snapshot, err))) {
+    return fill(snapshots, &names, text, ret_snapshot, err);
+}
+
+enum tl_rc snapshots_current(struct snapshots *snapshots, const char *space, const char *device,
+                             struct snapshot *ret_snapshot, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) json = {0};
+
+    return current(snapshots, space, device, &json, ret_snapshot, err);
+}
+
+enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *device,
+                         struct snapshot *ret_snapshot, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) json = {0};
+    struct snapshot snapshot;
+    enum tl_rc rc = current(snapshots, space, device, &json, &snapshot, err);
+
+    if (rc) {
         return rc;
     }
-    if ((rc = store_write(snapshots->store, put_snapshot, &(struct put_ctx){text, {json.data, json.len}}, err))) {
+    struct put_ctx put = {snapshot.hash, {json.data, json.len}};
+    if ((rc = store_write(snapshots->store, put_snapshot, &put, err))) {
         snapshot_done(&snapshot);
         return rc;
     }
@@ -337,13 +356,13 @@ struct publish_ctx {
     const struct builtin_model *model;
     char hash[TL_HASH_TEXT];
     char current[TL_HASH_TEXT];
+    struct tl_buf info; /* owned */
 };
 
 static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct publish_ctx *publish = ctx;
     struct tl_err none = {0};
-    static const char info[] = "{\"source\":\"shipped with this program\"}";
     enum tl_rc rc = store_model_current(tx, "accuracy", publish->model->space, "", copy_hash, publish->current, &none);
 
     if (rc != TL_NOT_FOUND) {
@@ -355,25 +374,37 @@ static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err 
                                                  .device = "",
                                                  .hash = publish->hash,
                                                  .created_ns = tl_clock_wall_ns(),
-                                                 .info = {info, sizeof(info) - 1}},
+                                                 .info = {publish->info.data, publish->info.len}},
                            err);
+}
+
+static enum tl_rc publish_one(struct store *store, const struct builtin_model *builtin, struct tl_err *err)
+{
+    struct publish_ctx publish = {.model = builtin};
+    struct accuracy_model *model = NULL;
+    struct tl_hash hash;
+    enum tl_rc rc;
+
+    if ((rc = store_blob_put(store, builtin->data, builtin->n, &hash, err))) {
+        return rc;
+    }
+    tl_hash_format(&hash, publish.hash);
+    (void)((rc = accuracy_load(builtin->data, builtin->n, &model, err)) ||
+           (rc = accuracy_info_encode(accuracy_facts(model), &publish.info, err)) ||
+           (rc = store_write(store, publish_builtin, &publish, err)));
+    accuracy_free(model);
+    tl_buf_done(&publish.info);
+    return rc;
 }
 
 static enum tl_rc publish_builtins(struct store *store, struct tl_err *err)
 {
-    for (size_t i = 0; i < builtin_models_count; i++) {
-        struct publish_ctx publish = {.model = &builtin_models[i]};
-        struct tl_hash hash;
-        enum tl_rc rc = store_blob_put(store, publish.model->data, publish.model->n, &hash, err);
-        if (rc) {
-            return rc;
-        }
-        tl_hash_format(&hash, publish.hash);
-        if ((rc = store_write(store, publish_builtin, &publish, err))) {
-            return rc;
-        }
+    enum tl_rc rc = TL_OK;
+
+    for (size_t i = 0; i < builtin_models_count && !rc; i++) {
+        rc = publish_one(store, &builtin_models[i], err);
     }
-    return TL_OK;
+    return rc;
 }
 
 enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, struct tl_err *err)

@@ -28,7 +28,10 @@ struct snapshot {
 TL_MUST_CHECK enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, struct tl_err *err);
 void snapshots_free(struct snapshots *snapshots);
 
-/* The current models of (space, device; "" none) as a stored snapshot. TL_NOT_FOUND: unknown space. */
+/* The current models of (space, device; "" none), not stored: for a look. TL_NOT_FOUND: unknown space. */
+TL_MUST_CHECK enum tl_rc snapshots_current(struct snapshots *snapshots, const char *space, const char *device,
+                                           struct snapshot *ret_snapshot, struct tl_err *err);
+/* The same as a stored snapshot, which snapshots_load finds again. */
 TL_MUST_CHECK enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *device,
                                        struct snapshot *ret_snapshot, struct tl_err *err);
 /* A snapshot pinned earlier. */
