@@ -239,18 +239,6 @@ static void judge(struct round *round, size_t i)
     v->asked += round->ask[i];
 }
 
-static double latency_limit(const struct search_request *request)
-{
-    double limit = HUGE_VAL;
-
-    for (size_t i = 0; i < request->n_limits; i++) {
-        if (request->limits[i].metric == METRIC_LATENCY_MS && !request->limits[i].is_min) {
-            limit = fmin(limit, request->limits[i].bound);
-        }
-    }
-    return limit;
-}
-
 /* Larger is better: the objective; measured latency when that is the objective. */
 static double merit(const struct search_request *request, const struct verification *v)
 {
@@ -463,7 +451,7 @@ static void show_progress(struct search_row *row, const struct job_counts *count
 
 static enum tl_rc settle_round(struct flow *flow, struct search_row *row, struct tl_err *err)
 {
-    struct round round = {.flow = flow, .row = row, .limit_ms = latency_limit(&row->request)};
+    struct round round = {.flow = flow, .row = row, .limit_ms = search_request_limit_ms(&row->request)};
     enum tl_rc rc = round_load(&round, err);
 
     for (size_t i = 0; i < round.n && !rc; i++) {

@@ -134,3 +134,15 @@ void search_row_finish(struct search_row *row, const char *state, const char *ou
     row->finished_ns = tl_clock_wall_ns();
     row->progress.eta_s = NAN;
 }
+
+double search_request_limit_ms(const struct search_request *request)
+{
+    double limit = HUGE_VAL;
+
+    for (size_t i = 0; i < request->n_limits; i++) {
+        if (request->limits[i].metric == METRIC_LATENCY_MS && !request->limits[i].is_min) {
+            limit = fmin(limit, request->limits[i].bound);
+        }
+    }
+    return limit;
+}

@@ -43,4 +43,7 @@ void search_row_state(struct search_row *row, const char *state, const char *for
 /* Terminal: state, outcome, finished time. */
 void search_row_finish(struct search_row *row, const char *state, const char *outcome);
 
+/* The lowest latency_ms maximum of a request; HUGE_VAL: none. */
+double search_request_limit_ms(const struct search_request *request);
+
 #endif
