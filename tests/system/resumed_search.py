@@ -40,26 +40,29 @@ def killed_export(house, body, prepare):
     server = house.server("killed")
     prepare(server.link())
     search = server.link().post("/search", body)["id"]
-    resumed = []
+    resumed = [0]
     moment = threading.Event()
-    for _ in range(KILLS):
+    for i in range(KILLS):
         link = server.link()
-        state = until(lambda: running_or_ended(link, search), 60, "the search running")
+        # the first kill, and most others, when there is a checkpoint further on than before; some earlier
+        least = resumed[-1] + 1 if i == 0 or generator.random() < 0.7 else 0
+        state = until(lambda: running_or_ended(link, search, least), 60, "the search running")
         if state["state"] in ENDED:
             break
-        moment.wait(generator.uniform(0.05, 1.0))
+        moment.wait(generator.uniform(0, 0.7))
         server.kill()
         server.start()
         resumed.append(server.link().get(f"/search/{search}")["evaluations"])
     link = server.link()
     ended = link.ended(search, 240)
     assert ended["state"] == "finished", ended
-    return link.send("GET", f"/search/{search}/export").body, resumed
+    return link.send("GET", f"/search/{search}/export").body, resumed[1:]
 
 
-def running_or_ended(link, search):
+def running_or_ended(link, search, least):
     shown = link.get(f"/search/{search}")
-    return shown if shown["state"] == "running" or shown["state"] in ENDED else None
+    running = shown["state"] == "running" and shown["evaluations"] >= least
+    return shown if running or shown["state"] in ENDED else None
 
 
 def check_resumed(house, prepare, **more):
