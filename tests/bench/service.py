@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""service.py PROGRAM [OPTIONS] - the service as its user sees it: one JSON object a line for every figure.
+"""service.py --build DIR [OPTIONS] - the service as its user sees it: one JSON object a line for every figure.
 
 Start, first answer, searches over HTTP with once-for-all's tutorial as input, durable uploads, memory. Inputs are arguments,
 so that other tables, predictors and limits can be tried. Run by tests/bench/run service.
