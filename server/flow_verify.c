@@ -354,27 +354,31 @@ static enum tl_rc write_round(struct store_tx *tx, void *ctx, struct tl_err *err
     return search_row_save(tx, round->row, NULL, NULL, "round", err);
 }
 
-/* The candidate's values with the measured latency in the predicted one's place. */
-static enum tl_rc encode_measured(struct round *round, struct judged *judged, struct evaluator *evaluator,
-                                  struct tl_err *err)
+/* The candidate's values: a measured latency in the predicted one's place, else the prediction as the search now corrects
+ * it. */
+static enum tl_rc encode_values(struct round *round, struct judged *judged, struct evaluator *evaluator,
+                                struct tl_err *err)
 {
+    const struct search_progress *p = &round->row->progress;
     const struct verification *v = judged->verification;
-    struct candidate_values values = {.latency_measured = !isnan(v->median_ms),
+    bool measured = !isnan(v->median_ms);
+    struct candidate_values values = {.latency_measured = measured,
+                                      .corrected = !measured && p->scale != 1.0,
                                       .measured_ms = v->median_ms,
+                                      .measured_lower_ms = NAN,
                                       .measured_upper_ms = v->upper_ms,
                                       .n_measurements = judged->visits.n_ids};
     uint8_t arch[SPACE_VARIABLES_MAX];
-    size_t n = judged->visits.n;
+    size_t n = judged->visits.n, rank = stat_quantile_upper_rank(n, 0.5, 0.95);
 
-    if (!values.latency_measured || !evaluator_narrow_arch(evaluator, judged->genes, arch)) {
+    if (!evaluator_narrow_arch(evaluator, judged->genes, arch)) {
         return TL_OK;
     }
+    evaluator_correct(evaluator, measured ? 1.0 : p->scale,
+                      measured ? lat_model_error(round->snapshot.latency)->half_width : p->half_width);
     evaluator_describe(evaluator, arch, values.metrics);
     memcpy(values.measurements, judged->visits.ids, sizeof(judged->visits.ids));
-    /* By symmetry the lower bound is the order statistic as far from the other end. */
-    size_t rank = stat_quantile_upper_rank(n, 0.5, 0.95);
-    values.measured_lower_ms = NAN;
-    if (rank > 0) {
+    if (measured && rank > 0) { /* by symmetry, the order statistic as far from the other end */
         double lower = stat_quantile(judged->visits.ratios, n, n > 1 ? (double)(n - rank) / (double)(n - 1) : 0.0);
         values.measured_lower_ms = lower * round->device.reference_ms;
     }
@@ -388,7 +392,7 @@ static enum tl_rc encode_all(struct round *round, struct tl_err *err)
     enum tl_rc rc = evaluator_new(round->family, round->snapshot.accuracy, round->snapshot.latency, 1, &evaluator, err);
 
     for (size_t i = 0; i < round->n && !rc; i++) {
-        rc = encode_measured(round, &round->list[i], evaluator, err);
+        rc = encode_values(round, &round->list[i], evaluator, err);
     }
     evaluator_free(evaluator);
     return rc;
@@ -457,12 +461,10 @@ static enum tl_rc settle_round(struct flow *flow, struct search_row *row, struct
     for (size_t i = 0; i < round.n && !rc; i++) {
         judge(&round, i);
     }
-    if (rc == TL_OK && !(rc = encode_all(&round, err))) {
-        if (round.n_asked == 0) {
-            decide(&round);
-        }
-        rc = store_write(flow->service->store, write_round, &round, err);
+    if (rc == TL_OK && round.n_asked == 0) {
+        decide(&round);
     }
+    (void)(rc || (rc = encode_all(&round, err)) || (rc = store_write(flow->service->store, write_round, &round, err)));
     round_done(&round);
     if (rc == TL_OK) {
         flow_ring(flow);
