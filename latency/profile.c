@@ -12,6 +12,11 @@
 
 /* ---- protocols ------------------------------------------------------------------------------------------------- */
 
+/* From tests/bench/bench_latency_model on two shared virtual cores, once-for-all at width 1.0 and 224 pixels, one thread.
+ * On the quiet machine a whole profile takes 39 s; 92 % of its visits to blocks and all to networks are stable (median
+ * spread of the ratios 1.4 and 0.9 %), and the model is off by 1.5 % on further networks. Half as long blocks are not
+ * quieter and save 10 s; on a machine with four processes a core neither longer blocks nor more rounds help, nor does
+ * the lower quartile or the least run of a block in place of its median. */
 struct lat_protocol lat_protocol_default(enum lat_job_kind kind)
 {
     static const struct lat_protocol protocols[LAT_JOB_KIND_COUNT] = {

@@ -249,6 +249,18 @@ static void make_profile(const struct options *options, size_t networks, unsigne
     }
 }
 
+/* An unstable visit counts only where its network has no stable one. */
+static bool counts(const struct lat_profile *profile, const struct outcome *outcomes, size_t visit)
+{
+    for (size_t i = 0; i < profile->n && outcomes[visit].verdict.reason != LAT_STABLE; i++) {
+        if (!profile->items[i].is_block && outcomes[i].verdict.reason == LAT_STABLE &&
+            memcmp(&profile->items[i].pick, &profile->items[visit].pick, sizeof profile->items[i].pick) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void bench_model(struct device *device)
 {
     static struct outcome outcomes[ITEMS_MAX], further_outcomes[ITEMS_MAX];
@@ -273,7 +285,7 @@ static void bench_model(struct device *device)
         if (profile.items[i].is_block) {
             memcpy(blocks[n_blocks].key, profile.items[i].key, sizeof blocks->key);
             blocks[n_blocks++].ms = ms;
-        } else {
+        } else if (counts(&profile, outcomes, i)) {
             rows[n_rows++] = (struct lat_row){profile.items[i].pick, ms};
         }
     }
@@ -408,7 +420,9 @@ static void read_options(int argc, char **argv, struct options *options)
             options->rows = true;
             break;
         default:
-            die("see the head of tests/bench/bench_latency_model.c for the options");
+            die("usage: [--family NAME] [--resolution N] [--networks N] [--further N] [--seed N] [--threads N]\n"
+                "       [--blocks ROUNDS:BLOCK_MS:ANCHOR_MS] [--nets ROUNDS:BLOCK_MS:ANCHOR_MS]\n"
+                "       [--verify ROUNDS:BLOCK_MS:ANCHOR_MS] [--rows]");
         }
     }
     if (options->family == NULL) {
