@@ -99,6 +99,7 @@ struct lat_protocol {
 /* The defaults for each kind of job, one thread, batch 1; profile.c says where the numbers come from. */
 struct lat_protocol lat_protocol_default(enum lat_job_kind kind);
 
+enum { LAT_THREADS_MAX = 1024 };
 enum { LAT_PROFILE_NETWORKS_N = 40 }; /* whole networks in a profile */
 
 /* The anchor of a family: its smallest network at `resolution`. */

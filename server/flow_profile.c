@@ -252,24 +252,41 @@ static void fit_done(struct fit *fit)
     }
 }
 
+/* A network's stable visits are rows of their own, so that the spread between visits is in the interval; a block is one
+ * row. */
+static void fit_network(struct fit *fit, const struct net_pick *pick, struct subject_visits *visits)
+{
+    for (size_t i = 0; i < visits->n_stable; i++) {
+        fit->networks[fit->n_networks++] = (struct lat_row){*pick, visits->stable_ms[i]};
+    }
+    if (visits->n_stable == 0) {
+        fit->networks[fit->n_networks++] = (struct lat_row){*pick, subject_ms(visits)};
+    }
+}
+
 static enum tl_rc fit_rows(struct fit *fit, struct tl_err *err)
 {
+    size_t n_rows = 0;
+
+    for (size_t i = 0; i < fit->rows.n; i++) {
+        n_rows += fit->rows.list[i].n_stable + 1;
+    }
     fit->blocks = calloc(fit->rows.n + 1, sizeof(*fit->blocks));
-    fit->networks = calloc(fit->rows.n + 1, sizeof(*fit->networks));
+    fit->networks = calloc(n_rows + 1, sizeof(*fit->networks));
     if (!fit->blocks || !fit->networks) {
         return tl_fail(err, TL_NO_MEMORY, "no memory to fit a latency model");
     }
     for (size_t i = 0; i < fit->rows.n; i++) {
         struct subject_visits *visits = &fit->rows.list[i];
         uint8_t arch[SPACE_VARIABLES_MAX];
+        struct net_pick pick;
         if (visits->is_block) {
             struct lat_block_row *row = &fit->blocks[fit->n_blocks++];
             snprintf(row->key, sizeof(row->key), "%s", visits->subject);
             row->ms = subject_ms(visits);
         } else if (subject_parse(&fit->space, visits->subject, arch)) {
-            struct lat_row *row = &fit->networks[fit->n_networks++];
-            pick_of_arch(fit->family, &fit->space, arch, &row->pick);
-            row->ms = subject_ms(visits);
+            pick_of_arch(fit->family, &fit->space, arch, &pick);
+            fit_network(fit, &pick, visits);
         }
     }
     return TL_OK;

@@ -140,24 +140,36 @@ enum tl_rc route_job_post(struct service *service, const struct http_request *re
 struct leasing {
     const struct agent_call *call;
     struct tl_buf *answer;
+    unsigned threads; /* of the device's runtime */
     bool leased;
     int64_t now_ns, next_ns; /* wall; next: when a queued job becomes due, 0: none */
 };
 
 static enum tl_rc on_leased(void *ctx, const struct store_job *job, struct tl_err *err)
 {
-    return work_lease_encode(job, LEASE_S, ctx, err);
+    const struct leasing *leasing = ctx;
+    return work_lease_encode(job, LEASE_S, leasing->threads, leasing->answer, err);
+}
+
+static enum tl_rc note_threads(void *ctx, const struct store_device *device, struct tl_err *err)
+{
+    struct leasing *leasing = ctx;
+    (void)err;
+    leasing->threads = work_device_threads(device->info);
+    return TL_OK;
 }
 
 static enum tl_rc lease_job(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct leasing *leasing = ctx;
-    enum tl_rc rc = service_agent(tx, leasing->call->device, leasing->call->agent_key, err);
+    enum tl_rc rc;
     leasing->now_ns = tl_clock_wall_ns();
-    return rc != TL_OK
-               ? rc
-               : store_job_lease(tx, leasing->call->device, leasing->now_ns, leasing->now_ns + LEASE_S * NS_PER_S,
-                                 on_leased, leasing->answer, &leasing->leased, &leasing->next_ns, err);
+    if ((rc = service_agent(tx, leasing->call->device, leasing->call->agent_key, err)) ||
+        (rc = store_device_get(tx, leasing->call->device, note_threads, leasing, err))) {
+        return rc;
+    }
+    return store_job_lease(tx, leasing->call->device, leasing->now_ns, leasing->now_ns + LEASE_S * NS_PER_S, on_leased,
+                           leasing, &leasing->leased, &leasing->next_ns, err);
 }
 
 /* How long a lease may be parked: what the agent offers, but no longer than until the next job is due. */
