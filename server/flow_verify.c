@@ -444,13 +444,24 @@ static void decide(struct round *round)
     }
 }
 
+/* Seconds a visit takes by its protocol, for the time before one has ended. */
+static double visit_seconds(void)
+{
+    struct lat_protocol protocol = lat_protocol_default(LAT_VERIFY);
+
+    return 1e-3 * (protocol.warmup_ms + (double)protocol.rounds * (protocol.block_ms + protocol.anchor_block_ms));
+}
+
 static void show_progress(struct search_row *row, const struct job_counts *counts)
 {
-    double total = (double)(counts->queued + counts->leased + counts->done + counts->failed);
+    struct search_progress *p = &row->progress;
+    double left = (double)(counts->queued + counts->leased);
+    double elapsed_s = (double)(tl_clock_wall_ns() - counts->first_ns) * 1e-9;
 
-    snprintf(row->progress.unit, sizeof(row->progress.unit), "visits");
-    row->progress.total = total;
-    row->progress.done = (double)(counts->done + counts->failed);
+    snprintf(p->unit, sizeof(p->unit), "visits");
+    p->done = (double)(counts->done + counts->failed);
+    p->total = p->done + left;
+    p->eta_s = left * (p->done > 0.0 ? elapsed_s / p->done : visit_seconds());
 }
 
 static enum tl_rc settle_round(struct flow *flow, struct search_row *row, struct tl_err *err)
@@ -480,10 +491,10 @@ enum tl_rc flow_verify(struct flow *flow, struct search_row *row, struct tl_err 
     if (rc) {
         return rc;
     }
-    double done_before = row->progress.done;
+    double done_before = row->progress.done, total_before = row->progress.total;
     show_progress(row, &counts);
     if (counts.queued + counts.leased > 0) {
-        if (row->progress.done == done_before) {
+        if (row->progress.done == done_before && row->progress.total == total_before) {
             return TL_OK;
         }
         rc = search_row_store(flow->service->store, row, "progress", err);
