@@ -75,6 +75,19 @@ static void set_answer(json_t *json, const char *answer, json_t *progress)
     json_decref(document);
 }
 
+/* Where the rest of the answer is: paths of the API, and the page. */
+static void set_links(json_t *json, const char *id)
+{
+    static const char *const names[] = {"front", "candidates", "points", "history", "events", "export"};
+    json_t *links = json_object();
+
+    for (size_t i = 0; i < TL_COUNT_OF(names); i++) {
+        json_object_set_new(links, names[i], json_sprintf("/search/%s/%s", id, names[i]));
+    }
+    json_object_set_new(links, "page", json_sprintf("/#/search/%s", id));
+    json_object_set_new(json, "links", links);
+}
+
 enum tl_rc search_encode(const struct store_search *search, const char *answer, const char *nearest, struct tl_buf *buf,
                          struct tl_err *err)
 {
@@ -90,6 +103,7 @@ enum tl_rc search_encode(const struct store_search *search, const char *answer, 
     json_object_set_new(json, "snapshot", text_or_null(search->snapshot));
     json_object_set_new(json, "warnings", warning && warning[0] ? json_pack("[s]", warning) : json_array());
     json_object_set_new(json, "problem", problem && problem[0] ? json_pack("{s:s}", "detail", problem) : json_null());
+    set_links(json, search->id);
     if (answer) {
         set_answer(json, answer, progress);
     }
