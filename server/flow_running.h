@@ -14,7 +14,7 @@ struct running {
     struct evaluator *evaluator;
     struct search_spec spec;
     struct search_run *run;
-    double seconds_before; /* of earlier sessions and rounds */
+    double seconds_before; /* of earlier rounds */
 };
 
 /* The budget is spent: decide the next state from what was found (verifying, finished) and store it with the candidates in
