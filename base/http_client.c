@@ -19,7 +19,7 @@ struct http_client {
     CURL *curl;   /* owned */
     char *server; /* owned; no slash at its end */
     size_t answer_max_bytes;
-    const volatile int *cancel; /* borrowed; NULL: never */
+    const atomic_int *cancel; /* borrowed; NULL: never */
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -179,7 +179,7 @@ void http_client_free(struct http_client *client)
     }
 }
 
-void http_client_cancel_with(struct http_client *client, const volatile int *cancel)
+void http_client_cancel_with(struct http_client *client, const atomic_int *cancel)
 {
     client->cancel = cancel;
 }

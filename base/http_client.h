@@ -7,6 +7,7 @@
 #define TAILOR_HTTP_CLIENT_H
 
 #include "base/base.h"
+#include <stdatomic.h>
 
 struct http_client;
 
@@ -27,7 +28,7 @@ void http_client_free(struct http_client *client);
 
 /* A pollable flag (for example set by a signal handler): when *cancel becomes non-zero, a request in flight ends with
  * TL_UNAVAILABLE within about a second. Borrowed for the client's life. */
-void http_client_cancel_with(struct http_client *client, const volatile int *cancel);
+void http_client_cancel_with(struct http_client *client, const atomic_int *cancel);
 
 /* One request. `path` begins with '/'; body NULL: none; `content_type` NULL: application/json; `prefer` NULL: no Prefer
  * header. On TL_OK *ret_answer holds whatever status came (also 4xx and 5xx), replaced whole. TL_UNAVAILABLE: no answer

@@ -128,7 +128,7 @@ void agent_result_done(struct agent_result *result);
 struct agent_watch {
     enum tl_rc (*between)(void *ctx, struct tl_err *err); /* NULL: none */
     void *ctx;
-    const volatile int *stop; /* non-zero: end with TL_UNAVAILABLE after the run at hand; NULL: never */
+    const atomic_int *stop; /* non-zero: end with TL_UNAVAILABLE after the run at hand; NULL: never */
 };
 
 enum { AGENT_PLANS_MAX_MIB = 1024 };
@@ -159,7 +159,7 @@ typedef void agent_say_fn(enum tl_log_level level, const char *text);
 
 /* Work until *stop or, with once_idle_s, until there is nothing to do. TL_OK: left in good order. TL_CONFLICT,
  * TL_INVALID: the server or another agent forbids it, and it would go on doing so. */
-TL_MUST_CHECK enum tl_rc agent_run(const struct agent_config *config, const volatile int *stop, agent_say_fn *say,
+TL_MUST_CHECK enum tl_rc agent_run(const struct agent_config *config, const atomic_int *stop, agent_say_fn *say,
                                    struct tl_err *err);
 
 #endif

@@ -23,7 +23,7 @@ enum {
 
 struct agent {
     const struct agent_config *config; /* borrowed */
-    const volatile int *stop;          /* borrowed */
+    const atomic_int *stop;            /* borrowed */
     agent_say_fn *say;
     struct agent_state state;
     struct agent_spool spool;
@@ -420,7 +420,7 @@ static enum tl_rc start(struct agent *agent, struct tl_err *err)
     return TL_OK;
 }
 
-enum tl_rc agent_run(const struct agent_config *config, const volatile int *stop, agent_say_fn *say_fn,
+enum tl_rc agent_run(const struct agent_config *config, const atomic_int *stop, agent_say_fn *say_fn,
                      struct tl_err *err)
 {
     TL_AUTO(agent) agent = {.config = config, .stop = stop, .say = say_fn, .state = {.lock_fd = -1}};

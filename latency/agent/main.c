@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static volatile int stop; /* set by the signal handler, read by everyone */
+static atomic_int stop; /* set by the signal handler, read by everyone */
 
 static void on_signal(int number)
 {

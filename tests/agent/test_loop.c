@@ -26,7 +26,7 @@ struct server {
     int put_status;
     bool broken_job;
     bool lease_hangs; /* never answers a lease, and sets *stop instead */
-    volatile int *stop;
+    atomic_int *stop;
 };
 
 static char *job_text(bool broken)
@@ -185,7 +185,7 @@ static void remember(enum tl_log_level level, const char *text)
 /* Run an agent that leaves when there is nothing to do. */
 static enum tl_rc run_agent(struct server *server, const char *dir, struct tl_err *err)
 {
-    static volatile int stop;
+    static atomic_int stop;
     struct agent_config config = {.name = "pi", .threads = 1, .once_idle_s = 0};
 
     stop = 0;

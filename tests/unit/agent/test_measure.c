@@ -113,7 +113,7 @@ static void a_stopped_agent_measures_no_further(void **state)
     (void)state;
     TL_AUTO(lat_job) job = made_job();
     struct agent_result none = {0};
-    volatile int stop = 1;
+    atomic_int stop = 1;
     const struct agent_watch watch = {.stop = &stop};
 
     job.protocol.warmup_ms = LAT_BLOCK_MS_MAX;

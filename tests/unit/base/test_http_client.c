@@ -277,7 +277,7 @@ static void a_cancelled_request_ends_at_once(void **state)
     struct http_client *client;
     TL_AUTO(http_answer) answer = {0};
     struct tl_err err = {0};
-    volatile int cancel = 1;
+    atomic_int cancel = 1;
     assert_int_equal(http_client_new(&client, responder.url, 0, NULL), TL_OK);
     http_client_cancel_with(client, &cancel);
     assert_int_equal(http_request(client, "GET", "/", NULL, NULL, NULL, 0, 60, &answer, &err), TL_UNAVAILABLE);
