@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* After a search that failed: a store that cannot even mark it failed (a full disk) must not be asked without end. */
+static const int64_t FAILED_PAUSE_NS = 500000000LL;
 /* The conductor looks by itself this often, to notice devices that went away. */
 static const int64_t CONDUCT_EVERY_NS = 2LL * 1000000000LL;
 
@@ -103,6 +105,9 @@ static void *searcher(void *arg)
             rc = flow_run(flow, row, &err);
             settle(flow, row, rc, &err);
             flow_ring(flow);
+            if (rc && rc != TL_CONFLICT) {
+                tl_sleep_ns(FAILED_PAUSE_NS);
+            }
             continue;
         }
         if (rc != TL_NOT_FOUND) {
