@@ -100,6 +100,44 @@ void net_block_key(const struct network *net, size_t block, char ret_key[NET_KEY
 /* The block alone as a network of its own: its operators, skip_from rebased, the block's input as the input. */
 void net_block_cut(const struct network *net, size_t block, struct network *ret_cut);
 
+/* ---- parameters ---------------------------------------------------------------------------------------------- */
+
+/* Parameters of one layer of an operator: NET_SE has two (0: squeeze, 1: back), a convolution or linear layer one,
+ * others none. Weights are in the order (co, kernel, kernel, ci), depthwise (co, kernel, kernel). All borrowed from the
+ * arena of their net_params. */
+struct net_layer {
+    size_t co, inputs;                     /* outputs; weights of one output; 0: there is no such layer */
+    float *w;                              /* (co, inputs) */
+    float *bias;                           /* (co); NULL: none */
+    float *gamma, *beta, *mean, *variance; /* (co) of batch norm; NULL: none */
+};
+
+enum { NET_LAYERS_MAX = 2 };
+
+/* The parameters of a network. */
+struct net_params {
+    struct net_layer layers[NET_OPS_MAX][NET_LAYERS_MAX];
+    float bn_eps; /* added to variances */
+    struct tl_arena arena;
+};
+
+/* Sizes of layer `layer` of an operator, without memory; co 0: the operator has no such layer. */
+struct net_layer net_layer_of(const struct net_op *op, unsigned layer);
+
+/* Room for the parameters of a checked network, all zero. TL_NO_MEMORY: *params is as it was. */
+TL_MUST_CHECK enum tl_rc net_params_init(struct net_params *params, const struct network *net, float bn_eps,
+                                         struct tl_err *err);
+void net_params_done(struct net_params *params);
+
+/* The layer with batch norm folded in: w (co, inputs) and bias (co). */
+void net_layer_fold(const struct net_layer *layer, float bn_eps, float *restrict w, float *restrict bias);
+
+/* Name of an operator's layer, "s2.b1.expand": stem, first.depthwise, first.project, sS.bB.expand | depthwise |
+ * se.reduce | se.expand | project, head.final, head.feature, head.classifier. Operators without parameters are named
+ * likewise: sS.bB.add, head.pool. */
+enum { NET_NAME_MAX = 32 };
+void net_layer_name(const struct network *net, size_t op, unsigned layer, char ret_name[NET_NAME_MAX]);
+
 /* ---- families ------------------------------------------------------------------------------------------------ */
 
 /* What one slot of a stage may hold. */
