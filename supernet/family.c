@@ -4,25 +4,14 @@
  * Threads: families are static and shared; a network belongs to its thread.
  */
 #include "supernet/build.h"
-#include "supernet/family_tables.h"
 
 #include <string.h>
 
-size_t net_family_count(void)
-{
-    return net_family_table_count;
-}
-
-const struct net_family *net_family_at(size_t index)
-{
-    return index < net_family_table_count ? net_family_table[index] : NULL;
-}
-
 const struct net_family *net_family_get(const char *name)
 {
-    for (size_t i = 0; i < net_family_table_count; i++) {
-        if (strcmp(net_family_table[i]->name, name) == 0) {
-            return net_family_table[i];
+    for (size_t i = 0; i < net_family_count(); i++) {
+        if (strcmp(net_family_at(i)->name, name) == 0) {
+            return net_family_at(i);
         }
     }
     return NULL;

@@ -140,6 +140,8 @@ void net_layer_name(const struct network *net, size_t op, unsigned layer, char r
 
 /* ---- families ------------------------------------------------------------------------------------------------ */
 
+enum { NET_FAMILY_NAME_MAX = 65, NET_FAMILY_TEXT_MAX = 256, NET_FAMILY_JSON_MAX = 1 << 16 };
+
 /* What one slot of a stage may hold. */
 struct net_choice {
     bool identity;  /* nothing (in slot 0, where shapes change: 1x1 convolution + batch norm) */
@@ -162,9 +164,9 @@ struct net_stage {
  * index; depth d keeps the first d slots of a stage. A family without elastic depth has n_depths 0: every slot is used
  * and may be identity. */
 struct net_family {
-    const char *name;   /* also the space's name, e.g. "ofa-mbv3-w1.0" */
-    const char *title;  /* for people */
-    const char *source; /* where the numbers come from */
+    char name[NET_FAMILY_NAME_MAX]; /* also the space's name, e.g. "ofa-mbv3-w1.0" */
+    char title[NET_FAMILY_TEXT_MAX];  /* for people */
+    char source[NET_FAMILY_TEXT_MAX]; /* where the numbers come from */
     uint16_t n_classes;
     uint16_t stem_width;
     uint8_t stem_stride;
@@ -181,6 +183,7 @@ struct net_family {
     uint16_t final_width;   /* 1x1 convolution + batch norm + act before the pool; 0: none */
     uint16_t feature_width; /* 1x1 convolution + act, without batch norm or bias, after the pool; 0: none */
     enum net_act head_act;
+    float bn_eps; /* added to variances in batch norm */
     uint8_t n_resolutions;
     uint16_t resolutions[32]; /* ascending */
 };
@@ -193,10 +196,19 @@ struct net_pick {
     uint8_t choice[NET_SLOTS_MAX]; /* stage by stage, slot by slot */
 };
 
-/* The shipped families: ofa-mbv3-w1.0, ofa-mbv3-w1.2, nasbench-macro. NULL: unknown name. Static. */
+/* The shipped families, from supernet/families. NULL: unknown name. Static; any thread. */
 const struct net_family *net_family_get(const char *name);
 size_t net_family_count(void);
 const struct net_family *net_family_at(size_t index);
+
+/* A family out of its JSON description (codec_family.c says what it looks like). TL_MALFORMED or TL_INVALID names the
+ * field and what it may be; *ret_family is then as it was. Every pick of a family that was taken passes net_check. */
+TL_MUST_CHECK enum tl_rc net_family_decode(const char *json, size_t n, struct net_family *ret_family,
+                                           struct tl_err *err);
+/* The same from a file. */
+TL_MUST_CHECK enum tl_rc net_family_load(const char *path, struct net_family *ret_family, struct tl_err *err);
+/* The description of a family: net_family_decode gives the same family back. */
+TL_MUST_CHECK enum tl_rc net_family_encode(const struct net_family *family, struct tl_buf *buf, struct tl_err *err);
 
 /* Once-for-all's rule: the multiple of 8 nearest to v, not below 0.9 v, at least 8. */
 unsigned net_divisible(double v);

@@ -57,7 +57,7 @@ static enum tl_rc make_plans(struct bench *bench, const struct lat_job *job, str
     bench->n = job->n_items + 1;
     for (size_t i = 0; i < bench->n; i++) {
         const struct network *net = i == 0 ? &job->anchor->net : &job->items[i - 1].net;
-        const enum tl_rc rc = net_plan_new(net, job->protocol.batch, job->seed, pool, &bench->plans[i], err);
+        const enum tl_rc rc = net_plan_new(net, job->protocol.batch, NULL, job->seed, pool, &bench->plans[i], err);
         if (rc) {
             return rc;
         }

@@ -304,3 +304,160 @@ enum tl_rc st_find_f32(const struct safetensors *file, const char *name, size_t 
     format_shape("F32", rank, shape, wanted, sizeof wanted);
     return tl_fail(err, TL_INVALID, "tensor %.128s is %s, not %s", name, is, wanted);
 }
+
+const char *st_metadata(const struct safetensors *file, const char *key)
+{
+    return json_string_value(json_object_get(json_object_get(file->header.root, "__metadata__"), key));
+}
+
+/* ---- numbers ------------------------------------------------------------------------------------------------- */
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float float_of_half(uint16_t half)
+{
+    const uint32_t sign = (uint32_t)(half & 0x8000U) << 16, exponent = half >> 10 & 31U, rest = half & 0x3ffU;
+
+    if (exponent == 31) {
+        return float_of_bits(sign | 0x7f800000U | rest << 13);
+    }
+    if (exponent == 0) { /* a multiple of 2^-24 */
+        const float value = (float)rest * 0x1p-24F;
+        return sign ? -value : value;
+    }
+    return float_of_bits(sign | (exponent + 112) << 23 | rest << 13);
+}
+
+static uint16_t half_of_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000U);
+    const uint32_t size = bits & 0x7fffffffU;
+
+    if (size > 0x7f800000U) {
+        return (uint16_t)(sign | 0x7e00U);
+    }
+    if (size >= 0x477ff000U) { /* rounds beyond 65504 */
+        return (uint16_t)(sign | 0x7c00U);
+    }
+    if (size < 0x38800000U) { /* below 2^-14: a multiple of 2^-24; the addition rounds to it */
+        const float rounded = float_of_bits(size) + 0.5F; /* floats near 0.5 are 2^-24 apart */
+        uint32_t rounded_bits;
+        memcpy(&rounded_bits, &rounded, sizeof rounded_bits);
+        return (uint16_t)(sign | (rounded_bits - 0x3f000000U));
+    }
+    const uint32_t odd = size >> 13 & 1U;
+    return (uint16_t)(sign | (size - 0x38000000U + 0xfffU + odd) >> 13);
+}
+
+enum tl_rc st_floats(const struct st_tensor *tensor, float *ret_values, struct tl_err *err)
+{
+    const uint8_t *data = tensor->data;
+    const bool half = strcmp(tensor->dtype, "F16") == 0, brain = strcmp(tensor->dtype, "BF16") == 0;
+
+    if (strcmp(tensor->dtype, "F32") == 0) {
+        memcpy(ret_values, data, tensor->n_bytes);
+        return TL_OK;
+    }
+    if (!half && !brain) {
+        return tl_fail(err, TL_INVALID, "tensor %.128s is %s; F32, F16 and BF16 can be read as numbers", tensor->name,
+                       tensor->dtype);
+    }
+    for (size_t i = 0; i < tensor->n_bytes / 2; i++) {
+        const uint16_t bits = (uint16_t)(data[2 * i] | data[2 * i + 1] << 8);
+        ret_values[i] = half ? float_of_half(bits) : float_of_bits((uint32_t)bits << 16);
+    }
+    return TL_OK;
+}
+
+void st_halves(void *to, const float *values, size_t n)
+{
+    uint8_t *bytes = to;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t half = half_of_float(values[i]);
+        bytes[2 * i] = (uint8_t)(half & 255U);
+        bytes[2 * i + 1] = (uint8_t)(half >> 8);
+    }
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+static size_t dtype_size(const char *dtype)
+{
+    for (size_t i = 0; i < TL_COUNT_OF(dtype_names); i++) {
+        if (strcmp(dtype, dtype_names[i]) == 0) {
+            return dtype_bytes[i];
+        }
+    }
+    return 0;
+}
+
+static json_t *tensor_json(const struct st_tensor *tensor, size_t offset)
+{
+    json_t *shape = json_array();
+
+    for (size_t i = 0; i < tensor->rank; i++) {
+        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+    }
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->dtype, "shape", shape, "data_offsets",
+                     (json_int_t)offset, (json_int_t)(offset + tensor->n_bytes));
+}
+
+static enum tl_rc fill_header(json_t *header, const struct st_tensor *tensors, size_t n, const struct st_pair *metadata,
+                              size_t n_metadata, struct tl_err *err)
+{
+    json_t *pairs = json_object();
+    size_t offset = 0;
+    bool failed = false;
+
+    for (size_t i = 0; i < n_metadata; i++) {
+        failed = failed || json_object_set_new(pairs, metadata[i].key, json_string(metadata[i].value)) != 0;
+    }
+    failed = failed || (n_metadata > 0 && json_object_set(header, "__metadata__", pairs) != 0);
+    json_decref(pairs);
+    for (size_t i = 0; i < n && !failed; i++) {
+        size_t bytes = 0;
+        if (!shape_bytes(&tensors[i], dtype_size(tensors[i].dtype), &bytes) || bytes != tensors[i].n_bytes) {
+            return tl_fail(err, TL_INVALID, "shape and type of tensor %.128s do not make its %zu bytes",
+                           tensors[i].name, tensors[i].n_bytes);
+        }
+        if (json_object_get(header, tensors[i].name)) {
+            return tl_fail(err, TL_INVALID, "tensor %.128s is there twice", tensors[i].name);
+        }
+        failed = json_object_set_new(header, tensors[i].name, tensor_json(&tensors[i], offset)) != 0;
+        offset += bytes;
+    }
+    return failed ? tl_fail(err, TL_NO_MEMORY, "no memory for the header of a safetensors file") : TL_OK;
+}
+
+enum tl_rc st_encode(const struct st_tensor *tensors, size_t n, const struct st_pair *metadata, size_t n_metadata,
+                     struct tl_buf *buf, struct tl_err *err)
+{
+    TL_AUTO(tl_json) header = {.root = json_object()};
+    enum tl_rc rc = header.root ? fill_header(header.root, tensors, n, metadata, n_metadata, err)
+                                : tl_fail(err, TL_NO_MEMORY, "no memory for the header of a safetensors file");
+    char *text = rc ? NULL : json_dumps(header.root, JSON_COMPACT); /* in the order of insertion */
+
+    if (!rc && !text) {
+        rc = tl_fail(err, TL_NO_MEMORY, "no memory for the header of a safetensors file");
+    }
+    if (!rc) {
+        static const char spaces[LENGTH_BYTES] = "        ";
+        const size_t len = strlen(text), padding = (LENGTH_BYTES - len % LENGTH_BYTES) % LENGTH_BYTES;
+        rc = tl_buf_put_u64(buf, len + padding, err);
+        rc = rc ? rc : tl_buf_add(buf, text, len, err);
+        rc = rc ? rc : tl_buf_add(buf, spaces, padding, err);
+    }
+    for (size_t i = 0; !rc && i < n; i++) {
+        rc = tl_buf_add(buf, tensors[i].data, tensors[i].n_bytes, err);
+    }
+    free(text);
+    return rc;
+}

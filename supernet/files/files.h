@@ -42,6 +42,24 @@ TL_MUST_CHECK enum tl_rc st_find(const struct safetensors *file, const char *nam
 TL_MUST_CHECK enum tl_rc st_find_f32(const struct safetensors *file, const char *name, size_t rank, const size_t *shape,
                                      const struct st_tensor **ret_tensor, struct tl_err *err);
 
+/* The string under `key` in the file's __metadata__, borrowed; NULL: there is none. */
+const char *st_metadata(const struct safetensors *file, const char *key);
+
+/* The numbers of an F32, F16 or BF16 tensor as floats. TL_INVALID: another type. */
+TL_MUST_CHECK enum tl_rc st_floats(const struct st_tensor *tensor, float *ret_values, struct tl_err *err);
+
+/* n floats as float16, rounded to the nearest even; too large a number becomes infinite. to: 2n bytes. */
+void st_halves(void *to, const float *values, size_t n);
+
+struct st_pair {
+    const char *key, *value;
+};
+
+/* Append a whole file: tensors in the order given, metadata, the header padded with spaces to whole 8 bytes. The same
+ * input gives the same bytes. TL_INVALID: shape and type do not make n_bytes, or a name is there twice. */
+TL_MUST_CHECK enum tl_rc st_encode(const struct st_tensor *tensors, size_t n, const struct st_pair *metadata,
+                                   size_t n_metadata, struct tl_buf *buf, struct tl_err *err);
+
 enum { NET_CONFIG_MAX = 1 << 18 }; /* bytes; the published ones have 10,000 */
 
 /* Build the operators of a once-for-all net.config of `n` bytes (MobileNetV3 and ProxylessNASNets, old and new key

@@ -1,5 +1,5 @@
 /* isa.c - which instruction set's kernels run, decided once. */
-#include "supernet/kernels/kernel.h"
+#include "supernet/kernels/gradient.h"
 #include "supernet/kernels/kernels.h"
 
 #include <stdatomic.h>
@@ -37,4 +37,17 @@ const struct k_table *k_table_best(void)
 const char *net_isa(void)
 {
     return k_table_best()->name;
+}
+
+const struct k_gradient_table *k_gradient_best(void)
+{
+#if defined(__x86_64__)
+    if (k_table_best() == &k_table_avx512) {
+        return &k_gradient_avx512;
+    }
+    if (k_table_best() == &k_table_avx2) {
+        return &k_gradient_avx2;
+    }
+#endif
+    return &k_gradient_plain;
 }

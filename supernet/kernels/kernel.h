@@ -119,24 +119,16 @@ static inline struct k_span k_span_of(size_t row, size_t h_out, size_t h_in, siz
 
 /* ---- weights ------------------------------------------------------------------------------------------------- */
 
-/* An operator has one layer of weights, NET_SE two (0: squeeze, 1: back), others none. */
-struct k_layer {
-    size_t co;     /* outputs: filters or channels */
-    size_t inputs; /* weights of one output: kernel * kernel * ci in that order; depthwise: kernel * kernel */
-};
-
-struct k_layer k_layer_of(const struct net_op *op, unsigned layer);
-
 /* Draw the weights w (co, inputs) and biases (co) of layer `layer` of operator `op`: uniform, scaled by what the
  * activation loses (He) so that outputs stay of order one. The same whatever the instruction set. */
 void k_weights_draw(float *w, float *bias, const struct network *net, size_t op, unsigned layer, uint64_t seed);
 
 /* Into panels of k_panel vectors: (vectors of the panel) * lanes numbers for each input, panel after panel; missing
  * outputs are zeros, `packed` is zeroed before. packed (ceil(co / lanes) * lanes * inputs). */
-void k_pack_conv(float *restrict packed, const float *restrict w, struct k_layer layer, size_t lanes);
+void k_pack_conv(float *restrict packed, const float *restrict w, struct net_layer layer, size_t lanes);
 
 /* (ceil(c / lanes), kernel * kernel, lanes) from (c, kernel * kernel); as above. */
-void k_pack_depthwise(float *restrict packed, const float *restrict w, struct k_layer layer, size_t lanes);
+void k_pack_depthwise(float *restrict packed, const float *restrict w, struct net_layer layer, size_t lanes);
 
 /* ---- plain twins --------------------------------------------------------------------------------------------- */
 

@@ -19,11 +19,13 @@ struct net_plan;
 /* Name of the instruction set in use: "avx512", "avx2", "plain". */
 const char *net_isa(void);
 
-/* Plan `net` (not needed afterwards) with seeded random weights: timing does not depend on them, and activations stay of
- * order one, never denormal. `pool` NULL: one thread; borrowed for the plan's life. TL_INVALID: net_check failed, or
+/* Plan `net` with `params` (neither needed afterwards), batch norm folded in. `params` NULL: seeded random weights: timing
+ * does not depend on them, and activations stay of order one, never denormal. `pool` NULL: one thread; borrowed for the
+ * plan's life. TL_INVALID: net_check failed, or
  * batch is not 1 to 4096. TL_TOO_LARGE: would need more than 4 GiB. */
-TL_MUST_CHECK enum tl_rc net_plan_new(const struct network *net, unsigned batch, uint64_t seed, struct tl_pool *pool,
-                                      struct net_plan **ret_plan, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc net_plan_new(const struct network *net, unsigned batch, const struct net_params *params,
+                                      uint64_t seed, struct tl_pool *pool, struct net_plan **ret_plan,
+                                      struct tl_err *err);
 void net_plan_free(struct net_plan *plan);
 
 size_t net_plan_input_floats(const struct net_plan *plan); /* batch x h x w x ci of the first operator */

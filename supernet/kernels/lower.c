@@ -141,7 +141,7 @@ static struct k_step *add_conv(struct lowering *low, size_t op, unsigned layer, 
     step->kernel = se ? 1 : (uint8_t)of->kernel;
     step->stride = se ? 1 : (uint8_t)of->stride;
     step->act = act_of[of->act];
-    const size_t rows = shape->nb * shape->h, work = rows * shape->w * shape->c * k_layer_of(of, layer).inputs;
+    const size_t rows = shape->nb * shape->h, work = rows * shape->w * shape->c * net_layer_of(of, layer).inputs;
     if (k_flat(step->kernel, step->stride)) {
         tile_work(step, rows * shape->w, TILE_PIXELS, k_panels(step->vectors), work);
     } else {

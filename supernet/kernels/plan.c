@@ -9,7 +9,7 @@ enum { BATCH_MAX = 4096 };
 
 static size_t packed_floats(const struct net_plan *plan, const struct k_step *step, const struct network *net)
 {
-    return step->vectors * plan->k->lanes * k_layer_of(&net->ops[step->op], step->layer).inputs;
+    return step->vectors * plan->k->lanes * net_layer_of(&net->ops[step->op], step->layer).inputs;
 }
 
 static bool has_weights(const struct k_step *step)
@@ -53,8 +53,15 @@ static void place(struct net_plan *plan)
     }
 }
 
-/* Draw and pack the weights of all steps, through one buffer for the largest layer. */
-static enum tl_rc fill_weights(struct net_plan *plan, const struct network *net, uint64_t seed, struct tl_err *err)
+/* Where the weights of a plan come from. */
+struct source {
+    const struct net_params *params; /* NULL: drawn */
+    uint64_t seed;
+};
+
+/* Pack the weights of all steps, through one buffer for the largest layer. */
+static enum tl_rc fill_weights(struct net_plan *plan, const struct network *net, const struct source *from,
+                               struct tl_err *err)
 {
     size_t most = 0;
     for (size_t s = 0; s < plan->n_steps; s++) {
@@ -68,10 +75,14 @@ static enum tl_rc fill_weights(struct net_plan *plan, const struct network *net,
     for (size_t s = 0; s < plan->n_steps; s++) {
         struct k_step *step = &plan->steps[s];
         if (has_weights(step)) {
-            const struct k_layer layer = k_layer_of(&net->ops[step->op], step->layer);
+            const struct net_layer layer = net_layer_of(&net->ops[step->op], step->layer);
             step->w = take(plan, packed_floats(plan, step, net));
             step->bias = take(plan, step->vectors * plan->k->lanes);
-            k_weights_draw(drawn, step->bias, net, step->op, step->layer, seed);
+            if (from->params != NULL) {
+                net_layer_fold(&from->params->layers[step->op][step->layer], from->params->bn_eps, drawn, step->bias);
+            } else {
+                k_weights_draw(drawn, step->bias, net, step->op, step->layer, from->seed);
+            }
             (step->kind == K_CONV ? k_pack_conv : k_pack_depthwise)(step->w, drawn, layer, plan->k->lanes);
         }
     }
@@ -79,7 +90,8 @@ static enum tl_rc fill_weights(struct net_plan *plan, const struct network *net,
     return TL_OK;
 }
 
-static enum tl_rc build(struct net_plan *plan, const struct network *net, uint64_t seed, struct tl_err *err)
+static enum tl_rc build(struct net_plan *plan, const struct network *net, const struct source *from,
+                        struct tl_err *err)
 {
     const size_t most = (size_t)net->n_ops * 4 + 2;
     plan->steps = calloc(most, sizeof *plan->steps);
@@ -99,11 +111,11 @@ static enum tl_rc build(struct net_plan *plan, const struct network *net, uint64
         return rc;
     }
     place(plan);
-    return fill_weights(plan, net, seed, err);
+    return fill_weights(plan, net, from, err);
 }
 
-enum tl_rc net_plan_new(const struct network *net, unsigned batch, uint64_t seed, struct tl_pool *pool,
-                        struct net_plan **ret_plan, struct tl_err *err)
+enum tl_rc net_plan_new(const struct network *net, unsigned batch, const struct net_params *params, uint64_t seed,
+                        struct tl_pool *pool, struct net_plan **ret_plan, struct tl_err *err)
 {
     const enum tl_rc checked = net_check(net, err);
     if (checked != TL_OK) {
@@ -118,7 +130,8 @@ enum tl_rc net_plan_new(const struct network *net, unsigned batch, uint64_t seed
         return tl_fail(err, TL_NO_MEMORY, "no memory for a plan");
     }
     *plan = (struct net_plan){.k = k_table_best(), .pool = pool, .nb = batch};
-    const enum tl_rc rc = build(plan, net, seed, err);
+    const struct source from = {.params = params, .seed = seed};
+    const enum tl_rc rc = build(plan, net, &from, err);
     if (rc != TL_OK) {
         net_plan_free(plan);
         return rc;

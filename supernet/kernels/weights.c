@@ -3,26 +3,6 @@
 
 #include <math.h>
 
-struct k_layer k_layer_of(const struct net_op *op, unsigned layer)
-{
-    const size_t taps = (size_t)op->kernel * op->kernel;
-    switch (op->kind) {
-    case NET_CONV:
-    case NET_LINEAR:
-        return (struct k_layer){.co = op->co, .inputs = taps * op->ci};
-    case NET_DEPTHWISE:
-        return (struct k_layer){.co = op->co, .inputs = taps};
-    case NET_SE:
-        return layer == 0 ? (struct k_layer){.co = op->hidden, .inputs = op->ci}
-                          : (struct k_layer){.co = op->co, .inputs = op->hidden};
-    case NET_ADD:
-    case NET_POOL:
-    case NET_OP_KIND_COUNT:
-        break;
-    }
-    return (struct k_layer){0};
-}
-
 /* Taps along one axis that fall inside the map, averaged over the outputs: small maps are mostly border. */
 static double taps_inside(size_t in, size_t out, size_t kernel, size_t stride)
 {
@@ -71,7 +51,7 @@ static double variance_of(const struct network *net, size_t op)
 void k_weights_draw(float *w, float *bias, const struct network *net, size_t op, unsigned layer, uint64_t seed)
 {
     const struct net_op *of = &net->ops[op];
-    const struct k_layer shape = k_layer_of(of, layer);
+    const struct net_layer shape = net_layer_of(of, layer);
     const bool se = of->kind == NET_SE;
     double inputs = (double)shape.inputs;
     if (!se && of->kernel > 1) {
@@ -86,7 +66,7 @@ void k_weights_draw(float *w, float *bias, const struct network *net, size_t op,
     fill(bias, shape.co, se && layer == 1 ? 3.0 : 0.0, has_bias ? 0.1 : 0.0, &rng);
 }
 
-void k_pack_conv(float *restrict packed, const float *restrict w, struct k_layer layer, size_t lanes)
+void k_pack_conv(float *restrict packed, const float *restrict w, struct net_layer layer, size_t lanes)
 {
     const size_t vectors = (layer.co + lanes - 1) / lanes;
     for (size_t v = 0, nv; v < vectors; v += nv) {
@@ -100,7 +80,7 @@ void k_pack_conv(float *restrict packed, const float *restrict w, struct k_layer
     }
 }
 
-void k_pack_depthwise(float *restrict packed, const float *restrict w, struct k_layer layer, size_t lanes)
+void k_pack_depthwise(float *restrict packed, const float *restrict w, struct net_layer layer, size_t lanes)
 {
     for (size_t c = 0; c < layer.co; c++) {
         for (size_t i = 0; i < layer.inputs; i++) {

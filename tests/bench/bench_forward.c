@@ -84,7 +84,7 @@ static void build(struct network *net, const struct options *options, unsigned k
 static void make_ready(struct subject *subject, const struct options *options, struct tl_pool *pool)
 {
     struct tl_err err = {0};
-    if (net_plan_new(subject->net, options->batch, options->seed, pool, &subject->plan, &err) != TL_OK) {
+    if (net_plan_new(subject->net, options->batch, NULL, options->seed, pool, &subject->plan, &err) != TL_OK) {
         die("cannot plan the network: %s", err.text);
     }
     const size_t floats = net_plan_input_floats(subject->plan);

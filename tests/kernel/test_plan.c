@@ -41,7 +41,7 @@ static void ref_layer(const struct network *net, size_t i, unsigned layer, const
                       enum k_act act)
 {
     const struct net_op *op = &net->ops[i];
-    const struct k_layer shape = k_layer_of(op, layer);
+    const struct net_layer shape = net_layer_of(op, layer);
     float *w = calloc(shape.co * shape.inputs, sizeof(float)), *bias = calloc(shape.co, sizeof(float));
     assert_true(w != NULL && bias != NULL);
     k_weights_draw(w, bias, net, i, layer, SEED);
@@ -227,7 +227,7 @@ static struct net_plan *plan_new(const struct network *net, unsigned nb, struct 
 {
     struct net_plan *plan = NULL;
     struct tl_err err = {0};
-    if (net_plan_new(net, nb, SEED, pool, &plan, &err) != TL_OK) {
+    if (net_plan_new(net, nb, NULL, SEED, pool, &plan, &err) != TL_OK) {
         fail_msg("%s", err.text);
     }
     return plan;
@@ -366,16 +366,16 @@ static void lists_that_are_no_network_or_too_large_are_refused(void **state)
     struct net_plan *plan = NULL;
     struct tl_err err = {0};
     odd_network(&net, 20);
-    assert_int_equal(net_plan_new(&net, 0, SEED, NULL, &plan, &err), TL_INVALID);
+    assert_int_equal(net_plan_new(&net, 0, NULL, SEED, NULL, &plan, &err), TL_INVALID);
     net.ops[3].ci++;
-    assert_int_equal(net_plan_new(&net, 1, SEED, NULL, &plan, NULL), TL_INVALID);
+    assert_int_equal(net_plan_new(&net, 1, NULL, SEED, NULL, &plan, NULL), TL_INVALID);
 
     begin(&net, 1); /* 40 layers of 256 MiB */
     for (size_t i = 0; i < 40; i++) {
         push(&net, NET_CONV, 1, 1, 8192, NET_ACT_RELU);
     }
     struct tl_err large = {0};
-    assert_int_equal(net_plan_new(&net, 1, SEED, NULL, &plan, &large), TL_TOO_LARGE);
+    assert_int_equal(net_plan_new(&net, 1, NULL, SEED, NULL, &plan, &large), TL_TOO_LARGE);
     assert_null(plan);
     net_plan_free(NULL);
 }
@@ -383,7 +383,7 @@ static void lists_that_are_no_network_or_too_large_are_refused(void **state)
 static enum tl_rc plan_and_free(void *ctx, struct tl_err *err)
 {
     struct net_plan *plan = NULL;
-    const enum tl_rc rc = net_plan_new(ctx, 1, SEED, NULL, &plan, err);
+    const enum tl_rc rc = net_plan_new(ctx, 1, NULL, SEED, NULL, &plan, err);
     assert_true((rc == TL_OK) == (plan != NULL));
     net_plan_free(plan);
     return rc;

@@ -118,7 +118,7 @@ static void weights_init(struct weights *weights, enum net_op_kind kind, size_t 
         .ci = (uint16_t)ci,
         .co = (uint16_t)co,
     };
-    const struct k_layer layer = k_layer_of(&weights->net.ops[0], 0);
+    const struct net_layer layer = net_layer_of(&weights->net.ops[0], 0);
     weights->drawn = calloc(layer.co * layer.inputs, sizeof(float));
     weights->packed = calloc(round_up(layer.co, lanes) * layer.inputs, sizeof(float));
     weights->bias = calloc(round_up(layer.co, lanes), sizeof(float));

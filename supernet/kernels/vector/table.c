@@ -1,5 +1,5 @@
 /* table.c - the kernels of one instruction set under one name. */
-#include "supernet/kernels/vector/vector.h"
+#include "supernet/kernels/vector/gradients.h"
 
 #define TEXT2(name) #name
 #define TEXT(name)  TEXT2(name)
@@ -12,4 +12,18 @@ const struct k_table K_NAME(k_table) = {
     .mean = K_NAME(k_mean),
     .scale = K_NAME(k_scale),
     .add = K_NAME(k_add),
+};
+
+const struct k_gradient_table K_NAME(k_gradient) = {
+    .name = TEXT(K_ISA),
+    .lanes = K_LANES,
+    .sums = K_NAME(k_sums),
+    .affine = K_NAME(k_affine),
+    .affine_sums = K_NAME(k_affine_sums),
+    .affine_gradient = K_NAME(k_affine_gradient),
+    .conv_weights = K_NAME(k_conv_weights),
+    .depthwise_input = K_NAME(k_depthwise_input),
+    .depthwise_weights = K_NAME(k_depthwise_weights),
+    .dots = K_NAME(k_dots),
+    .gate = K_NAME(k_gate),
 };

@@ -1,0 +1,260 @@
+/* backward.c - a tape backward: from the gradient of the logits to that of every parameter the sub-network has.
+ *
+ * Gradients travel through four tensors of the largest size. A block with a residual keeps the gradient of its output
+ * until the gradient of its input is made, which takes it in.
+ */
+#include "supernet/train/pass.h"
+
+#include <string.h>
+
+/* The gradient tensors in use, and what waits for the first unit of the block. */
+struct back {
+    const struct tape *tape;
+    float *grads;
+    bool busy[TAPE_GRADIENTS];
+    struct tr_tensor skip; /* the gradient that a residual carries past the block; data NULL: none */
+    int skip_to;           /* the unit whose input it reaches */
+};
+
+static struct tr_tensor take(struct back *back, struct k_shape shape)
+{
+    size_t g = 0;
+    while (back->busy[g]) {
+        g++;
+    }
+    back->busy[g] = true;
+    return (struct tr_tensor){.data = back->tape->gradients[g] + shape.halo * shape.ld, .shape = shape};
+}
+
+static void release(struct back *back, const struct tr_tensor *tensor)
+{
+    for (size_t g = 0; g < TAPE_GRADIENTS; g++) {
+        if (tensor->data == back->tape->gradients[g] + tensor->shape.halo * tensor->shape.ld) {
+            back->busy[g] = false;
+        }
+    }
+}
+
+/* The shape without halo, or with another. */
+static struct k_shape with_halo(struct k_shape shape, size_t halo)
+{
+    shape.halo = halo;
+    shape.row = (shape.w + halo) * shape.ld;
+    return shape;
+}
+
+static void add_bias(const struct back *back, const struct supernet_layer *layer, const struct tr_tensor *dz, size_t c)
+{
+    for (size_t n = 0; n < dz->shape.nb; n++) {
+        for (size_t i = 0; i < c; i++) {
+            back->grads[layer->bias + i] += dz->data[n * dz->shape.ld + i];
+        }
+    }
+}
+
+/* ---- squeeze-and-excitation ---------------------------------------------------------------------------------- */
+
+/* d = d * act'(z) where the activation is a ReLU or, for gates, a hard sigmoid. */
+static void hidden_gradient(const struct tr_tensor *d, const struct tr_tensor *z, bool gates)
+{
+    for (size_t i = 0; i < z->shape.nb * z->shape.ld; i++) {
+        const float v = z->data[i];
+        const float slope = gates ? (v > -3.0F && v < 3.0F ? 1.0F / 6.0F : 0.0F) : (v > 0.0F ? 1.0F : 0.0F);
+        d->data[i] *= slope;
+    }
+}
+
+static void scale_all(const struct tr_tensor *x, float by)
+{
+    for (size_t i = 0; i < x->shape.nb * x->shape.ld; i++) {
+        x->data[i] *= by;
+    }
+}
+
+/* dy of y = a * gates(a), in place, becomes da. The tensors of the forward pass are overwritten as they are used up:
+ * z2 by its gradient, z1 likewise, mean by its own. */
+static void back_se(const struct back *back, struct tape_unit *unit, const struct tr_tensor *dy)
+{
+    const struct tape *tape = back->tape;
+    const struct tape_se *se = &unit->se;
+    const size_t c = unit->op->co, hidden = se->hidden.shape.c;
+    const struct tr_weights squeeze = pass_weights(tape, se->squeeze, hidden, c);
+    const struct tr_weights expand = pass_weights(tape, se->back, c, hidden);
+    unit->has_se = false;
+    pass_make(tape, unit);
+    unit->has_se = true;
+    const struct tr_tensor a = pass_output(tape, unit);
+    const struct tr_tensor dgates = {.data = tape->patches, .shape = se->gates.shape};
+    tr_dots(&tape->engine, dgates.data, dgates.shape.ld, dy, &a);
+    hidden_gradient(&dgates, &se->z2, true);
+    add_bias(back, se->back, &dgates, c);
+    tr_conv_weights(&tape->engine, back->grads + se->back->w, &expand, &dgates, &se->hidden);
+    tr_conv_input(&tape->engine, &se->hidden, &dgates, &expand, NULL);
+    hidden_gradient(&se->hidden, &se->z1, false);
+    add_bias(back, se->squeeze, &se->hidden, hidden);
+    tr_conv_weights(&tape->engine, back->grads + se->squeeze->w, &squeeze, &se->hidden, &se->mean);
+    tr_conv_input(&tape->engine, &se->mean, &se->hidden, &squeeze, NULL);
+    scale_all(&se->mean, 1.0F / (float)(dy->shape.h * dy->shape.w));
+    tr_gate(&tape->engine, dy, dy, se->gates.data, se->mean.data, se->gates.shape.ld);
+}
+
+/* ---- batch norm and activation ------------------------------------------------------------------------------- */
+
+/* dy to dz, in place where the layer needs no halo around dz. */
+static struct tr_tensor back_affine(struct back *back, struct tape_unit *unit, const struct tr_tensor *dy, bool keep_dy)
+{
+    const struct tape *tape = back->tape;
+    const struct k_affine affine = pass_affine(unit);
+    const size_t ld = unit->z.shape.ld, halo = unit->depthwise ? unit->op->kernel / 2U : 0;
+    float *a = tape->engine.partial, *b = a + ld, *k = b + ld;
+    const double n = (double)(unit->z.shape.nb * unit->z.shape.h * unit->z.shape.w);
+    if (unit->batch_norm) {
+        tr_affine_sums(&tape->engine, tape->sums, dy, &affine, unit->mean);
+    }
+    memset(a, 0, 3 * ld * sizeof *a);
+    for (size_t c = 0; c < unit->op->co; c++) {
+        if (!unit->batch_norm) {
+            a[c] = 1.0F;
+            continue;
+        }
+        const double inverse = (double)unit->inverse[c], dgamma = tape->sums[ld + c] * inverse;
+        const double gain = (double)tape->net->params[unit->layer->gamma + c] * inverse;
+        const double slope = -gain * inverse * dgamma / n;
+        back->grads[unit->layer->gamma + c] += (float)dgamma;
+        back->grads[unit->layer->beta + c] += (float)tape->sums[c];
+        a[c] = (float)gain;
+        b[c] = (float)slope;
+        k[c] = (float)(-gain * tape->sums[c] / n - slope * (double)unit->mean[c]);
+    }
+    struct tr_tensor dz = *dy;
+    if (keep_dy || halo > 0) {
+        dz = take(back, with_halo(unit->z.shape, halo));
+    }
+    tr_affine_gradient(&tape->engine, &dz, dy, &affine, a, b, k);
+    return dz;
+}
+
+/* ---- layers -------------------------------------------------------------------------------------------------- */
+
+/* Unit u's input, made again where it was not kept. */
+static struct tr_tensor input_again(const struct tape *tape, size_t u)
+{
+    if (u > 0 && !tape->units[u - 1].pooled && tape->units[u - 1].y.data == NULL) {
+        pass_make(tape, &tape->units[u - 1]);
+    }
+    return pass_input(tape, u);
+}
+
+static void back_depthwise_weights(const struct back *back, const struct tape_unit *unit, const struct tr_tensor *dz,
+                                   const struct tr_tensor *x)
+{
+    const struct tape *tape = back->tape;
+    const size_t lanes = tape->engine.k->lanes, taps = (size_t)unit->op->kernel * unit->op->kernel;
+    float *dw = tape->kernel_gradient;
+    memset(dw, 0, unit->z.shape.ld * taps * sizeof *dw);
+    tr_depthwise_weights(&tape->engine, dw, dz, x, unit->op->kernel, unit->op->stride);
+    for (size_t c = 0; c < unit->op->co; c++) {
+        for (size_t t = 0; t < taps; t++) {
+            tape->kernel[c * taps + t] = dw[(c / lanes * taps + t) * lanes + c % lanes];
+        }
+    }
+    supernet_kernel_gradient(tape->net, unit->layer, unit->op->kernel, unit->op->co, tape->kernel, back->grads);
+}
+
+static void back_weights(const struct back *back, size_t u, const struct tr_tensor *dz)
+{
+    const struct tape *tape = back->tape;
+    const struct tape_unit *unit = &tape->units[u];
+    const struct net_op *op = unit->op;
+    const struct tr_tensor x = input_again(tape, u);
+    if (unit->depthwise) {
+        back_depthwise_weights(back, unit, dz, &x);
+        return;
+    }
+    const struct tr_weights w = pass_weights(tape, unit->layer, op->co, (size_t)op->kernel * op->kernel * op->ci);
+    if (op->kernel > 1) {
+        tr_patches_weights(&tape->engine, back->grads + unit->layer->w, &w, dz, &x, op->kernel, op->stride, tape->patches);
+    } else {
+        tr_conv_weights(&tape->engine, back->grads + unit->layer->w, &w, dz, &x);
+    }
+    if (op->bias) {
+        add_bias(back, unit->layer, dz, op->co);
+    }
+}
+
+/* The gradient of unit u's input, with what a residual brings. */
+static struct tr_tensor back_input(struct back *back, size_t u, const struct tr_tensor *dz)
+{
+    const struct tape *tape = back->tape;
+    const struct tape_unit *unit = &tape->units[u];
+    const struct tr_tensor x = pass_input(tape, u);
+    const struct tr_tensor dx = take(back, with_halo(x.shape, 0));
+    const bool joined = back->skip.data != NULL && back->skip_to == (int)u;
+    if (unit->depthwise) {
+        pass_pack_kernel(tape, unit);
+        tr_depthwise_input(&tape->engine, &dx, dz, tape->packed_kernel, unit->op->kernel, unit->op->stride);
+        if (joined) {
+            tr_add(&tape->engine, &dx, &dx, &back->skip);
+        }
+    } else {
+        const struct tr_weights w = pass_weights(tape, unit->layer, unit->op->co, unit->op->ci);
+        tr_conv_input(&tape->engine, &dx, dz, &w, joined ? &back->skip : NULL);
+    }
+    if (joined) {
+        release(back, &back->skip);
+        back->skip.data = NULL;
+    }
+    return dx;
+}
+
+/* From the gradient of a pooled map to that of the map. */
+static struct tr_tensor back_pool(struct back *back, const struct tape_unit *unit, const struct tr_tensor *dpool)
+{
+    const struct tr_tensor dy = take(back, unit->z.shape);
+    scale_all(dpool, 1.0F / (float)(dy.shape.h * dy.shape.w));
+    tr_gate(&back->tape->engine, &dy, NULL, NULL, dpool->data, dpool->shape.ld);
+    release(back, dpool);
+    return dy;
+}
+
+/* Unit u backward: takes the gradient of its output, returns that of its input (data NULL for the first). */
+static struct tr_tensor back_unit(struct back *back, size_t u, struct tr_tensor dy)
+{
+    struct tape_unit *unit = &back->tape->units[u];
+    const bool residual = unit->residual != TAPE_NO_UNIT;
+    if (unit->pooled) {
+        dy = back_pool(back, unit, &dy);
+    }
+    if (unit->has_se) {
+        back_se(back, unit, &dy);
+    }
+    if (residual) {
+        back->skip = dy;
+        back->skip_to = unit->residual;
+    }
+    const struct tr_tensor dz = back_affine(back, unit, &dy, residual);
+    if (!residual && dz.data != dy.data) {
+        release(back, &dy);
+    }
+    back_weights(back, u, &dz);
+    const struct tr_tensor dx = u > 0 ? back_input(back, u, &dz) : (struct tr_tensor){0};
+    release(back, &dz);
+    return dx;
+}
+
+void tape_backward(struct tape *tape, const float *drop, float *grads)
+{
+    struct back back = {.tape = tape, .grads = grads};
+    const struct tape_unit *last = &tape->units[tape->n_units - 1];
+    struct tr_tensor d = take(&back, last->z.shape);
+    memset(d.data, 0, tape->nb * d.shape.ld * sizeof *d.data);
+    for (size_t n = 0; n < tape->nb; n++) {
+        memcpy(d.data + n * d.shape.ld, tape->dlogits + n * d.shape.c, d.shape.c * sizeof(float));
+    }
+    for (size_t u = tape->n_units; u-- > 0;) {
+        d = back_unit(&back, u, d);
+        if (u + 1 == tape->n_units) {
+            pass_multiply(&d, drop);
+        }
+    }
+}
