@@ -23,7 +23,8 @@
 #include <string.h>
 
 static const struct command *const COMMANDS[] = {
-    &command_serve, &command_search, &command_devices, &command_import, &command_spaces, &command_fit_accuracy,
+    &command_serve, &command_search, &command_devices,      &command_import,
+    &command_spaces, &command_train, &command_fit_accuracy,
 };
 
 static void print_commands(FILE *to)

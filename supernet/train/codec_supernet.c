@@ -206,15 +206,18 @@ static enum tl_rc encode(const struct supernet *net, const struct entries *entri
     }
     if (rc == TL_OK) {
         char step[24] = "";
+        if (state != NULL) {
+            (void)snprintf(step, sizeof step, "%" PRIu64, state->step);
+        }
         const struct st_pair pairs[] = {{"format", FORMAT},
                                         {"family", family.data},
                                         {"supernet", about.data},
                                         {"plan", facts->plan == NULL ? "" : facts->plan},
+                                        {"log", facts->log == NULL ? "" : facts->log},
                                         {"step", step}};
         writing.at = writing.bytes;
         write_entries(&writing, entries, scratch);
         if (state != NULL) {
-            (void)snprintf(step, sizeof step, "%" PRIu64, state->step);
             write_floats(&writing, "trainer.first", 1, &net->n_params, state->first, net->n_params);
             if (state->second != NULL) {
                 write_floats(&writing, "trainer.second", 1, &net->n_params, state->second, net->n_params);
@@ -351,7 +354,8 @@ static enum tl_rc read_facts(const struct safetensors *file, struct supernet_fac
     if ((rc = copy_text(made_by, &facts->made_by, err)) || (rc = copy_text(data, &facts->data, err))) {
         return rc;
     }
-    return copy_text(st_metadata(file, "plan"), &facts->plan, err);
+    rc = copy_text(st_metadata(file, "plan"), &facts->plan, err);
+    return rc ? rc : copy_text(st_metadata(file, "log"), &facts->log, err);
 }
 
 static enum tl_rc read_images(const struct safetensors *file, struct supernet_facts *facts, struct tl_err *err)
@@ -412,6 +416,7 @@ void supernet_facts_done(struct supernet_facts *facts)
     free((void *)(uintptr_t)facts->made_by);
     free((void *)(uintptr_t)facts->data);
     free((void *)(uintptr_t)facts->plan);
+    free((void *)(uintptr_t)facts->log);
     *facts = (struct supernet_facts){0};
 }
 
@@ -428,9 +433,9 @@ static enum tl_rc read_state(const struct safetensors *file, const char *name, f
 }
 
 enum tl_rc checkpoint_decode(const struct safetensors *file, struct supernet *net, const char *plan,
-                             struct trainer *trainer, struct tl_err *err)
+                             struct trainer *trainer, const char **ret_log, struct tl_err *err)
 {
-    const char *text = st_metadata(file, "step"), *theirs = st_metadata(file, "plan");
+    const char *log = st_metadata(file, "log"), *text = st_metadata(file, "step"), *theirs = st_metadata(file, "plan");
     uint64_t step = 0;
     if (text == NULL || sscanf(text, "%" SCNu64, &step) != 1 || theirs == NULL) {
         return tl_fail(err, TL_INVALID, "the file is no checkpoint: its metadata has no step");
@@ -451,5 +456,6 @@ enum tl_rc checkpoint_decode(const struct safetensors *file, struct supernet *ne
     if (rc == TL_OK && state.teacher != NULL) {
         rc = read_state(file, "trainer.teacher", state.teacher, net->n_params, err);
     }
+    *ret_log = log == NULL ? "" : log;
     return rc;
 }

@@ -16,6 +16,7 @@ struct supernet_facts {
     const char *made_by;         /* the command */
     const char *data;            /* the images' name */
     const char *plan;            /* the training's options, as one text; "" or NULL: none */
+    const char *log;             /* the lines of the training's log; "" or NULL: none */
     const uint8_t *images;       /* for calibrating batch norm, (n_images, side, side, 3); NULL: none */
     size_t n_images, side;
 };
@@ -33,9 +34,9 @@ TL_MUST_CHECK enum tl_rc supernet_encode(const struct supernet *net, const struc
 TL_MUST_CHECK enum tl_rc supernet_decode(const struct safetensors *file, struct supernet **ret_net,
                                          struct supernet_facts *ret_facts, struct tl_err *err);
 
-/* Go on with a training: weights into `net`, the rest into its trainer. TL_CONFLICT: the checkpoint was made with other
+/* Go on with a training: weights into `net`, the rest into its trainer; *ret_log (borrowed from the file): its log. TL_CONFLICT: the checkpoint was made with other
  * options than `plan`. On failure net and trainer are not to be used further. */
 TL_MUST_CHECK enum tl_rc checkpoint_decode(const struct safetensors *file, struct supernet *net, const char *plan,
-                                           struct trainer *trainer, struct tl_err *err);
+                                           struct trainer *trainer, const char **ret_log, struct tl_err *err);
 
 #endif

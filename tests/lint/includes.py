@@ -21,12 +21,13 @@ FLOORS = {
     "search": BASE | {"base/model"},
     "supernet": BASE | {"base/model", "search"},
     "supernet/kernels": NETWORK,
-    "supernet/train": NETWORK | {"supernet/kernels"},
     "supernet/files": NETWORK | {"supernet/kernels"},
+    "supernet/images": BASE,
+    "supernet/train": NETWORK | {"supernet/kernels", "supernet/files", "supernet/images"},
     "latency": NETWORK | {"supernet/kernels", "supernet/train", "supernet/files"},
     "latency/agent": BASE | {"supernet", "supernet/kernels", "latency"},
     "web": BASE,
-    "server": NETWORK | {"supernet/kernels", "supernet/train", "supernet/files", "latency", "storage", "web"},
+    "server": NETWORK | {"supernet/kernels", "supernet/train", "supernet/files", "supernet/images", "latency", "storage", "web"},
 }
 
 # What a room shows to others, besides its codec_*.h: by default the header that has its name.
@@ -42,8 +43,9 @@ SOLE_USERS = {
     r"sqlite3(ext)?\.h": ("storage",),
     r"curl/.*": ("base/http_client.c",),
     r"sodium(\.h|/.*)": ("base",),
-    r"protobuf-c/.*|jpeglib\.h|png\.h": ("supernet/files",),
-    r"zlib\.h": ("supernet/files", "server/accuracy_rows.c"),
+    r"protobuf-c/.*": ("supernet/files",),
+    r"turbojpeg\.h|png\.h": ("supernet/images",),
+    r"zlib\.h": ("supernet/images", "server/accuracy_rows.c"),
     r"microhttpd\.h": ("server",),
 }
 

@@ -1,0 +1,288 @@
+/* cmd_train.c - `tailor train`: a supernet out of images. */
+#include "server/codec_architecture.h"
+#include "server/command.h"
+#include "server/training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static volatile sig_atomic_t stop; /* set by the signal handler */
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+enum option {
+    FAMILY, DATA, OUTPUT, METHOD, ARCHITECTURE, OPTIMIZER, EPOCHS, WARMUP, LR, MOMENTUM, DECAY, CLIP, SMOOTHING, DROPOUT,
+    DISTILL, MAGNITUDE, HOLDOUT, RANDOM, BATCH, SEED, MOST, PAD, BENDS, CUTOUT, NO_MIRROR, THREADS, CHECKPOINT, MEASURE,
+    CALIBRATION, OPTION_COUNT
+};
+
+static const struct argument KNOWN[OPTION_COUNT] = {
+    [FAMILY] = {"family", false},       [DATA] = {"data", false},
+    [OUTPUT] = {"output", false},       [METHOD] = {"method", false},
+    [ARCHITECTURE] = {"architecture", false},
+    [OPTIMIZER] = {"optimizer", false}, [EPOCHS] = {"epochs", false},
+    [WARMUP] = {"warmup", false},       [LR] = {"lr", false},
+    [MOMENTUM] = {"momentum", false},   [DECAY] = {"weight-decay", false},
+    [CLIP] = {"clip", false},           [SMOOTHING] = {"smoothing", false},
+    [DROPOUT] = {"dropout", false},     [DISTILL] = {"distill", false},
+    [MAGNITUDE] = {"magnitude", false}, [HOLDOUT] = {"holdout", false},
+    [RANDOM] = {"random", false},       [BATCH] = {"batch", false},
+    [SEED] = {"seed", false},           [MOST] = {"images", false},
+    [PAD] = {"pad", false},             [BENDS] = {"bends", false},
+    [CUTOUT] = {"cutout", false},       [NO_MIRROR] = {"no-mirror", true},
+    [THREADS] = {"threads", false},     [CHECKPOINT] = {"checkpoint", false},
+    [MEASURE] = {"measure", false},     [CALIBRATION] = {"calibration", false},
+};
+
+/* The words of the command line, each option's last. */
+struct words {
+    const char *of[OPTION_COUNT]; /* NULL: not given */
+};
+
+static enum tl_rc read_words(int argc, char **argv, struct words *words, struct tl_err *err)
+{
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
+    const char *text = NULL;
+    int option = 0;
+    enum tl_rc rc;
+    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
+        if (option == ARGUMENT_WORD) {
+            return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option; see tailor train --help", text);
+        }
+        words->of[option] = text ? text : "";
+    }
+    return rc;
+}
+
+static enum tl_rc real_set(const struct words *words, enum option option, double least, double most, double *value,
+                           struct tl_err *err)
+{
+    return words->of[option] ? argument_real(KNOWN[option].name, words->of[option], least, most, value, err) : TL_OK;
+}
+
+static enum tl_rc float_set(const struct words *words, enum option option, double most, float *value, struct tl_err *err)
+{
+    double real = (double)*value;
+    const enum tl_rc rc = real_set(words, option, 0.0, most, &real, err);
+    *value = (float)real;
+    return rc;
+}
+
+static enum tl_rc whole_set(const struct words *words, enum option option, int64_t least, int64_t most, uint64_t *value,
+                            struct tl_err *err)
+{
+    int64_t whole = (int64_t)*value;
+    const enum tl_rc rc =
+        words->of[option] ? argument_int(KNOWN[option].name, words->of[option], least, most, &whole, err) : TL_OK;
+    *value = (uint64_t)whole;
+    return rc;
+}
+
+static enum tl_rc unsigned_set(const struct words *words, enum option option, int64_t least, int64_t most,
+                               unsigned *value, struct tl_err *err)
+{
+    uint64_t whole = *value;
+    const enum tl_rc rc = whole_set(words, option, least, most, &whole, err);
+    *value = (unsigned)whole;
+    return rc;
+}
+
+static enum tl_rc name_set(const struct words *words, enum option option, const char *const *names, size_t n, int *value,
+                           struct tl_err *err)
+{
+    const char *text = words->of[option];
+    for (size_t i = 0; text && i < n; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *value = (int)i;
+            return TL_OK;
+        }
+    }
+    return text ? tl_fail(err, TL_INVALID, "--%s is %s, %s or %s, not \"%.80s\"", KNOWN[option].name, names[0], names[1],
+                          names[2], text)
+                : TL_OK;
+}
+
+static enum tl_rc family_set(const char *text, struct net_family *family, struct tl_err *err)
+{
+    const size_t n = strlen(text);
+    if (n > 5 && strcmp(text + n - 5, ".json") == 0) {
+        return net_family_load(text, family, err);
+    }
+    const struct net_family *shipped = net_family_get(text);
+    if (!shipped) {
+        return tl_fail(err, TL_INVALID,
+                       "no family is called \"%.80s\"; tailor spaces lists them, and a file of your own ends in .json", text);
+    }
+    *family = *shipped;
+    return TL_OK;
+}
+
+static enum tl_rc method_set(const struct words *words, struct training *training, struct tl_err *err)
+{
+    static const char *const methods[] = {"sandwich", "shrink", "alone"}, *const rules[] = {"sgd", "adamw", "lamb"};
+    int method = TRAIN_SANDWICH, rule = TRAIN_SGD;
+    enum tl_rc rc = name_set(words, METHOD, methods, TL_COUNT_OF(methods), &method, err);
+    if (rc || (rc = name_set(words, OPTIMIZER, rules, TL_COUNT_OF(rules), &rule, err))) {
+        return rc;
+    }
+    training->plan = train_plan_default((enum train_method)method);
+    training->plan.optimizer.kind = (enum train_rule)rule;
+    if (method == TRAIN_ALONE) {
+        if (!words->of[ARCHITECTURE]) {
+            return tl_fail(err, TL_INVALID, "--method alone trains one network: name it with --architecture FILE.json");
+        }
+        return architecture_load(words->of[ARCHITECTURE], &training->family, &training->plan.alone, err);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc plan_set(const struct words *words, struct train_plan *plan, struct tl_err *err)
+{
+    struct train_optimizer *rule = &plan->optimizer;
+    enum tl_rc rc = TL_OK;
+    if (rule->kind != TRAIN_SGD) {
+        plan->lr = 0.002;
+        rule->weight_decay = 0.05;
+    }
+    (void)((rc = real_set(words, EPOCHS, 0.001, 1e5, &plan->epochs, err)) ||
+           (rc = real_set(words, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
+           (rc = real_set(words, LR, 1e-9, 100.0, &plan->lr, err)) ||
+           (rc = real_set(words, MOMENTUM, 0.0, 0.9999, &rule->momentum, err)) ||
+           (rc = real_set(words, DECAY, 0.0, 10.0, &rule->weight_decay, err)) ||
+           (rc = real_set(words, CLIP, 0.0, 1e6, &plan->clip, err)) ||
+           (rc = float_set(words, SMOOTHING, 0.9, &plan->smoothing, err)) ||
+           (rc = float_set(words, DROPOUT, 0.9, &plan->dropout, err)) ||
+           (rc = float_set(words, DISTILL, 100.0, &plan->distill, err)) ||
+           (rc = unsigned_set(words, RANDOM, 0, 64, &plan->random_subnets, err)) ||
+           (rc = unsigned_set(words, BATCH, 2, 4096, &plan->batch, err)) ||
+           (rc = whole_set(words, SEED, 0, INT64_MAX, &plan->seed, err)));
+    return rc;
+}
+
+static enum tl_rc images_set(const struct words *words, struct training *training, struct tl_err *err)
+{
+    struct train_images_plan *images = &training->images;
+    uint64_t most = 0, calibration = training->calibration_images;
+    enum tl_rc rc = TL_OK;
+    images->seed = training->plan.seed;
+    images->batch = training->plan.batch;
+    images->augment.mirror = words->of[NO_MIRROR] == NULL;
+    (void)((rc = real_set(words, HOLDOUT, 0.0, 0.5, &images->holdout, err)) ||
+           (rc = real_set(words, MAGNITUDE, 0.0, 1.0, &images->augment.magnitude, err)) ||
+           (rc = whole_set(words, MOST, 1, IMG_COUNT_MAX, &most, err)) ||
+           (rc = whole_set(words, CALIBRATION, 0, 100000, &calibration, err)) ||
+           (rc = unsigned_set(words, PAD, 0, 64, &images->augment.pad, err)) ||
+           (rc = unsigned_set(words, BENDS, 0, 8, &images->augment.bends, err)) ||
+           (rc = unsigned_set(words, CUTOUT, 0, 512, &images->augment.cutout, err)) ||
+           (rc = unsigned_set(words, THREADS, 1, 64, &training->n_threads, err)) ||
+           (rc = unsigned_set(words, CHECKPOINT, 1, 86400, &training->checkpoint_s, err)) ||
+           (rc = unsigned_set(words, MEASURE, 0, 100000, &training->measure_epochs, err)));
+    images->most = (size_t)most;
+    training->calibration_images = (size_t)calibration;
+    return rc;
+}
+
+static enum tl_rc options_parse(int argc, char **argv, struct training *training, struct tl_err *err)
+{
+    struct words words = {0};
+    enum tl_rc rc = read_words(argc, argv, &words, err);
+    if (rc) {
+        return rc;
+    }
+    if (!words.of[FAMILY] || !words.of[DATA] || !words.of[OUTPUT]) {
+        return tl_fail(err, TL_INVALID, "give --family, --data and --output; tailor train --help shows an example");
+    }
+    training->data = words.of[DATA];
+    training->output = words.of[OUTPUT];
+    (void)((rc = family_set(words.of[FAMILY], &training->family, err)) || (rc = method_set(&words, training, err)) ||
+           (rc = plan_set(&words, &training->plan, err)) || (rc = images_set(&words, training, err)));
+    return rc;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+static void command_text(int argc, char **argv, char *text, size_t size)
+{
+    size_t len = (size_t)snprintf(text, size, "tailor train");
+    for (int i = 0; i < argc && len < size; i++) {
+        len += (size_t)snprintf(text + len, size - len, " %s", argv[i]);
+    }
+}
+
+static enum tl_rc run(int argc, char **argv, struct tl_err *err)
+{
+    struct training training = {
+        .images = {.holdout = 0.1, .augment = {.pad = 4, .magnitude = 0.3}},
+        .n_threads = tl_cpu_count(),
+        .checkpoint_s = 120,
+        .measure_epochs = 5,
+        .measured_images = 1000,
+        .calibration_images = 256,
+    };
+    char command[1024];
+    bool finished = false;
+    enum tl_rc rc = options_parse(argc, argv, &training, err);
+    if (rc) {
+        return rc;
+    }
+    command_text(argc, argv, command, sizeof command);
+    training.command = command;
+    catch_signals();
+    rc = training_run(&training, &stop, &finished, err);
+    if (rc == TL_OK) {
+        (void)printf(finished ? "%s/supernet.safetensors is ready\n"
+                              : "stopped; the checkpoint is in %s, and the same command goes on from there\n",
+                     training.output);
+    }
+    return rc;
+}
+
+const struct command command_train = {
+    .name = "train",
+    .summary = "train a supernet on images of your own",
+    .help =
+        "usage: tailor train --family NAME|FILE.json --data IMAGES --output FOLDER [OPTIONS]\n"
+        "\n"
+        "IMAGES is a folder of idx files (MNIST) or of CIFAR-10's .bin files, or train/CLASS/*.jpg|png with test/ or val/\n"
+        "beside it, as a folder or a .tar(.gz). FOLDER gets checkpoint.safetensors, log.jsonl and, in the end,\n"
+        "supernet.safetensors. The same command goes on where it was stopped (Ctrl-C, kill, a crash), to the same bytes.\n"
+        "\n"
+        "  --method NAME        sandwich: every step the largest network on the labels, then the smallest and random ones\n"
+        "                       on its answers (default); shrink: once-for-all's progressive shrinking; alone: one\n"
+        "                       network, the one in --architecture FILE.json\n"
+        "  --epochs N           in all phases together (30)\n"
+        "  --batch N            images a step (64)\n"
+        "  --random N           random sub-networks a step (1; shrink: 4 in its last phases)\n"
+        "  --optimizer NAME     sgd with Nesterov momentum (default), adamw or lamb\n"
+        "  --lr X               peak learning rate, cosine to zero (0.1; adamw, lamb: 0.002)\n"
+        "  --warmup X           epochs in which it rises (1)\n"
+        "  --momentum X         (0.9)     --weight-decay X   (0.0001; adamw, lamb: 0.05)\n"
+        "  --clip X             largest norm of a step's gradients, 0: any (5)\n"
+        "  --smoothing X        of labels (0.1)     --dropout X   before the classifier (0)\n"
+        "  --distill X          weight of the teacher's answers beside the labels, with shrink (1)\n"
+        "  --holdout X          share of the training images held out for measuring (0.1)\n"
+        "  --images N           train on the first N of the rest (all)\n"
+        "  --pad N              small images move by up to N pixels (4)     --no-mirror   they are not mirrored\n"
+        "  --bends N            of rotation, shear, brightness, contrast, colour, N are drawn (0)\n"
+        "  --magnitude X        how far they go, 0 to 1 (0.3)     --cutout N   side of a blanked square (0)\n"
+        "  --seed N             of everything (1)\n"
+        "  --threads N          (as many as there are processors); the result does not depend on it\n"
+        "  --checkpoint S       seconds between checkpoints (120)\n"
+        "  --measure N          epochs between measurements of the smallest and largest network (5; 0: in the end)\n"
+        "  --calibration N      images kept in the supernet's file to calibrate batch norm with (256)\n"
+        "\n"
+        "example: tailor train --family mnist-mbv3 --data mnist --output my-supernet --epochs 4 --no-mirror --pad 2\n",
+    .run = run,
+};
