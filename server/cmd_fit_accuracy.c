@@ -2,6 +2,7 @@
 #include "server/accuracy_rows.h"
 #include "server/command.h"
 #include "server/space_of_family.h"
+#include "server/supernet_use.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -187,7 +188,7 @@ static enum tl_rc fit_and_write(const struct accuracy_rows *rows, const struct o
 
 static enum tl_rc fit(const struct options *options, const char *command, struct space *space, struct tl_err *err)
 {
-    const struct net_family *family = net_family_get(options->space);
+    struct net_family family;
     const size_t n_kinds = options->kind == MODEL_KIND_COUNT ? MODEL_KIND_COUNT : 1;
     struct progress progress = {.all = n_kinds * options->n_folds + (options->output ? 1 : 0),
                                 .begun_ns = tl_clock_mono_ns()};
@@ -197,10 +198,8 @@ static enum tl_rc fit(const struct options *options, const char *command, struct
     struct accuracy_score score = {0};
     enum model_kind kind = MODEL_KERNEL;
 
-    if (!family) {
-        return tl_fail(err, TL_INVALID, "there is no family %s", options->space);
-    }
-    enum tl_rc rc = space_of_family(family, space, err);
+    enum tl_rc rc = family_named(options->space, &family, err);
+    rc = rc ? rc : space_of_family(&family, space, err);
     rc = rc ? rc : accuracy_rows_read(options->path, &options->columns, space, &rows, err);
     rc = rc ? rc : tl_pool_new(&plan.pool, options->n_threads, err);
     rc = rc ? rc : judge_kinds(&rows, options, &plan, &kind, &score, err);
@@ -254,7 +253,7 @@ const struct command command_fit_accuracy = {
         "predicted by models fitted on the others, so the errors printed are those on networks never seen. The better kind is\n"
         "then fitted on all rows and written. Repeats of one architecture always share a fold.\n"
         "\n"
-        "  --space NAME     the family of the networks (default ofa-mbv3-w1.0)\n"
+        "  --space NAME     the family of the networks, or its FILE.json (default ofa-mbv3-w1.0)\n"
         "  --ks NAME        column with the kernel of every slot, a digit each (default ks)\n"
         "  --e NAME         column with the expand ratio of every slot (default e)\n"
         "  --d NAME         column with the depth of every stage (default d)\n"

@@ -1,6 +1,7 @@
 /* cmd_train.c - `tailor train`: a supernet out of images. */
 #include "server/codec_architecture.h"
 #include "server/command.h"
+#include "server/supernet_use.h"
 #include "server/training.h"
 
 #include <math.h>
@@ -108,21 +109,6 @@ static enum tl_rc name_set(const struct words *words, enum option option, const 
                 : TL_OK;
 }
 
-static enum tl_rc family_set(const char *text, struct net_family *family, struct tl_err *err)
-{
-    const size_t n = strlen(text);
-    if (n > 5 && strcmp(text + n - 5, ".json") == 0) {
-        return net_family_load(text, family, err);
-    }
-    const struct net_family *shipped = net_family_get(text);
-    if (!shipped) {
-        return tl_fail(err, TL_INVALID,
-                       "no family is called \"%.80s\"; tailor spaces lists them, and a file of your own ends in .json", text);
-    }
-    *family = *shipped;
-    return TL_OK;
-}
-
 static enum tl_rc method_set(const struct words *words, struct training *training, struct tl_err *err)
 {
     static const char *const methods[] = {"sandwich", "shrink", "alone"}, *const rules[] = {"sgd", "adamw", "lamb"};
@@ -200,7 +186,7 @@ static enum tl_rc options_parse(int argc, char **argv, struct training *training
     }
     training->data = words.of[DATA];
     training->output = words.of[OUTPUT];
-    (void)((rc = family_set(words.of[FAMILY], &training->family, err)) || (rc = method_set(&words, training, err)) ||
+    (void)((rc = family_named(words.of[FAMILY], &training->family, err)) || (rc = method_set(&words, training, err)) ||
            (rc = plan_set(&words, &training->plan, err)) || (rc = images_set(&words, training, err)));
     return rc;
 }

@@ -24,7 +24,8 @@
 
 static const struct command *const COMMANDS[] = {
     &command_serve, &command_search, &command_devices,      &command_import,
-    &command_spaces, &command_train, &command_fit_accuracy,
+    &command_spaces, &command_train,  &command_evaluate,     &command_sample_accuracy,
+    &command_fit_accuracy,
 };
 
 static void print_commands(FILE *to)
@@ -33,7 +34,7 @@ static void print_commands(FILE *to)
           "usage: tailor COMMAND [OPTIONS]      tailor COMMAND --help      tailor --version\n\n",
           to);
     for (size_t i = 0; i < TL_COUNT_OF(COMMANDS); i++) {
-        fprintf(to, "  %-14s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
+        fprintf(to, "  %-16s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
     }
     fputs("\nA first network, measured on this machine:\n\n"
           "  tailor serve --data data &                 # keeps everything in ./data, listens on 127.0.0.1:8080\n"

@@ -2,6 +2,8 @@
  * batch it comes in nor the thread that makes it matters. */
 #include "supernet/train/source.h"
 
+#include "supernet/train/codec_supernet.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,4 +244,38 @@ enum tl_rc train_images_first(const struct train_images *images, size_t n, uint8
     *ret_pixels = pixels;
     *ret_n = have;
     return TL_OK;
+}
+
+/* ---- the images in a supernet's file ------------------------------------------------------------------------- */
+
+static enum tl_rc no_batch(void *ctx, uint64_t epoch, uint64_t number, uint16_t resolution, const float **ret_images,
+                           const int32_t **ret_labels, struct tl_err *err)
+{
+    (void)ctx, (void)epoch, (void)number, (void)resolution, (void)ret_images, (void)ret_labels;
+    return tl_fail(err, TL_INVALID, "the images in a supernet's file are for calibrating, not for training");
+}
+
+static enum tl_rc kept(void *ctx, enum train_part part, size_t from, size_t n, uint16_t resolution, float *to,
+                       int32_t *labels, struct tl_err *err)
+{
+    const struct supernet_facts *facts = ctx;
+    struct img_scratch scratch = {0};
+    struct img_normal normal;
+    enum tl_rc rc = part == TRAIN_PART_TRAIN ? TL_OK : tl_fail(err, TL_INVALID, "a supernet's file has no test images");
+    memcpy(normal.mean, facts->mean, sizeof normal.mean);
+    memcpy(normal.deviation, facts->deviation, sizeof normal.deviation);
+    for (size_t i = 0; rc == TL_OK && i < n; i++) {
+        const struct img_view view = {
+            .pixels = facts->images + (from + i) * facts->side * facts->side * 3, .h = facts->side, .w = facts->side};
+        labels[i] = 0;
+        rc = img_plain(to + i * resolution * resolution * 3, resolution, &view, &normal, &scratch, err);
+    }
+    img_scratch_done(&scratch);
+    return rc;
+}
+
+struct train_source supernet_facts_source(const struct supernet_facts *facts)
+{
+    return (struct train_source){
+        .ctx = (void *)(uintptr_t)facts, .n_train = facts->n_images, .batch = no_batch, .plain = kept};
 }

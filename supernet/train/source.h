@@ -32,4 +32,8 @@ struct train_source train_images_source(struct train_images *images);
 TL_MUST_CHECK enum tl_rc train_images_first(const struct train_images *images, size_t n, uint8_t **ret_pixels,
                                             size_t *ret_n, struct tl_err *err);
 
+/* The calibration images in a supernet's file as a source: TRAIN_PART_TRAIN alone, without labels. `facts` is borrowed. */
+struct supernet_facts;
+struct train_source supernet_facts_source(const struct supernet_facts *facts);
+
 #endif

@@ -1,0 +1,283 @@
+/* cmd_evaluate.c - `tailor evaluate` and `tailor sample-accuracy`: how good sub-networks of a supernet are, measured on
+ * images that it was not trained on, batch norm calibrated for each.
+ */
+#include "server/cli.h"
+#include "server/codec_architecture.h"
+#include "server/command.h"
+#include "server/supernet_use.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct options {
+    const char *supernet, *data, *architecture, *output, *part_name;
+    enum train_part part;
+    int64_t n, seed, images, calibration, threads;
+};
+
+enum option { SUPERNET, DATA, ARCHITECTURE, OUTPUT, PART, N, SEED, IMAGES, CALIBRATION, THREADS };
+
+static const struct argument KNOWN[] = {
+    [SUPERNET] = {"supernet", false}, [DATA] = {"data", false},     [ARCHITECTURE] = {"architecture", false},
+    [OUTPUT] = {"output", false},     [PART] = {"part", false},     [N] = {"n", false},
+    [SEED] = {"seed", false},         [IMAGES] = {"images", false}, [CALIBRATION] = {"calibration", false},
+    [THREADS] = {"threads", false},
+};
+
+static enum tl_rc part_set(struct options *options, const char *text, struct tl_err *err)
+{
+    const bool test = strcmp(text, "test") == 0;
+    if (!test && strcmp(text, "held-out") != 0) {
+        return tl_fail(err, TL_INVALID, "--part is test or held-out, not \"%.40s\"", text);
+    }
+    options->part = test ? TRAIN_PART_TEST : TRAIN_PART_HELD;
+    options->part_name = test ? "test" : "held-out";
+    return TL_OK;
+}
+
+static enum tl_rc option_set(struct options *options, int option, const char *text, struct tl_err *err)
+{
+    const char **const texts[] = {[SUPERNET] = &options->supernet,
+                                  [DATA] = &options->data,
+                                  [ARCHITECTURE] = &options->architecture,
+                                  [OUTPUT] = &options->output};
+    int64_t *const numbers[] = {[N] = &options->n,
+                                [SEED] = &options->seed,
+                                [IMAGES] = &options->images,
+                                [CALIBRATION] = &options->calibration,
+                                [THREADS] = &options->threads};
+    static const int64_t least[] = {[N] = 1, [SEED] = 0, [IMAGES] = 0, [CALIBRATION] = EVALUATION_BATCH, [THREADS] = 1},
+                         most[] = {[N] = 1000000,
+                                   [SEED] = INT64_MAX,
+                                   [IMAGES] = 10000000,
+                                   [CALIBRATION] = 1000000,
+                                   [THREADS] = 64};
+    if (option == ARGUMENT_WORD) {
+        return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option", text);
+    }
+    if (option == PART) {
+        return part_set(options, text, err);
+    }
+    if (option < PART) {
+        *texts[option] = text;
+        return TL_OK;
+    }
+    return argument_int(KNOWN[option].name, text, least[option], most[option], numbers[option], err);
+}
+
+static enum tl_rc options_parse(int argc, char **argv, struct options *options, struct tl_err *err)
+{
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
+    const char *text = NULL;
+    int option = 0;
+    enum tl_rc rc;
+    *options = (struct options){.part = TRAIN_PART_TEST,
+                                .part_name = "test",
+                                .n = 200,
+                                .seed = 1,
+                                .calibration = EVALUATION_CALIBRATION,
+                                .threads = tl_cpu_count()};
+    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
+        if ((rc = option_set(options, option, text, err))) {
+            return rc;
+        }
+    }
+    return rc || (options->supernet && options->data) ? rc : tl_fail(err, TL_INVALID, "give --supernet and --data");
+}
+
+/* Accuracy in points. */
+static enum tl_rc measure(struct supernet_use *use, const struct options *options, const struct net_pick *pick,
+                          double *ret_points, struct tl_err *err)
+{
+    const float *stats = NULL;
+    double share = 0.0;
+    enum tl_rc rc = evaluation_calibrate(use->evaluation, pick, (size_t)options->calibration, &stats, err);
+    rc = rc ? rc
+            : evaluation_accuracy(use->evaluation, pick, stats, options->part, (size_t)options->images, &share, err);
+    *ret_points = 100.0 * share;
+    return rc;
+}
+
+/* ---- evaluate ------------------------------------------------------------------------------------------------ */
+
+static enum tl_rc print_one(struct supernet_use *use, const struct options *options, const char *name,
+                            const struct net_pick *pick, struct tl_err *err)
+{
+    struct network *net = malloc(sizeof *net);
+    struct net_cost cost = {0};
+    double points = 0.0;
+    enum tl_rc rc = net ? net_build(&use->net->family, pick, net, err) : tl_fail(err, TL_NO_MEMORY, "no memory");
+    if (rc == TL_OK) {
+        net_cost_total(net, &cost);
+        rc = measure(use, options, pick, &points, err);
+    }
+    if (rc == TL_OK) {
+        printf("%-12s %6.2f points on the %s images, at %u pixels; %.2f million MACs, %.3f million parameters\n", name,
+               points, options->part_name, pick->resolution, (double)cost.macs * 1e-6, (double)cost.params * 1e-6);
+        (void)fflush(stdout);
+    }
+    free(net);
+    return rc;
+}
+
+static enum tl_rc run_evaluate(int argc, char **argv, struct tl_err *err)
+{
+    struct options options;
+    struct supernet_use use;
+    struct net_pick pick;
+    enum tl_rc rc = options_parse(argc, argv, &options, err);
+    if (rc || (rc = supernet_use_open(&use, options.supernet, options.data, (unsigned)options.threads, err))) {
+        return rc;
+    }
+    if (options.architecture) {
+        rc = architecture_load(options.architecture, &use.net->family, &pick, err);
+        rc = rc ? rc : print_one(&use, &options, "architecture", &pick, err);
+    } else {
+        pick = supernet_smallest(&use.net->family);
+        rc = print_one(&use, &options, "smallest", &pick, err);
+        pick = supernet_largest(&use.net->family);
+        rc = rc ? rc : print_one(&use, &options, "largest", &pick, err);
+    }
+    supernet_use_done(&use);
+    return rc;
+}
+
+const struct command command_evaluate = {
+    .name = "evaluate",
+    .summary = "measure a sub-network's accuracy with the weights it inherits",
+    .help = "usage: tailor evaluate --supernet FILE --data IMAGES [--architecture FILE.json] [OPTIONS]\n"
+            "\n"
+            "Batch norm is calibrated for the sub-network on training images, then its accuracy is measured. Without an\n"
+            "architecture: the smallest and the largest.\n"
+            "\n"
+            "  --part NAME       test (default) or held-out: the training images that training did not see\n"
+            "  --images N        measure on the first N of them (all)\n"
+            "  --calibration N   training images to calibrate on (2000)\n"
+            "  --threads N       (as many as there are processors); the result does not depend on it\n"
+            "\n"
+            "example: tailor evaluate --supernet my-supernet/supernet.safetensors --data mnist\n",
+    .run = run_evaluate,
+};
+
+/* ---- sample-accuracy ----------------------------------------------------------------------------------------- */
+
+static const char HEADER[] = "ks,e,d,r,macs,params,top1\n";
+
+/* One row. ks, e, d are a digit a slot or stage. */
+static enum tl_rc add_row(struct supernet_use *use, const struct net_pick *pick, double points, struct tl_buf *rows,
+                          struct tl_err *err)
+{
+    const struct net_family *family = &use->net->family;
+    const size_t slots = net_family_slots(family, family->n_stages);
+    struct network *net = malloc(sizeof *net);
+    char ks[NET_SLOTS_MAX + 1] = "", e[NET_SLOTS_MAX + 1] = "", d[NET_STAGES_MAX + 1] = "";
+    struct net_cost cost = {0};
+    enum tl_rc rc = net ? net_build(family, pick, net, err) : tl_fail(err, TL_NO_MEMORY, "no memory");
+    if (rc == TL_OK) {
+        net_cost_total(net, &cost);
+        for (size_t i = 0; i < slots; i++) {
+            ks[i] = (char)('0' + family->choices[pick->choice[i]].kernel);
+            e[i] = (char)('0' + family->choices[pick->choice[i]].expand);
+        }
+        for (size_t s = 0; s < family->n_stages; s++) {
+            d[s] = (char)('0' + pick->depth[s]);
+        }
+        rc = tl_buf_addf(rows, err, "%s,%s,%s,%u,%" PRIu64 ",%" PRIu64 ",%.4f\n", ks, e, d, pick->resolution, cost.macs,
+                         cost.params, points);
+    }
+    free(net);
+    return rc;
+}
+
+static size_t count_lines(const struct tl_buf *rows)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rows->len; i++) {
+        n += rows->data[i] == '\n';
+    }
+    return n;
+}
+
+/* What an earlier run left: whole rows; a header if there is nothing. */
+static enum tl_rc begin_rows(const char *path, struct tl_buf *rows, struct tl_err *err)
+{
+    enum tl_rc rc = tl_file_read(path, rows, NULL);
+    if (rc == TL_NOT_FOUND) {
+        return tl_buf_add(rows, HEADER, strlen(HEADER), err);
+    }
+    if (rc || rows->len < strlen(HEADER) || memcmp(rows->data, HEADER, strlen(HEADER)) != 0) {
+        return tl_fail(err, rc ? rc : TL_CONFLICT, "%.200s cannot be read, or holds other columns than %.*s; name another file",
+                       path, (int)strlen(HEADER) - 1, HEADER);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc sample(struct supernet_use *use, const struct options *options, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) rows = {.max = 256U << 20};
+    struct cli_ticker ticker = {0};
+    enum tl_rc rc = begin_rows(options->output, &rows, err);
+    const size_t first = rc ? 0 : count_lines(&rows) - 1;
+    const int64_t begun = tl_clock_mono_ns();
+    for (size_t i = first; rc == TL_OK && i < (size_t)options->n; i++) {
+        struct tl_rng rng;
+        double points = 0.0;
+        tl_rng_init(&rng, (uint64_t)options->seed, 0x7361, i); /* row i is the same, whatever was measured before */
+        const struct net_pick pick = supernet_random(&use->net->family, &rng);
+        rc = measure(use, options, &pick, &points, err);
+        rc = rc ? rc : add_row(use, &pick, points, &rows, err);
+        rc = rc ? rc : tl_file_write(options->output, rows.data, rows.len, err);
+        const double seconds = (double)(tl_clock_mono_ns() - begun) * 1e-9, done = (double)(i + 1 - first);
+        char text[64];
+        (void)snprintf(text, sizeof text, "%.2f points, %.0f networks a minute", points, 60.0 * done / seconds);
+        cli_ticker_show(&ticker, "measuring", text, (double)(i + 1), (double)options->n, "networks",
+                        seconds / done * (double)((size_t)options->n - i - 1));
+    }
+    cli_ticker_done(&ticker);
+    return rc;
+}
+
+static enum tl_rc run_sample(int argc, char **argv, struct tl_err *err)
+{
+    struct options options;
+    struct supernet_use use;
+    enum tl_rc rc = options_parse(argc, argv, &options, err);
+    if (rc == TL_OK && !options.output) {
+        rc = tl_fail(err, TL_INVALID, "give --output FILE.csv");
+    }
+    if (rc || (rc = supernet_use_open(&use, options.supernet, options.data, (unsigned)options.threads, err))) {
+        return rc;
+    }
+    rc = sample(&use, &options, err);
+    supernet_use_done(&use);
+    if (rc == TL_OK) {
+        printf("%s has %" PRId64 " sub-networks; tailor fit-accuracy makes a model of them\n", options.output, options.n);
+    }
+    return rc;
+}
+
+const struct command command_sample_accuracy = {
+    .name = "sample-accuracy",
+    .summary = "measure the accuracy of random sub-networks, for an accuracy model",
+    .help = "usage: tailor sample-accuracy --supernet FILE --data IMAGES --output ROWS.csv [OPTIONS]\n"
+            "\n"
+            "Row i is drawn from the seed and i alone, and written as soon as it is measured: the same command goes on where\n"
+            "it was stopped. For a model that a search will trust, measure on --part held-out, and keep the test images for\n"
+            "the last word.\n"
+            "\n"
+            "  --n N             sub-networks (200)\n"
+            "  --seed N          (1)\n"
+            "  --part NAME       test (default) or held-out\n"
+            "  --images N        measure on the first N of them (all)\n"
+            "  --calibration N   training images to calibrate batch norm on (2000)\n"
+            "  --threads N       (as many as there are processors); the result does not depend on it\n"
+            "\n"
+            "example: tailor sample-accuracy --supernet my-supernet/supernet.safetensors --data mnist --part held-out \\\n"
+            "             --output rows.csv\n",
+    .run = run_sample,
+};

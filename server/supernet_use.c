@@ -1,0 +1,86 @@
+/* supernet_use.c - see supernet_use.h. */
+#include "server/supernet_use.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const double HOLDOUT = 0.1; /* tailor train's default; the images held out are the same for every seed */
+
+enum { FILE_MAX_BYTES = INT32_MAX };
+
+enum tl_rc family_named(const char *text, struct net_family *ret_family, struct tl_err *err)
+{
+    const size_t n = strlen(text);
+    if (n > 5 && strcmp(text + n - 5, ".json") == 0) {
+        return net_family_load(text, ret_family, err);
+    }
+    const struct net_family *shipped = net_family_get(text);
+    if (!shipped) {
+        return tl_fail(err, TL_INVALID,
+                       "no family is called \"%.80s\"; tailor spaces lists them, and a file of your own ends in .json", text);
+    }
+    *ret_family = *shipped;
+    return TL_OK;
+}
+
+enum tl_rc supernet_load(const char *path, struct supernet **ret_net, struct supernet_facts *ret_facts,
+                         struct tl_err *err)
+{
+    TL_AUTO(tl_buf) bytes = {.max = FILE_MAX_BYTES};
+    struct safetensors *file = NULL;
+    enum tl_rc rc = tl_file_read(path, &bytes, err);
+    rc = rc ? rc : st_open(bytes.data ? bytes.data : "", bytes.len, &file, err);
+    rc = rc ? rc : supernet_decode(file, ret_net, ret_facts, err);
+    st_free(file);
+    return rc;
+}
+
+static enum tl_rc open_data(struct supernet_use *use, const char *data, struct tl_err *err)
+{
+    struct train_images_plan plan = {.holdout = HOLDOUT, .batch = 1};
+    enum tl_rc rc = img_open(data, use->pool, NULL, NULL, &use->set, err);
+    if (rc) {
+        return rc;
+    }
+    const size_t classes = img_facts(use->set).n_classes;
+    if (classes != use->net->family.n_classes) {
+        return tl_fail(err, TL_INVALID, "%.200s has %zu classes; the supernet was trained on %u", data, classes,
+                       use->net->family.n_classes);
+    }
+    memcpy(plan.normal.mean, use->facts.mean, sizeof plan.normal.mean);
+    memcpy(plan.normal.deviation, use->facts.deviation, sizeof plan.normal.deviation);
+    rc = train_images_new(use->set, &plan, use->pool, &use->images, err);
+    if (rc == TL_OK) {
+        use->source = train_images_source(use->images);
+    }
+    return rc;
+}
+
+enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const char *data, unsigned n_threads,
+                             struct tl_err *err)
+{
+    *use = (struct supernet_use){0};
+    enum tl_rc rc = tl_pool_new(&use->pool, n_threads, err);
+    rc = rc ? rc : supernet_load(path, &use->net, &use->facts, err);
+    if (rc == TL_OK && data) {
+        rc = open_data(use, data, err);
+    } else if (rc == TL_OK) {
+        use->source = supernet_facts_source(&use->facts);
+    }
+    rc = rc ? rc : evaluation_new(use->net, &use->source, use->pool, &use->evaluation, err);
+    if (rc) {
+        supernet_use_done(use);
+    }
+    return rc;
+}
+
+void supernet_use_done(struct supernet_use *use)
+{
+    evaluation_free(use->evaluation);
+    train_images_free(use->images);
+    img_free(use->set);
+    supernet_free(use->net);
+    supernet_facts_done(&use->facts);
+    tl_pool_free(use->pool);
+    *use = (struct supernet_use){0};
+}

@@ -1,0 +1,33 @@
+/* supernet_use.h - a supernet's file opened for use: its weights, and images to calibrate and to measure with.
+ *
+ * Threads: belongs to one thread; works on a pool of its own.
+ */
+#ifndef TAILOR_SUPERNET_USE_H
+#define TAILOR_SUPERNET_USE_H
+
+#include "supernet/train/codec_supernet.h"
+#include "supernet/train/source.h"
+
+struct supernet_use {
+    struct tl_pool *pool;
+    struct supernet *net;
+    struct supernet_facts facts;
+    struct img_set *set;         /* NULL: opened without data */
+    struct train_images *images; /* the same */
+    struct train_source source;  /* with data: its images; else those in the file, n_train 0: none */
+    struct evaluation *evaluation;
+};
+
+/* A supernet out of a file. *ret_net and *ret_facts are owned. */
+TL_MUST_CHECK enum tl_rc supernet_load(const char *path, struct supernet **ret_net, struct supernet_facts *ret_facts,
+                                       struct tl_err *err);
+
+/* Open file and images (`data` NULL: none). On failure nothing is left open. */
+TL_MUST_CHECK enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const char *data,
+                                           unsigned n_threads, struct tl_err *err);
+void supernet_use_done(struct supernet_use *use);
+
+/* A family by its name, or out of a file ending in .json. */
+TL_MUST_CHECK enum tl_rc family_named(const char *text, struct net_family *ret_family, struct tl_err *err);
+
+#endif
