@@ -88,6 +88,21 @@ static void scale(float *restrict to, size_t side, const float *restrict from, s
     }
 }
 
+void img_scale_matrix(float *matrix, size_t out, size_t in)
+{
+    memset(matrix, 0, out * in * sizeof *matrix);
+    for (size_t i = 0; i < out; i++) {
+        const struct reach reach = reach_of(i, out, 0.0, (double)in, in);
+        float sum = 0.0F;
+        for (size_t j = 0; j < reach.n; j++) {
+            sum += matrix[i * in + reach.first + j] = weight(&reach, j);
+        }
+        for (size_t j = 0; j < reach.n; j++) {
+            matrix[i * in + reach.first + j] /= sum;
+        }
+    }
+}
+
 static void normalise(float *to, size_t n_pixels, const struct img_normal *normal)
 {
     float gain[3], shift[3];

@@ -91,4 +91,7 @@ TL_MUST_CHECK enum tl_rc img_train(float *to, size_t side, const struct img_view
 TL_MUST_CHECK enum tl_rc img_plain(float *to, size_t side, const struct img_view *view,
                                    const struct img_normal *normal, struct img_scratch *scratch, struct tl_err *err);
 
+/* The weights by which scaling a whole side of `in` pixels to `out` averages them: matrix (out, in), rows sum to one. */
+void img_scale_matrix(float *matrix, size_t out, size_t in);
+
 #endif

@@ -5,12 +5,15 @@
  */
 #include "supernet/train/pass.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The gradient tensors in use, and what waits for the first unit of the block. */
 struct back {
     const struct tape *tape;
-    float *grads;
+    float *grads;         /* NULL: those of the parameters are not asked for */
+    const float *targets; /* statistics to be matched; NULL: none */
+    double distance;      /* from them, so far */
     bool busy[TAPE_GRADIENTS];
     struct tr_tensor skip; /* the gradient that a residual carries past the block; data NULL: none */
     int skip_to;           /* the unit whose input it reaches */
@@ -45,10 +48,18 @@ static struct k_shape with_halo(struct k_shape shape, size_t halo)
 
 static void add_bias(const struct back *back, const struct supernet_layer *layer, const struct tr_tensor *dz, size_t c)
 {
-    for (size_t n = 0; n < dz->shape.nb; n++) {
+    for (size_t n = 0; n < dz->shape.nb && back->grads != NULL; n++) {
         for (size_t i = 0; i < c; i++) {
             back->grads[layer->bias + i] += dz->data[n * dz->shape.ld + i];
         }
+    }
+}
+
+static void add_weights(const struct back *back, const struct supernet_layer *layer, const struct tr_weights *w,
+                        const struct tr_tensor *dz, const struct tr_tensor *x)
+{
+    if (back->grads != NULL) {
+        tr_conv_weights(&back->tape->engine, back->grads + layer->w, w, dz, x);
     }
 }
 
@@ -88,11 +99,11 @@ static void back_se(const struct back *back, struct tape_unit *unit, const struc
     tr_dots(&tape->engine, dgates.data, dgates.shape.ld, dy, &a);
     hidden_gradient(&dgates, &se->z2, true);
     add_bias(back, se->back, &dgates, c);
-    tr_conv_weights(&tape->engine, back->grads + se->back->w, &expand, &dgates, &se->hidden);
+    add_weights(back, se->back, &expand, &dgates, &se->hidden);
     tr_conv_input(&tape->engine, &se->hidden, &dgates, &expand, NULL);
     hidden_gradient(&se->hidden, &se->z1, false);
     add_bias(back, se->squeeze, &se->hidden, hidden);
-    tr_conv_weights(&tape->engine, back->grads + se->squeeze->w, &squeeze, &se->hidden, &se->mean);
+    add_weights(back, se->squeeze, &squeeze, &se->hidden, &se->mean);
     tr_conv_input(&tape->engine, &se->mean, &se->hidden, &squeeze, NULL);
     scale_all(&se->mean, 1.0F / (float)(dy->shape.h * dy->shape.w));
     tr_gate(&tape->engine, dy, dy, se->gates.data, se->mean.data, se->gates.shape.ld);
@@ -100,37 +111,72 @@ static void back_se(const struct back *back, struct tape_unit *unit, const struc
 
 /* ---- batch norm and activation ------------------------------------------------------------------------------- */
 
+/* The gradient through batch norm is a[c] * g + b[c] * z + k[c]. */
+struct coefficients {
+    float *a, *b, *k;
+};
+
+static void norm_coefficients(const struct back *back, const struct tape_unit *unit, const struct coefficients *of)
+{
+    const struct tape *tape = back->tape;
+    const double n = (double)(unit->z.shape.nb * unit->z.shape.h * unit->z.shape.w);
+    for (size_t c = 0; c < unit->op->co; c++) {
+        const double inverse = (double)unit->inverse[c], dgamma = tape->sums[unit->z.shape.ld + c] * inverse;
+        const double gain = (double)tape->net->params[unit->layer->gamma + c] * inverse;
+        const double slope = -gain * inverse * dgamma / n;
+        if (back->grads != NULL) {
+            back->grads[unit->layer->gamma + c] += (float)dgamma;
+            back->grads[unit->layer->beta + c] += (float)tape->sums[c];
+        }
+        of->a[c] = (float)gain;
+        of->b[c] = (float)slope;
+        of->k[c] = (float)(-gain * tape->sums[c] / n - slope * (double)unit->mean[c]);
+    }
+}
+
+/* What the distance of this layer's statistics from their targets adds; it is linear in z as well. */
+static void match_coefficients(struct back *back, const struct tape_unit *unit, const struct coefficients *of)
+{
+    const double eps = (double)back->tape->net->family.bn_eps, channels = (double)unit->op->co;
+    const double n = (double)(unit->z.shape.nb * unit->z.shape.h * unit->z.shape.w);
+    for (size_t c = 0; c < unit->op->co; c++) {
+        const double mean = (double)unit->mean[c], deviation = 1.0 / (double)unit->inverse[c];
+        const double wanted = sqrt((double)back->targets[unit->layer->variance + c] + eps);
+        const double off = mean - (double)back->targets[unit->layer->mean + c], ratio = deviation / wanted - 1.0;
+        const double level = 2.0 * off / (wanted * wanted * n * channels);
+        const double slope = 2.0 * ratio / (wanted * deviation * n * channels);
+        back->distance += (off * off / (wanted * wanted) + ratio * ratio) / channels;
+        of->b[c] += (float)slope;
+        of->k[c] += (float)(level - slope * mean);
+    }
+}
+
 /* dy to dz, in place where the layer needs no halo around dz. */
 static struct tr_tensor back_affine(struct back *back, struct tape_unit *unit, const struct tr_tensor *dy, bool keep_dy)
 {
     const struct tape *tape = back->tape;
     const struct k_affine affine = pass_affine(unit);
     const size_t ld = unit->z.shape.ld, halo = unit->depthwise ? unit->op->kernel / 2U : 0;
-    float *a = tape->engine.partial, *b = a + ld, *k = b + ld;
-    const double n = (double)(unit->z.shape.nb * unit->z.shape.h * unit->z.shape.w);
+    float *memory = tape->engine.partial;
+    const struct coefficients of = {.a = memory, .b = memory + ld, .k = memory + 2 * ld};
     if (unit->batch_norm) {
         tr_affine_sums(&tape->engine, tape->sums, dy, &affine, unit->mean);
     }
-    memset(a, 0, 3 * ld * sizeof *a);
-    for (size_t c = 0; c < unit->op->co; c++) {
-        if (!unit->batch_norm) {
-            a[c] = 1.0F;
-            continue;
-        }
-        const double inverse = (double)unit->inverse[c], dgamma = tape->sums[ld + c] * inverse;
-        const double gain = (double)tape->net->params[unit->layer->gamma + c] * inverse;
-        const double slope = -gain * inverse * dgamma / n;
-        back->grads[unit->layer->gamma + c] += (float)dgamma;
-        back->grads[unit->layer->beta + c] += (float)tape->sums[c];
-        a[c] = (float)gain;
-        b[c] = (float)slope;
-        k[c] = (float)(-gain * tape->sums[c] / n - slope * (double)unit->mean[c]);
+    memset(memory, 0, 3 * ld * sizeof *memory);
+    if (unit->batch_norm) {
+        norm_coefficients(back, unit, &of);
+    }
+    if (unit->batch_norm && back->targets != NULL) {
+        match_coefficients(back, unit, &of);
+    }
+    for (size_t c = 0; c < unit->op->co && !unit->batch_norm; c++) {
+        of.a[c] = 1.0F;
     }
     struct tr_tensor dz = *dy;
     if (keep_dy || halo > 0) {
         dz = take(back, with_halo(unit->z.shape, halo));
     }
-    tr_affine_gradient(&tape->engine, &dz, dy, &affine, a, b, k);
+    tr_affine_gradient(&tape->engine, &dz, dy, &affine, of.a, of.b, of.k);
     return dz;
 }
 
@@ -166,6 +212,9 @@ static void back_weights(const struct back *back, size_t u, const struct tr_tens
     const struct tape *tape = back->tape;
     const struct tape_unit *unit = &tape->units[u];
     const struct net_op *op = unit->op;
+    if (back->grads == NULL) {
+        return;
+    }
     const struct tr_tensor x = input_again(tape, u);
     if (unit->depthwise) {
         back_depthwise_weights(back, unit, dz, &x);
@@ -217,7 +266,7 @@ static struct tr_tensor back_pool(struct back *back, const struct tape_unit *uni
     return dy;
 }
 
-/* Unit u backward: takes the gradient of its output, returns that of its input (data NULL for the first). */
+/* Unit u backward: takes the gradient of its output, returns that of its input (for the first unit: of its z). */
 static struct tr_tensor back_unit(struct back *back, size_t u, struct tr_tensor dy)
 {
     struct tape_unit *unit = &back->tape->units[u];
@@ -237,24 +286,55 @@ static struct tr_tensor back_unit(struct back *back, size_t u, struct tr_tensor 
         release(back, &dy);
     }
     back_weights(back, u, &dz);
-    const struct tr_tensor dx = u > 0 ? back_input(back, u, &dz) : (struct tr_tensor){0};
+    if (u == 0) {
+        return dz;
+    }
+    const struct tr_tensor dx = back_input(back, u, &dz);
     release(back, &dz);
     return dx;
 }
 
-void tape_backward(struct tape *tape, const float *drop, float *grads)
+/* Backward through all units; returns the gradient of the first one's z. */
+static struct tr_tensor back_all(struct back *back, const float *drop)
 {
-    struct back back = {.tape = tape, .grads = grads};
+    const struct tape *tape = back->tape;
     const struct tape_unit *last = &tape->units[tape->n_units - 1];
-    struct tr_tensor d = take(&back, last->z.shape);
+    struct tr_tensor d = take(back, last->z.shape);
     memset(d.data, 0, tape->nb * d.shape.ld * sizeof *d.data);
     for (size_t n = 0; n < tape->nb; n++) {
         memcpy(d.data + n * d.shape.ld, tape->dlogits + n * d.shape.c, d.shape.c * sizeof(float));
     }
     for (size_t u = tape->n_units; u-- > 0;) {
-        d = back_unit(&back, u, d);
+        d = back_unit(back, u, d);
         if (u + 1 == tape->n_units) {
             pass_multiply(&d, drop);
         }
     }
+    return d;
+}
+
+void tape_backward(struct tape *tape, const float *drop, float *grads)
+{
+    struct back back = {.tape = tape, .grads = grads};
+    (void)back_all(&back, drop);
+}
+
+double tape_match(struct tape *tape, const float *targets, float *dimages)
+{
+    struct back back = {.tape = tape, .targets = targets};
+    size_t layers = 0;
+    memset(tape->dlogits, 0, tape->nb * tape->net->family.n_classes * sizeof(float));
+    const struct tr_tensor dz = back_all(&back, NULL);
+    const struct tape_unit *stem = &tape->units[0];
+    const size_t inputs = (size_t)stem->op->kernel * stem->op->kernel * stem->op->ci;
+    const struct tr_weights w = pass_weights(tape, stem->layer, stem->op->co, inputs);
+    for (size_t u = 0; u < tape->n_units; u++) {
+        layers += tape->units[u].batch_norm;
+    }
+    tr_patches_input(&tape->engine, dimages, &tape->input.shape, &w, &dz, stem->op->kernel, stem->op->stride,
+                     tape->patches);
+    for (size_t i = 0; i < tape->nb * stem->op->h_in * stem->op->w_in * stem->op->ci; i++) {
+        dimages[i] /= (float)layers;
+    }
+    return back.distance / (double)layers;
 }

@@ -10,6 +10,7 @@ struct evaluation {
     const struct train_source *source; /* borrowed */
     struct tl_pool *pool;              /* borrowed */
     struct tape *tape;
+    size_t calibration_batch; /* of the tape: EVALUATION_BATCH, or all images there are */
     float *images, *stats, *logits;
     int32_t *labels;
     struct network *sub;
@@ -34,7 +35,9 @@ enum tl_rc evaluation_new(const struct supernet *net, const struct train_source 
     evaluation->params = calloc(1, sizeof *evaluation->params);
     const bool all = evaluation->images && evaluation->labels && evaluation->logits && evaluation->stats &&
                      evaluation->sub && evaluation->params;
-    const enum tl_rc rc = all ? tape_new(net, EVALUATION_BATCH, pool, &evaluation->tape, err)
+    const size_t most = source->n_train < EVALUATION_BATCH ? source->n_train : EVALUATION_BATCH;
+    evaluation->calibration_batch = most < 2 ? 2 : most;
+    const enum tl_rc rc = all ? tape_new(net, evaluation->calibration_batch, true, pool, &evaluation->tape, err)
                               : tl_fail(err, TL_NO_MEMORY, "no memory for an evaluation");
     if (rc) {
         evaluation_free(evaluation);
@@ -63,15 +66,15 @@ enum tl_rc evaluation_calibrate(struct evaluation *evaluation, const struct net_
                                 const float **ret_stats, struct tl_err *err)
 {
     const struct train_source *source = evaluation->source;
-    const size_t have = (n < source->n_train ? n : source->n_train) / EVALUATION_BATCH;
+    const size_t batch = evaluation->calibration_batch, have = (n < source->n_train ? n : source->n_train) / batch;
     enum tl_rc rc = tape_bind(evaluation->tape, pick, err);
     if (rc == TL_OK && have == 0) {
-        rc = tl_fail(err, TL_INVALID, "calibrating batch norm takes at least %d training images; there are %zu",
-                     EVALUATION_BATCH, source->n_train);
+        rc = tl_fail(err, TL_INVALID, "calibrating batch norm takes at least %zu images; there are %zu", batch,
+                     n < source->n_train ? n : source->n_train);
     }
     for (size_t b = 0; rc == TL_OK && b < have; b++) {
-        rc = source->plain(source->ctx, TRAIN_PART_TRAIN, b * EVALUATION_BATCH, EVALUATION_BATCH, pick->resolution,
-                           evaluation->images, evaluation->labels, err);
+        rc = source->plain(source->ctx, TRAIN_PART_TRAIN, b * batch, batch, pick->resolution, evaluation->images,
+                           evaluation->labels, err);
         if (rc == TL_OK) {
             tape_forward(evaluation->tape, evaluation->images, NULL);
             tape_track(evaluation->tape, 1.0F / (float)(b + 1), false, evaluation->stats);

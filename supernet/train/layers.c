@@ -253,6 +253,57 @@ void tr_patches_weights(const struct tr_engine *engine, float *dw, const struct 
     run_weights(&job);
 }
 
+/* What the patches of one image give back to its pixels. */
+struct gather_job {
+    float *dx;
+    const struct k_shape *x_shape, *z;
+    const float *patches;
+    size_t ld, kernel, stride;
+};
+
+static void gather_task(void *ctx, size_t image, unsigned thread)
+{
+    (void)thread;
+    const struct gather_job *job = ctx;
+    const struct k_shape *to = job->x_shape, *from = job->z;
+    const size_t c = to->c, pad = job->kernel / 2;
+    float *dx = job->dx + image * to->h * to->w * c;
+    memset(dx, 0, to->h * to->w * c * sizeof *dx);
+    for (size_t row = 0; row < from->h; row++) {
+        const struct k_span span = k_span_of(row, from->h, to->h, job->kernel, job->stride);
+        for (size_t col = 0; col < from->w; col++) {
+            const float *patch = job->patches + ((image * from->h + row) * from->w + col) * job->ld;
+            for (size_t tap = span.skipped * job->kernel; tap < (span.skipped + span.n) * job->kernel; tap++) {
+                const size_t y = span.first + tap / job->kernel - span.skipped;
+                const size_t x = col * job->stride + tap % job->kernel;
+                for (size_t i = 0; x >= pad && x - pad < to->w && i < c; i++) {
+                    dx[(y * to->w + x - pad) * c + i] += patch[tap * c + i];
+                }
+            }
+        }
+    }
+}
+
+void tr_patches_input(const struct tr_engine *engine, float *dx, const struct k_shape *x_shape,
+                      const struct tr_weights *w, const struct tr_tensor *dz, size_t kernel, size_t stride,
+                      float *patches)
+{
+    struct tr_tensor dpatches = {.data = patches, .shape = dz->shape};
+    dpatches.shape.c = w->inputs;
+    dpatches.shape.ld = tr_padded(w->inputs, engine->k->lanes);
+    dpatches.shape.row = dpatches.shape.w * dpatches.shape.ld;
+    dpatches.shape.halo = 0;
+    tr_conv_input(engine, &dpatches, dz, w, NULL);
+    struct gather_job job = {.dx = dx,
+                             .x_shape = x_shape,
+                             .z = &dz->shape,
+                             .patches = patches,
+                             .ld = dpatches.shape.ld,
+                             .kernel = kernel,
+                             .stride = stride};
+    tl_pool_run(engine->pool, gather_task, &job, x_shape->nb);
+}
+
 /* ---- depthwise ----------------------------------------------------------------------------------------------- */
 
 struct depthwise_job {

@@ -51,6 +51,10 @@ void tr_conv_weights(const struct tr_engine *engine, float *dw, const struct tr_
 void tr_patches_weights(const struct tr_engine *engine, float *dw, const struct tr_weights *w,
                         const struct tr_tensor *dz, const struct tr_tensor *x, size_t kernel, size_t stride,
                         float *patches);
+/* dx = dz * w', dense: (nb, h, w, c) of x_shape. `patches` as above. */
+void tr_patches_input(const struct tr_engine *engine, float *dx, const struct k_shape *x_shape,
+                      const struct tr_weights *w, const struct tr_tensor *dz, size_t kernel, size_t stride,
+                      float *patches);
 size_t tr_patches_floats(const struct k_shape *z, size_t inputs, size_t lanes);
 
 /* Depthwise layers; w packed as k_pack_depthwise. */

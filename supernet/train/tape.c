@@ -163,7 +163,7 @@ static void take_unit(struct tape *tape, struct taker *taker, size_t i)
         return;
     }
     const struct k_shape z = z_shape(op, tape->nb, lanes), y = y_shape(net, i, tape->nb, lanes);
-    tape->z_of[i] = take(taker, tr_floats(&z));
+    tape->z_of[i] = tape->forward_only ? tape->gradients[0] : take(taker, tr_floats(&z)); /* read once, then free */
     tape->y_of[i] = is_kept(net, i) ? take(taker, tr_floats(&y)) : NULL;
     tape->vectors_of[i] = take(taker, UNIT_VECTORS * z.ld);
 }
@@ -176,7 +176,7 @@ static void take_all(struct tape *tape, struct taker *taker)
     const struct k_shape input = input_shape(net, tape->nb);
     tape->input_memory = take(taker, tr_floats(&input));
     tape->scratch = take(taker, needs.tensor);
-    for (size_t g = 0; g < TAPE_GRADIENTS; g++) {
+    for (size_t g = 0; g < (tape->forward_only ? 1 : TAPE_GRADIENTS); g++) {
         tape->gradients[g] = take(taker, needs.tensor);
     }
     for (size_t i = 0; i < net->n_ops; i++) {
@@ -185,7 +185,7 @@ static void take_all(struct tape *tape, struct taker *taker)
     tape->kernel = take(taker, needs.kernel);
     tape->packed_kernel = take(taker, needs.kernel);
     tape->kernel_gradient = take(taker, needs.kernel);
-    tape->patches = take(taker, needs.patches);
+    tape->patches = tape->forward_only ? NULL : take(taker, needs.patches);
     tape->logits = take(taker, tape->nb * net->ops[net->n_ops - 1].co);
     tape->dlogits = take(taker, tape->nb * net->ops[net->n_ops - 1].co);
     tape->sums = take_bytes(taker, 2 * needs.channels * sizeof(double));
@@ -194,8 +194,8 @@ static void take_all(struct tape *tape, struct taker *taker)
     tape->engine.zeros = take(taker, needs.channels + lanes);
 }
 
-enum tl_rc tape_new(const struct supernet *net, size_t nb, struct tl_pool *pool, struct tape **ret_tape,
-                    struct tl_err *err)
+enum tl_rc tape_new(const struct supernet *net, size_t nb, bool forward_only, struct tl_pool *pool,
+                    struct tape **ret_tape, struct tl_err *err)
 {
     struct tape *tape = calloc(1, sizeof *tape);
     struct network *sub = calloc(1, sizeof *sub);
@@ -207,6 +207,7 @@ enum tl_rc tape_new(const struct supernet *net, size_t nb, struct tl_pool *pool,
     }
     *tape = (struct tape){.net = net,
                           .nb = nb,
+                          .forward_only = forward_only,
                           .sub = sub,
                           .units = units,
                           .engine = {.k = k_table_best(), .g = k_gradient_best(), .pool = pool}};

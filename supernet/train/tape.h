@@ -42,6 +42,7 @@ struct tape {
     struct network *sub; /* owned: the bound sub-network */
     struct tape_unit *units;
     size_t n_units;
+    bool forward_only;
     float *input_memory;
     struct tr_tensor input;                /* the batch, bordered by the stem's halo */
     float *scratch;                        /* one tensor that is not kept */
@@ -56,9 +57,10 @@ struct tape {
     struct tl_arena arena;
 };
 
-/* Memory for batches of up to `nb` images of any sub-network. `net` and `pool` are borrowed for the tape's life. */
-TL_MUST_CHECK enum tl_rc tape_new(const struct supernet *net, size_t nb, struct tl_pool *pool, struct tape **ret_tape,
-                                  struct tl_err *err);
+/* Memory for batches of `nb` images of any sub-network; `forward_only`: a fraction of it, and no backward pass. `net` and
+ * `pool` are borrowed for the tape's life. */
+TL_MUST_CHECK enum tl_rc tape_new(const struct supernet *net, size_t nb, bool forward_only, struct tl_pool *pool,
+                                  struct tape **ret_tape, struct tl_err *err);
 void tape_free(struct tape *tape); /* takes NULL */
 
 /* Bind a sub-network. TL_INVALID: not a pick of the family. */
@@ -69,6 +71,12 @@ TL_MUST_CHECK enum tl_rc tape_bind(struct tape *tape, const struct net_pick *pic
 void tape_forward(struct tape *tape, const float *images, const float *drop);
 /* Backward from tape->dlogits of the last forward: adds to grads, laid out as net->params. */
 void tape_backward(struct tape *tape, const float *drop, float *grads);
+
+/* How far the batch statistics of the last forward are from `targets` (laid out as net->stats), and the gradient of that
+ * by the images: dimages (nb, h, w, 3). The mean over layers of the mean over channels of
+ *
+ *     (mean - target mean)^2 / target variance + (deviation / target deviation - 1)^2 */
+double tape_match(struct tape *tape, const float *targets, float *dimages);
 
 /* The statistics of the last forward into running ones: r = (1 - momentum) r + momentum batch, the variance unbiased if asked.
  * `stats` is laid out as net->stats; channels beyond the sub-network are untouched. */

@@ -210,4 +210,24 @@ TL_MUST_CHECK enum tl_rc evaluation_accuracy(struct evaluation *evaluation, cons
                                              const float *stats, enum train_part part, size_t n, double *ret_accuracy,
                                              struct tl_err *err);
 
+/* ---- calibration images made up by the supernet -------------------------------------------------------------- */
+
+/* Calibrating batch norm takes images, and images are often not to be given away. So a supernet may dream up a few: noise
+ * that is led, by the gradient, to where it gives the layers of some sub-networks the statistics that the training images
+ * give them (as DeepInversion does for one network, Yin et al. 2020). */
+struct distill_plan {
+    size_t n_images;   /* 2 to 512 */
+    size_t n_subnets;  /* whose statistics are matched, random ones beside the largest and the smallest */
+    size_t iterations;
+    double rate;       /* of Adam, in units of the images' deviation */
+    uint64_t seed;
+    void (*progress)(void *ctx, size_t done, size_t all, double distance); /* NULL: none */
+    void *ctx;
+};
+
+/* images (n, side, side, 3) of the largest resolution, normalised floats. */
+TL_MUST_CHECK enum tl_rc distill_images(const struct supernet *net, const struct train_source *source,
+                                        const struct distill_plan *plan, struct tl_pool *pool, float *images,
+                                        struct tl_err *err);
+
 #endif

@@ -80,7 +80,7 @@ enum tl_rc trainer_new(struct supernet *net, const struct train_plan *plan, cons
     if (trainer->answers == NULL || trainer->drop == NULL) {
         rc = tl_fail(err, TL_NO_MEMORY, "no memory for a trainer");
     }
-    if (rc || (rc = tape_new(net, plan->batch, pool, &trainer->tape, err)) ||
+    if (rc || (rc = tape_new(net, plan->batch, false, pool, &trainer->tape, err)) ||
         (rc = optimizer_init(&trainer->optimizer, net, &plan->optimizer, pool, err))) {
         trainer_free(trainer);
         return rc;
@@ -132,7 +132,7 @@ static size_t phase_of(const struct trainer *trainer, uint64_t step, uint64_t *r
 static enum tl_rc make_teacher(struct trainer *trainer, struct tl_err *err)
 {
     enum tl_rc rc = supernet_new(&trainer->net->family, 0, &trainer->teacher, err);
-    if (rc || (rc = tape_new(trainer->teacher, trainer->plan.batch, trainer->pool, &trainer->teacher_tape, err))) {
+    if (rc || (rc = tape_new(trainer->teacher, trainer->plan.batch, true, trainer->pool, &trainer->teacher_tape, err))) {
         return rc;
     }
     memcpy(trainer->teacher->params, trainer->net->params, trainer->net->n_params * sizeof(float));

@@ -58,7 +58,7 @@ static void world_make(struct world *world, struct tl_pool *pool)
     struct tl_err err = {0};
     struct tl_rng rng;
     expect_ok(supernet_new(&small, 3, &world->net, &err), &err);
-    expect_ok(tape_new(world->net, BATCH, pool, &world->tape, &err), &err);
+    expect_ok(tape_new(world->net, BATCH, false, pool, &world->tape, &err), &err);
     tl_rng_init(&rng, 5, 0, 0);
     for (size_t i = 0; i < TL_COUNT_OF(world->images); i++) {
         world->images[i] = (float)tl_rng_normal(&rng);
@@ -177,6 +177,55 @@ static void so_is_that_of_cut_networks(void **state)
     world_done(&world);
 }
 
+/* Statistics that the images are not at: those of other images. */
+static void other_statistics(struct world *world, float *ret_stats)
+{
+    struct tl_rng rng;
+    float images[BATCH * IMAGE_MAX];
+    tl_rng_init(&rng, 21, 0, 0);
+    for (size_t i = 0; i < TL_COUNT_OF(images); i++) {
+        images[i] = 0.3F + 0.7F * (float)tl_rng_normal(&rng);
+    }
+    tape_forward(world->tape, images, NULL);
+    tape_track(world->tape, 1.0F, false, ret_stats);
+}
+
+static void images_follow_the_slope_to_other_statistics(void **state)
+{
+    (void)state;
+    struct tl_err err = {0};
+    struct world world;
+    static float dimages[BATCH * IMAGE_MAX], kept[BATCH * IMAGE_MAX], direction[BATCH * IMAGE_MAX];
+    const struct net_pick pick = supernet_largest(&small);
+    struct tl_rng rng;
+    double slope = 0.0, size = 0.0, side[2];
+    world_make(&world, NULL);
+    float *stats = calloc(world.net->n_stats + 1, sizeof *stats);
+    assert_non_null(stats);
+    expect_ok(tape_bind(world.tape, &pick, &err), &err);
+    other_statistics(&world, stats);
+    tape_forward(world.tape, world.images, NULL);
+    assert_true(tape_match(world.tape, stats, dimages) > 0.01);
+    tl_rng_init(&rng, 22, 0, 0);
+    for (size_t i = 0; i < TL_COUNT_OF(direction); i++) {
+        direction[i] = dimages[i] + 0.001F * (float)tl_rng_normal(&rng);
+        slope += (double)direction[i] * (double)dimages[i];
+        size += (double)direction[i] * (double)direction[i];
+    }
+    memcpy(kept, world.images, sizeof kept);
+    for (int s = 0; s < 2; s++) {
+        for (size_t i = 0; i < TL_COUNT_OF(direction); i++) {
+            world.images[i] = kept[i] + (s ? -1.0F : 1.0F) * (float)(0.01 / sqrt(size)) * direction[i];
+        }
+        tape_forward(world.tape, world.images, NULL);
+        side[s] = tape_match(world.tape, stats, dimages);
+    }
+    const double difference = (side[0] - side[1]) / 0.02 * sqrt(size);
+    assert_true(fabs(difference - slope) < 0.03 * fabs(slope));
+    free(stats);
+    world_done(&world);
+}
+
 static void three_threads_give_the_same_bits(void **state)
 {
     (void)state;
@@ -205,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gradient_of_the_largest_is_the_slope_of_its_loss),
         cmocka_unit_test(so_is_that_of_cut_networks),
+        cmocka_unit_test(images_follow_the_slope_to_other_statistics),
         cmocka_unit_test(three_threads_give_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
