@@ -1,21 +1,37 @@
 /* Models compiled into the program: struct builtin_model builtin_models[] of builtin.h. */
+    .macro model label, name, file
+\label:
+    .incbin "\file"
+\label\()_end:
+    .balign 16
+\label\()_space:
+    .asciz "\name"
+    .balign 16
+    .endm
+
     .section .rodata
     .balign 16
-accuracy_ofa_mbv3_w10:
-    .incbin "ofa-mbv3-w1.0-accuracy.bin"
-accuracy_ofa_mbv3_w10_end:
-space_ofa_mbv3_w10:
-    .asciz "ofa-mbv3-w1.0"
-    .globl builtin_models_count
-    .balign 8
-builtin_models_count:
-    .quad 1
+kind_accuracy:
+    .asciz "accuracy"
+kind_supernet:
+    .asciz "supernet"
+    .balign 16
+    model accuracy_ofa_mbv3_w10, "ofa-mbv3-w1.0", "ofa-mbv3-w1.0-accuracy.bin"
+
+    .macro entry kind, label
+    .quad \kind, \label\()_space, \label, \label\()_end - \label
+    .endm
 
     .section .data.rel.ro, "aw"
     .globl builtin_models
     .balign 8
 builtin_models:
-    .quad space_ofa_mbv3_w10
-    .quad accuracy_ofa_mbv3_w10
-    .quad accuracy_ofa_mbv3_w10_end - accuracy_ofa_mbv3_w10
+    entry kind_accuracy, accuracy_ofa_mbv3_w10
+builtin_models_end:
+
+    .section .rodata
+    .globl builtin_models_count
+    .balign 8
+builtin_models_count:
+    .quad (builtin_models_end - builtin_models) / 32
     .section .note.GNU-stack,"",%progbits

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 struct builtin_model {
+    const char *kind; /* "accuracy" or "supernet", as in store_model */
     const char *space;
     const unsigned char *data; /* static */
     size_t n;

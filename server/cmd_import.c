@@ -1,4 +1,4 @@
-/* cmd_import.c - `tailor import`: brings accuracy models and latency tables of others to a server. */
+/* cmd_import.c - `tailor import`: brings accuracy models, supernets and latency tables to a server. */
 #include "server/cli.h"
 #include "server/codec_cli.h"
 #include "server/command.h"
@@ -63,10 +63,26 @@ static enum tl_rc import_accuracy(struct cli *cli, const struct import_words *wo
     const char *dot = strrchr(words->words[1], '.');
     const char *format = words->format ? words->format : dot && strcmp(dot, ".safetensors") == 0 ? "ofa-mlp" : "tailor";
     if ((rc = cli_upload(cli, words->words[1], hash, err)) ||
-        (rc = cli_accuracy_encode(words->space, format, hash, &body, err))) {
+        (rc = cli_model_encode("accuracy", words->space, format, hash, &body, err))) {
         return rc;
     }
     snprintf(what, sizeof what, "%s has a new accuracy model (%s, %s)", words->space, format, hash);
+    return publish(cli, &body, what, err);
+}
+
+static enum tl_rc import_supernet(struct cli *cli, const struct import_words *words, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) body = {0};
+    char hash[TL_HASH_TEXT], what[200];
+    enum tl_rc rc;
+    if (words->n != 2) {
+        return tl_fail(err, TL_INVALID, "`supernet` wants exactly one file");
+    }
+    if ((rc = cli_upload(cli, words->words[1], hash, err)) ||
+        (rc = cli_model_encode("supernet", words->space, "tailor", hash, &body, err))) {
+        return rc;
+    }
+    snprintf(what, sizeof what, "candidates of %s can be downloaded with weights (%s)", words->space, hash);
     return publish(cli, &body, what, err);
 }
 
@@ -112,7 +128,9 @@ static enum tl_rc import_latency(struct cli *cli, const struct import_words *wor
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    static const char *const kinds[] = {"accuracy", "latency"};
+    static const char *const kinds[] = {"accuracy", "latency", "supernet"};
+    static enum tl_rc (*const imports[])(struct cli *, const struct import_words *, struct tl_err *) = {
+        import_accuracy, import_latency, import_supernet};
     struct import_words words = {0};
     TL_AUTO(cli) cli = {0};
     enum tl_rc rc = parse(argc, argv, &words, err);
@@ -120,26 +138,29 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
         return rc;
     }
     const char *kind = words.n > 0 ? words.words[0] : "";
-    bool is_accuracy = strcmp(kind, kinds[0]) == 0;
-    if (!is_accuracy && strcmp(kind, kinds[1]) != 0) {
+    size_t which = 0;
+    while (which < TL_COUNT_OF(kinds) && strcmp(kind, kinds[which]) != 0) {
+        which++;
+    }
+    if (which == TL_COUNT_OF(kinds)) {
         const char *near = tl_nearest(kind, kinds, TL_COUNT_OF(kinds));
-        return tl_fail(err, TL_INVALID, "wants `accuracy FILE` or `latency RESOLUTION=FILE...`%s%s",
+        return tl_fail(err, TL_INVALID, "wants `accuracy FILE`, `supernet FILE` or `latency RESOLUTION=FILE...`%s%s",
                        near ? "; did you mean " : "", near ? near : "");
     }
-    if ((rc = cli_open(&cli, words.server, err)) != TL_OK) {
-        return rc;
-    }
-    return is_accuracy ? import_accuracy(&cli, &words, err) : import_latency(&cli, &words, err);
+    rc = cli_open(&cli, words.server, err);
+    return rc ? rc : imports[which](&cli, &words, err);
 }
 
 const struct command command_import = {
     .name = "import",
-    .summary = "bring an accuracy model or latency tables to a server",
+    .summary = "bring an accuracy model, a supernet or latency tables to a server",
     .help =
         "usage: tailor import --space NAME [--server URL] accuracy FILE\n"
+        "       tailor import --space NAME [--server URL] supernet FILE\n"
         "       tailor import --space NAME [--server URL] --device NAME latency RESOLUTION=FILE...\n\n"
         "accuracy: once-for-all's predictor as safetensors, or a model that `tailor fit-accuracy` wrote\n"
         "          (--format ofa-mlp or tailor, where the file's name does not tell).\n"
+        "supernet: what `tailor train` wrote; candidates of the space then have weights to download.\n"
         "latency:  once-for-all's lookup tables (YAML), one for each resolution. The device need not exist: without\n"
         "          an agent it answers with predictions only.\n\n"
         "example: tailor import --space ofa-mbv3-w1.2 --device note10 latency 160=160_lookup_table.yaml \\\n"

@@ -158,11 +158,11 @@ enum tl_rc cli_devices_decode(const char *json, size_t n, cli_device_fn *fn, voi
 
 /* ---- models -------------------------------------------------------------------------------------------------- */
 
-enum tl_rc cli_accuracy_encode(const char *space, const char *format, const char *hash, struct tl_buf *buf,
+enum tl_rc cli_model_encode(const char *kind, const char *space, const char *format, const char *hash, struct tl_buf *buf,
                                struct tl_err *err)
 {
     return tl_json_dump_take(
-        json_pack("{s:s, s:s, s:s, s:s}", "kind", "accuracy", "format", format, "space", space, "artifact", hash), buf,
+        json_pack("{s:s, s:s, s:s, s:s}", "kind", kind, "format", format, "space", space, "artifact", hash), buf,
         err);
 }
 

@@ -2,6 +2,7 @@
 #include "server/codec_model.h"
 
 #include "server/codec_text.h"
+#include "supernet/train/codec_supernet.h"
 
 #include <stdio.h>
 
@@ -51,8 +52,9 @@ static enum tl_rc read_content(struct tl_json_object *top, struct model_request 
 
 enum tl_rc model_request_decode(const char *json, size_t n, struct model_request *ret_request, struct tl_err *err)
 {
-    static const char *const kinds[] = {"accuracy", "latency"};
-    static const char *const formats[2][2] = {{"ofa-mlp", "tailor"}, {"ofa-lut", "tailor"}};
+    static const char *const kinds[] = {"accuracy", "latency", "supernet"};
+    static const char *const formats[][2] = {{"ofa-mlp", "tailor"}, {"ofa-lut", "tailor"}, {"tailor"}};
+    static const enum model_format first[] = {FORMAT_ACCURACY_OFA_MLP, FORMAT_LATENCY_OFA_LUT, FORMAT_SUPERNET_TAILOR};
     TL_AUTO(tl_json) doc = {0};
     struct model_request request = {0};
     struct tl_json_object top;
@@ -61,12 +63,13 @@ enum tl_rc model_request_decode(const char *json, size_t n, struct model_request
     enum tl_rc rc;
     if ((rc = tl_json_parse(&doc, json, n, err)) || (rc = tl_json_object_open(&top, doc.root, "", err)) ||
         (rc = tl_json_choice(&top, "kind", TL_REQUIRED, kinds, TL_COUNT_OF(kinds), &kind, err)) ||
-        (rc = tl_json_choice(&top, "format", TL_REQUIRED, formats[kind], TL_COUNT_OF(formats[kind]), &format, err)) ||
+        (rc = tl_json_choice(&top, "format", TL_REQUIRED, formats[kind], formats[kind][1] ? 2 : 1, &format,
+                              err)) ||
         (rc = tl_json_name(&top, "space", TL_REQUIRED, &space, err))) {
         return rc;
     }
     request.is_latency = kind == 1;
-    request.format = (enum model_format)(2 * kind + format);
+    request.format = (enum model_format)(first[kind] + format);
     snprintf(request.space, sizeof request.space, "%s", space);
     if ((rc = read_content(&top, &request, err)) || (rc = tl_json_object_close(&top, err))) {
         return rc;
@@ -90,6 +93,17 @@ enum tl_rc accuracy_info_encode(const struct accuracy_facts *facts, struct tl_bu
                                              (json_int_t)facts->n_rows, "rmse", tl_json_number(facts->rmse), "spearman",
                                              tl_json_number(facts->spearman), "coverage",
                                              tl_json_number(facts->coverage), "resolutions", resolutions),
+                                   buf, err);
+}
+
+enum tl_rc supernet_info_encode(const struct supernet *net, const struct supernet_facts *facts, struct tl_buf *buf,
+                                struct tl_err *err)
+{
+    struct net_cost cost;
+    net_cost_total(&net->largest, &cost);
+    return tl_json_dump_exact_take(json_pack("{s:s, s:s, s:I, s:I}", "made_by", facts->made_by, "data", facts->data,
+                                             "calibration_images", (json_int_t)facts->n_images, "params",
+                                             (json_int_t)cost.params),
                                    buf, err);
 }
 

@@ -13,6 +13,7 @@ enum model_format {
     FORMAT_ACCURACY_TAILOR,  /* accuracy_save's bytes */
     FORMAT_LATENCY_OFA_LUT,  /* once-for-all's lookup tables, one a resolution */
     FORMAT_LATENCY_TAILOR,   /* lat_model_save's bytes */
+    FORMAT_SUPERNET_TAILOR,  /* supernet_encode's bytes */
 };
 
 struct model_request {
@@ -34,6 +35,12 @@ TL_MUST_CHECK enum tl_rc model_request_decode(const char *json, size_t n, struct
 /* The info of an accuracy model's row: {"source","rows","rmse","spearman","coverage","resolutions"}; null: unknown. */
 TL_MUST_CHECK enum tl_rc accuracy_info_encode(const struct accuracy_facts *facts, struct tl_buf *buf,
                                               struct tl_err *err);
+
+/* The info of a supernet's row: {"made_by","data","calibration_images","params"}. */
+struct supernet;
+struct supernet_facts;
+TL_MUST_CHECK enum tl_rc supernet_info_encode(const struct supernet *net, const struct supernet_facts *facts,
+                                              struct tl_buf *buf, struct tl_err *err);
 
 /* The answer to an upload: {"hash","size_bytes"}. */
 TL_MUST_CHECK enum tl_rc artifact_receipt_encode(const char *hash, size_t n, struct tl_buf *buf, struct tl_err *err);

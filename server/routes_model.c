@@ -9,6 +9,7 @@
 #include "server/flow.h"
 #include "server/routes.h"
 #include "server/space_of_family.h"
+#include "supernet/train/codec_supernet.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,41 @@ static enum tl_rc import_latency(struct import *import, struct tl_err *err)
     return rc;
 }
 
+/* A supernet is kept as it came: it is its own form. */
+static enum tl_rc import_supernet(struct import *import, struct tl_err *err)
+{
+    struct tl_buf *file = &import->files[0];
+    struct supernet *net = NULL;
+    struct supernet_facts facts = {0};
+    struct safetensors *tensors = NULL;
+    struct tl_err why = {0};
+    enum tl_rc rc = st_open(file->data ? file->data : "", file->len, &tensors, &why);
+    rc = rc ? rc : supernet_decode(tensors, &net, &facts, &why);
+    st_free(tensors);
+    if (rc != TL_OK) {
+        return file_fault(rc, import->request->artifacts[0].pointer, &why, err);
+    }
+    if (!net_family_equal(&net->family, import->family)) {
+        rc = tl_fail_at(err, TL_INVALID, "/space", "the supernet's family %s is not the one this server knows as %s",
+                        net->family.name, import->request->space);
+    } else {
+        rc = supernet_info_encode(net, &facts, &import->info, err);
+    }
+    import->model = *file;
+    *file = (struct tl_buf){0};
+    supernet_facts_done(&facts);
+    supernet_free(net);
+    return rc;
+}
+
+static enum tl_rc import_any(struct import *import, struct tl_err *err)
+{
+    if (import->request->format == FORMAT_SUPERNET_TAILOR) {
+        return import_supernet(import, err);
+    }
+    return import->request->is_latency ? import_latency(import, err) : import_accuracy(import, err);
+}
+
 static enum tl_rc ignore_device(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     (void)ctx;
@@ -205,7 +241,8 @@ static enum tl_rc publish(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct import *import = ctx;
     const struct model_request *request = import->request;
-    struct store_model row = {.kind = request->is_latency ? "latency" : "accuracy",
+    const bool is_supernet = request->format == FORMAT_SUPERNET_TAILOR;
+    struct store_model row = {.kind = is_supernet ? "supernet" : request->is_latency ? "latency" : "accuracy",
                               .space = request->space,
                               .device = request->device,
                               .hash = import->hash,
@@ -229,7 +266,7 @@ enum tl_rc route_model_post(struct service *service, const struct http_request *
     if ((rc = http_query_only(request, NULL, 0, err)) ||
         (rc = model_request_decode(request->body, request->body_n, &model, err)) ||
         (rc = import_read(service, &import, err)) ||
-        (rc = model.is_latency ? import_latency(&import, err) : import_accuracy(&import, err)) ||
+        (rc = import_any(&import, err)) ||
         (rc = store_blob_put(service->store, import.model.data, import.model.len, &hash, err))) {
         return rc;
     }

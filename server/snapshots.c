@@ -6,6 +6,7 @@
 #include "server/codec_model.h"
 #include "server/codec_snapshot.h"
 #include "server/space_of_family.h"
+#include "supernet/train/codec_supernet.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -363,13 +364,13 @@ static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err 
 {
     struct publish_ctx *publish = ctx;
     struct tl_err none = {0};
-    enum tl_rc rc = store_model_current(tx, "accuracy", publish->model->space, "", copy_hash, publish->current, &none);
+    enum tl_rc rc = store_model_current(tx, publish->model->kind, publish->model->space, "", copy_hash, publish->current, &none);
 
     if (rc != TL_NOT_FOUND) {
         return rc ? tl_fail(err, rc, "%s", none.text) : TL_OK;
     }
     return store_model_put(tx,
-                           &(struct store_model){.kind = "accuracy",
+                           &(struct store_model){.kind = publish->model->kind,
                                                  .space = publish->model->space,
                                                  .device = "",
                                                  .hash = publish->hash,
@@ -378,21 +379,42 @@ static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err 
                            err);
 }
 
+/* What a row says of the model. */
+static enum tl_rc builtin_info(const struct builtin_model *builtin, struct tl_buf *info, struct tl_err *err)
+{
+    struct accuracy_model *model = NULL;
+    struct supernet *net = NULL;
+    struct supernet_facts facts = {0};
+    struct safetensors *file = NULL;
+    enum tl_rc rc;
+
+    if (strcmp(builtin->kind, "accuracy") == 0) {
+        (void)((rc = accuracy_load(builtin->data, builtin->n, &model, err)) ||
+               (rc = accuracy_info_encode(accuracy_facts(model), info, err)));
+    } else {
+        (void)((rc = st_open(builtin->data, builtin->n, &file, err)) ||
+               (rc = supernet_decode(file, &net, &facts, err)) || (rc = supernet_info_encode(net, &facts, info, err)));
+    }
+    accuracy_free(model);
+    supernet_facts_done(&facts);
+    supernet_free(net);
+    st_free(file);
+    return rc;
+}
+
 static enum tl_rc publish_one(struct store *store, const struct builtin_model *builtin, struct tl_err *err)
 {
     struct publish_ctx publish = {.model = builtin};
-    struct accuracy_model *model = NULL;
-    struct tl_hash hash;
-    enum tl_rc rc;
+    struct tl_hash hash = tl_hash_of(builtin->data, builtin->n);
+    TL_AUTO(tl_buf) there = {.max = MODEL_BYTES_MAX};
+    enum tl_rc rc = TL_OK;
 
-    if ((rc = store_blob_put(store, builtin->data, builtin->n, &hash, err))) {
-        return rc;
-    }
     tl_hash_format(&hash, publish.hash);
-    (void)((rc = accuracy_load(builtin->data, builtin->n, &model, err)) ||
-           (rc = accuracy_info_encode(accuracy_facts(model), &publish.info, err)) ||
+    if (store_blob_get(store, &hash, &there, NULL) != TL_OK) {
+        rc = store_blob_put(store, builtin->data, builtin->n, &hash, err);
+    }
+    (void)(rc || (rc = builtin_info(builtin, &publish.info, err)) ||
            (rc = store_write(store, publish_builtin, &publish, err)));
-    accuracy_free(model);
     tl_buf_done(&publish.info);
     return rc;
 }

@@ -404,6 +404,20 @@ enum tl_rc net_family_encode(const struct net_family *family, struct tl_buf *buf
     return tl_json_dump_exact_take(json, buf, err);
 }
 
+bool net_family_equal(const struct net_family *a, const struct net_family *b)
+{
+    TL_AUTO(tl_buf) one = {.max = NET_FAMILY_JSON_MAX};
+    TL_AUTO(tl_buf) other = {.max = NET_FAMILY_JSON_MAX};
+    struct net_family c = *a, d = *b;
+
+    memset(c.title, 0, sizeof c.title);
+    memset(d.title, 0, sizeof d.title);
+    memset(c.source, 0, sizeof c.source);
+    memset(d.source, 0, sizeof d.source);
+    return !net_family_encode(&c, &one, NULL) && !net_family_encode(&d, &other, NULL) && one.len == other.len &&
+           memcmp(one.data, other.data, one.len) == 0;
+}
+
 /* ---- the shipped families ------------------------------------------------------------------------------------ */
 
 struct family_text {

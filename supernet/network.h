@@ -210,6 +210,9 @@ TL_MUST_CHECK enum tl_rc net_family_load(const char *path, struct net_family *re
 /* The description of a family: net_family_decode gives the same family back. */
 TL_MUST_CHECK enum tl_rc net_family_encode(const struct net_family *family, struct tl_buf *buf, struct tl_err *err);
 
+/* Whether two families make the same networks of the same picks: everything but title and source. */
+bool net_family_equal(const struct net_family *a, const struct net_family *b);
+
 /* Once-for-all's rule: the multiple of 8 nearest to v, not below 0.9 v, at least 8. */
 unsigned net_divisible(double v);
 
