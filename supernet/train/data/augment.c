@@ -5,6 +5,7 @@
  */
 #include "parts.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -74,6 +75,7 @@ static void contrast(struct canvas *canvas, int factor)
 {
     uint64_t sum = 0;
     const size_t n = n_pixels(canvas);
+    assert(n > 0);
     for (size_t i = 0; i < n; i++) {
         sum += (uint64_t)grey_of(canvas->now + 3 * i);
     }

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK_TEXT = 65536 - 32 };
+enum { CHUNK_TEXT = 65536 - 32, TEXT_MAX = 1 << 29 /* bytes: 128 an image, with 4 million of them */ };
 
 struct chunk {
     struct chunk *next; /* owned */
@@ -31,6 +31,9 @@ enum tl_rc catalogue_init(struct catalogue *catalogue, const char *path, const s
     };
     if (catalogue->limits.images_max > UINT32_MAX) {
         return tl_fail(err, TL_INVALID, "images_max is %zu; at most %lu", opts->images_max, (unsigned long)UINT32_MAX);
+    }
+    if (catalogue->limits.held_out < 2) {
+        return tl_fail(err, TL_INVALID, "held_out is 1: every image would be held out; at least 2");
     }
     return catalogue->path ? TL_OK : tl_fail(err, TL_NO_MEMORY, "no memory for a path");
 }
@@ -110,6 +113,7 @@ const char *catalogue_text(struct catalogue *catalogue, const char *text, size_t
     memcpy(copy, text, n);
     copy[n] = '\0';
     chunk->used += n + 1;
+    catalogue->n_text += n + 1;
     return copy;
 }
 
@@ -124,6 +128,10 @@ enum tl_rc catalogue_add(struct catalogue *catalogue, const char *name, uint64_t
     if (catalogue->n == catalogue->limits.images_max) {
         return tl_fail(err, TL_TOO_LARGE, "%.200s has more than %zu images; raise the limit or use fewer",
                        catalogue->path, catalogue->n);
+    }
+    if (catalogue->n_text > TEXT_MAX) {
+        return tl_fail(err, TL_TOO_LARGE, "%.200s: the names of %zu images have more than %d bytes; shorten them",
+                       catalogue->path, catalogue->n, TEXT_MAX);
     }
     if (catalogue->n == catalogue->cap) {
         const size_t cap = catalogue->cap ? 2 * catalogue->cap : 1024;

@@ -68,14 +68,13 @@ static enum tl_rc place(struct layout *layout, const char *name, const struct pa
                         struct tl_err *err)
 {
     const bool splits = layout->has[ROLE_TRAIN];
-    enum role role = splits ? role_of(parted->split, parted->split_n) : ROLE_TRAIN;
     const enum role bare = role_of(parted->class_name, parted->class_n);
-    if (splits && role == ROLE_NONE && bare == ROLE_TEST && layout->test == ROLE_VAL) {
+    enum role role = splits ? role_of(parted->split, parted->split_n) : ROLE_TRAIN;
+    if (role == ROLE_NONE && bare == ROLE_TEST && layout->test == ROLE_VAL) {
         role = bare; /* ImageNet's test images have no classes, and are not used */
-    }
-    if (role == ROLE_NONE || !parted->class_n) {
+    } else if (role == ROLE_NONE || !parted->class_n || (!splits && bare)) {
         return tl_fail(err, TL_INVALID, WHO_F "lies in no class folder; images lie in %s", WHO(layout->catalogue, name),
-                       splits ? "train/CLASS and val/CLASS or test/CLASS" : "CLASS, or in train/CLASS and test/CLASS");
+                       splits ? "train/CLASS and val/CLASS or test/CLASS" : "train/CLASS and test/CLASS, or in CLASS");
     }
     *ret_role = role == ROLE_TRAIN || role == layout->test ? role : ROLE_NONE;
     const size_t root_n = (size_t)((splits ? parted->split : parted->class_name) - name);
@@ -116,7 +115,7 @@ static size_t unique(const char **names, size_t n)
 struct sorted {
     struct layout layout;
     uint8_t *roles;     /* owned */
-    const char **names; /* owned; class names, each once per run of equal ones */
+    const char **names; /* owned; room to collect class names */
     uint32_t *runs;     /* owned; the run that a member belongs to */
     const char **texts; /* owned; of the runs */
     size_t n_runs;
@@ -146,7 +145,7 @@ static enum tl_rc find_splits(struct layout *layout, struct tl_err *err)
     return TL_OK;
 }
 
-/* Role and class of every member. Members are ordered by path, so one class of one split is one run, or a few. */
+/* Role and class of every member. Members are ordered by path: one class of one split is one run. */
 static enum tl_rc sort_members(struct img_set *set, struct sorted *sorted, struct tl_err *err)
 {
     struct catalogue *catalogue = &set->catalogue;

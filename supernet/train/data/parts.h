@@ -31,6 +31,7 @@ struct catalogue {
     struct member *members; /* owned */
     size_t n, cap;
     struct chunk *chunks; /* owned */
+    size_t n_text;        /* bytes in them */
     struct img_opts limits;
 };
 

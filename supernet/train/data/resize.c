@@ -107,11 +107,11 @@ static inline uint8_t rounded(int32_t sum)
 
 static void across(const struct axis *axis, const uint8_t *in, uint8_t *out)
 {
-    for (unsigned o = 0; o < axis->n_out; o++) {
-        const int32_t *weight = axis->weight + (size_t)o * axis->taps;
+    for (size_t o = 0; o < axis->n_out; o++) {
+        const int32_t *weight = axis->weight + o * axis->taps;
         const uint8_t *at = in + (size_t)axis->first[o] * 3;
         int32_t red = 0, green = 0, blue = 0;
-        for (unsigned k = 0; k < axis->taps; k++) {
+        for (size_t k = 0; k < axis->taps; k++) {
             red += weight[k] * at[3 * k];
             green += weight[k] * at[3 * k + 1];
             blue += weight[k] * at[3 * k + 2];
