@@ -115,18 +115,18 @@ enum img_view {
  * come from outside an image are the mean. */
 struct img_spec {
     uint64_t seed;
+    size_t n; /* images a batch, 1 to IMG_BATCH_MAX */
     enum img_split split;
-    size_t n;     /* images a batch, 1 to IMG_BATCH_MAX */
-    bool shuffle; /* an order per epoch, the rest of it left out; false: by index, the last batch shorter */
     enum img_view view;
+    bool shuffle;     /* an order per epoch, the rest of it left out; false: by index, the last batch shorter */
     bool flip;        /* left and right exchanged, for every second image */
     unsigned pad;     /* IMG_VIEW_PAD_CROP: pixels; 4 for 32 x 32 */
     unsigned n_ops;   /* RandAugment: so many drawn operations an image; 0 to 8 */
-    double magnitude; /* their strength, 0 to 1; 0.3 is mild */
-    double jitter;   /* brightness, contrast and colour each by a factor in 1 +- jitter; 0 to 1; 0.4 for large images */
-    unsigned cutout; /* side of a square of mean pixels, in pixels of the resolution's 1/32; 0: none; 8 for CIFAR-10 */
-    float mean[3], std[3];
-    unsigned resolution; /* largest side of a batch, 1 to IMG_RESOLUTION_MAX */
+    unsigned cutout;  /* side of a square of mean pixels, in 1/32 of the image's width; 0: none; 8 for CIFAR-10 */
+    double magnitude; /* strength of the operations, 0 to 1; 0.3 is mild */
+    double jitter; /* brightness, contrast and colour each by a factor in 1 +- jitter; 0 to 1; 0.4 for large images */
+    float mean[3], std[3]; /* img_measure */
+    unsigned resolution;   /* largest side of a batch, 1 to IMG_RESOLUTION_MAX */
     /* The side of one batch, 1 to `resolution`; NULL: always `resolution`. A pure function: called on any thread. */
     unsigned (*side_of)(void *ctx, uint64_t epoch, uint64_t step);
     void *side_ctx;
