@@ -157,6 +157,26 @@ static void the_same_seed_gives_the_same_bytes_whatever_the_threads_and_the_orde
     img_close(set);
 }
 
+/* A run that is resumed after an update goes on with the bytes that it had: they are the same in every build. */
+static void the_bytes_are_those_of_every_build(void **state)
+{
+    static const char *const known[IMG_VIEW_COUNT] = {
+        "a8714348cd7fdda081f7faa22cacc8ef", "672dfcb371a70c383f46b3cc48440f48", "1284ba6a31d320f436b4afc50aa551ca",
+        "78f0cfcc2cd438921b11f6a5543df95a"};
+    struct img_set *set = idx_set(*state, 70);
+    for (enum img_view view = 0; view < IMG_VIEW_COUNT; view++) {
+        struct img_spec spec = lively;
+        char text[TL_HASH_TEXT];
+        spec.view = view;
+        struct img_batches *batches = batches_of(set, &spec, NULL);
+        const struct tl_hash hash = fill_hash(batches, 2, 3);
+        tl_hash_format(&hash, text);
+        assert_string_equal(text, known[view]);
+        img_batches_free(batches);
+    }
+    img_close(set);
+}
+
 static void a_resumed_prefetch_gives_the_same_bytes(void **state)
 {
     enum { N = 25 };
@@ -376,6 +396,7 @@ int main(void)
         IN_FOLDER(plain_batches_are_the_images_in_order_and_end_short),
         IN_FOLDER(an_epoch_shows_every_image_once_in_an_order_of_its_own),
         IN_FOLDER(the_same_seed_gives_the_same_bytes_whatever_the_threads_and_the_order),
+        IN_FOLDER(the_bytes_are_those_of_every_build),
         IN_FOLDER(a_resumed_prefetch_gives_the_same_bytes),
         IN_FOLDER(a_batch_that_cannot_be_made_fails_in_its_turn),
         IN_FOLDER(a_spec_that_makes_no_sense_is_refused),
