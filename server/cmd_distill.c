@@ -125,10 +125,11 @@ static enum tl_rc distill(struct supernet_use *use, const struct options *option
 /* The same sub-networks calibrated on training images and on the made-up ones, measured on what was held out. */
 static enum tl_rc check(struct supernet_use *use, const struct options *options, struct tl_err *err)
 {
-    const struct train_source kept = supernet_facts_source(&use->facts);
+    struct supernet_use dreamt_use = {.pool = use->pool, .net = use->net, .facts = use->facts};
     struct evaluation *made_up = NULL;
     double sums[2] = {0}, worst = 0.0;
-    enum tl_rc rc = evaluation_new(use->net, &kept, use->pool, &made_up, err);
+    enum tl_rc rc = supernet_use_kept(&dreamt_use, err);
+    rc = rc ? rc : evaluation_new(use->net, &dreamt_use.source, use->pool, &made_up, err);
     for (int64_t i = 0; rc == TL_OK && i < options->check; i++) {
         struct tl_rng rng;
         const float *real = NULL, *dreamt = NULL;
@@ -150,6 +151,8 @@ static enum tl_rc check(struct supernet_use *use, const struct options *options,
                (long long)options->check, sums[0] / n, sums[1] / n, 100.0 * worst);
     }
     evaluation_free(made_up);
+    train_images_free(dreamt_use.images);
+    img_close(dreamt_use.set);
     return rc;
 }
 

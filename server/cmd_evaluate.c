@@ -51,7 +51,7 @@ static enum tl_rc option_set(struct options *options, int option, const char *te
                                 [IMAGES] = &options->images,
                                 [CALIBRATION] = &options->calibration,
                                 [THREADS] = &options->threads};
-    static const int64_t least[] = {[N] = 1, [SEED] = 0, [IMAGES] = 0, [CALIBRATION] = EVALUATION_BATCH, [THREADS] = 1},
+    static const int64_t least[] = {[N] = 1, [SEED] = 0, [IMAGES] = 0, [CALIBRATION] = TRAIN_PLAIN, [THREADS] = 1},
                          most[] = {[N] = 1000000,
                                    [SEED] = INT64_MAX,
                                    [IMAGES] = 10000000,

@@ -19,7 +19,7 @@ static void on_signal(int number)
 
 enum option {
     FAMILY, DATA, OUTPUT, METHOD, ARCHITECTURE, OPTIMIZER, EPOCHS, WARMUP, LR, MOMENTUM, DECAY, CLIP, SMOOTHING, DROPOUT,
-    DISTILL, MAGNITUDE, HOLDOUT, RANDOM, BATCH, SEED, MOST, PAD, BENDS, CUTOUT, NO_MIRROR, THREADS, CHECKPOINT, MEASURE,
+    DISTILL, MAGNITUDE, JITTER, HOLDOUT, RANDOM, BATCH, SEED, MOST, PAD, OPS, CUTOUT, NO_MIRROR, THREADS, CHECKPOINT, MEASURE,
     CALIBRATION, OPTION_COUNT
 };
 
@@ -35,7 +35,8 @@ static const struct argument KNOWN[OPTION_COUNT] = {
     [MAGNITUDE] = {"magnitude", false}, [HOLDOUT] = {"holdout", false},
     [RANDOM] = {"random", false},       [BATCH] = {"batch", false},
     [SEED] = {"seed", false},           [MOST] = {"images", false},
-    [PAD] = {"pad", false},             [BENDS] = {"bends", false},
+    [PAD] = {"pad", false},             [OPS] = {"ops", false},
+    [JITTER] = {"jitter", false},
     [CUTOUT] = {"cutout", false},       [NO_MIRROR] = {"no-mirror", true},
     [THREADS] = {"threads", false},     [CHECKPOINT] = {"checkpoint", false},
     [MEASURE] = {"measure", false},     [CALIBRATION] = {"calibration", false},
@@ -156,16 +157,15 @@ static enum tl_rc images_set(const struct words *words, struct training *trainin
     struct train_images_plan *images = &training->images;
     uint64_t most = 0, calibration = training->calibration_images;
     enum tl_rc rc = TL_OK;
-    images->seed = training->plan.seed;
-    images->batch = training->plan.batch;
     images->augment.mirror = words->of[NO_MIRROR] == NULL;
     (void)((rc = real_set(words, HOLDOUT, 0.0, 0.5, &images->holdout, err)) ||
            (rc = real_set(words, MAGNITUDE, 0.0, 1.0, &images->augment.magnitude, err)) ||
-           (rc = whole_set(words, MOST, 1, IMG_COUNT_MAX, &most, err)) ||
+           (rc = whole_set(words, MOST, 1, UINT32_MAX, &most, err)) ||
            (rc = whole_set(words, CALIBRATION, 0, 100000, &calibration, err)) ||
            (rc = unsigned_set(words, PAD, 0, 64, &images->augment.pad, err)) ||
-           (rc = unsigned_set(words, BENDS, 0, 8, &images->augment.bends, err)) ||
-           (rc = unsigned_set(words, CUTOUT, 0, 512, &images->augment.cutout, err)) ||
+           (rc = unsigned_set(words, OPS, 0, 8, &images->augment.ops, err)) ||
+           (rc = real_set(words, JITTER, 0.0, 1.0, &images->augment.jitter, err)) ||
+           (rc = unsigned_set(words, CUTOUT, 0, 32, &images->augment.cutout, err)) ||
            (rc = unsigned_set(words, THREADS, 1, 64, &training->n_threads, err)) ||
            (rc = unsigned_set(words, CHECKPOINT, 1, 86400, &training->checkpoint_s, err)) ||
            (rc = unsigned_set(words, MEASURE, 0, 100000, &training->measure_epochs, err)));
@@ -261,8 +261,9 @@ const struct command command_train = {
         "  --holdout X          share of the training images held out for measuring (0.1)\n"
         "  --images N           train on the first N of the rest (all)\n"
         "  --pad N              small images move by up to N pixels (4)     --no-mirror   they are not mirrored\n"
-        "  --bends N            of rotation, shear, brightness, contrast, colour, N are drawn (0)\n"
-        "  --magnitude X        how far they go, 0 to 1 (0.3)     --cutout N   side of a blanked square (0)\n"
+        "  --ops N              operations of RandAugment an image (0)     --magnitude X   their strength, 0 to 1 (0.3)\n"
+        "  --jitter X           of brightness, contrast and colour, 0 to 1 (0)\n"
+        "  --cutout N           side of a blanked square, in 32nds of the image's (0)\n"
         "  --seed N             of everything (1)\n"
         "  --threads N          (as many as there are processors); the result does not depend on it\n"
         "  --checkpoint S       seconds between checkpoints (120)\n"

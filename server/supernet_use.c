@@ -35,25 +35,40 @@ enum tl_rc supernet_load(const char *path, struct supernet **ret_net, struct sup
     return rc;
 }
 
-static enum tl_rc open_data(struct supernet_use *use, const char *data, struct tl_err *err)
+static enum tl_rc open_images(struct supernet_use *use, struct train_images_plan *plan, struct tl_err *err)
 {
-    struct train_images_plan plan = {.holdout = HOLDOUT, .batch = 1};
-    enum tl_rc rc = img_open(data, use->pool, NULL, NULL, &use->set, err);
-    if (rc) {
-        return rc;
-    }
-    const size_t classes = img_facts(use->set).n_classes;
-    if (classes != use->net->family.n_classes) {
-        return tl_fail(err, TL_INVALID, "%.200s has %zu classes; the supernet was trained on %u", data, classes,
-                       use->net->family.n_classes);
-    }
-    memcpy(plan.normal.mean, use->facts.mean, sizeof plan.normal.mean);
-    memcpy(plan.normal.deviation, use->facts.deviation, sizeof plan.normal.deviation);
-    rc = train_images_new(use->set, &plan, use->pool, &use->images, err);
+    memcpy(plan->mean, use->facts.mean, sizeof plan->mean);
+    memcpy(plan->deviation, use->facts.deviation, sizeof plan->deviation);
+    const enum tl_rc rc = train_images_new(use->set, plan, NULL, &use->net->family, use->pool, &use->images, err);
     if (rc == TL_OK) {
         use->source = train_images_source(use->images);
     }
     return rc;
+}
+
+enum tl_rc supernet_use_kept(struct supernet_use *use, struct tl_err *err)
+{
+    struct train_images_plan plan = {0};
+    if (use->facts.n_images == 0) {
+        return TL_OK;
+    }
+    const enum tl_rc rc = img_of_pixels(use->facts.images, use->facts.n_images, (unsigned)use->facts.side, &use->set, err);
+    return rc ? rc : open_images(use, &plan, err);
+}
+
+static enum tl_rc open_data(struct supernet_use *use, const char *data, struct tl_err *err)
+{
+    struct train_images_plan plan = {.holdout = HOLDOUT};
+    enum tl_rc rc = img_open(data, NULL, &use->set, err);
+    if (rc) {
+        return rc;
+    }
+    const size_t classes = img_n_classes(use->set);
+    if (classes != use->net->family.n_classes) {
+        return tl_fail(err, TL_INVALID, "%.200s has %zu classes; the supernet was trained on %u", data, classes,
+                       use->net->family.n_classes);
+    }
+    return open_images(use, &plan, err);
 }
 
 enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const char *data, unsigned n_threads,
@@ -62,11 +77,7 @@ enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const c
     *use = (struct supernet_use){0};
     enum tl_rc rc = tl_pool_new(&use->pool, n_threads, err);
     rc = rc ? rc : supernet_load(path, &use->net, &use->facts, err);
-    if (rc == TL_OK && data) {
-        rc = open_data(use, data, err);
-    } else if (rc == TL_OK) {
-        use->source = supernet_facts_source(&use->facts);
-    }
+    rc = rc ? rc : data ? open_data(use, data, err) : supernet_use_kept(use, err);
     rc = rc ? rc : evaluation_new(use->net, &use->source, use->pool, &use->evaluation, err);
     if (rc) {
         supernet_use_done(use);
@@ -78,7 +89,7 @@ void supernet_use_done(struct supernet_use *use)
 {
     evaluation_free(use->evaluation);
     train_images_free(use->images);
-    img_free(use->set);
+    img_close(use->set);
     supernet_free(use->net);
     supernet_facts_done(&use->facts);
     tl_pool_free(use->pool);

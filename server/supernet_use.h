@@ -12,9 +12,9 @@ struct supernet_use {
     struct tl_pool *pool;
     struct supernet *net;
     struct supernet_facts facts;
-    struct img_set *set;         /* NULL: opened without data */
+    struct img_set *set;         /* NULL: there are no images */
     struct train_images *images; /* the same */
-    struct train_source source;  /* with data: its images; else those in the file, n_train 0: none */
+    struct train_source source;  /* with data: its images; else those in the file, if there are any */
     struct evaluation *evaluation;
 };
 
@@ -25,6 +25,8 @@ TL_MUST_CHECK enum tl_rc supernet_load(const char *path, struct supernet **ret_n
 /* Open file and images (`data` NULL: none). On failure nothing is left open. */
 TL_MUST_CHECK enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const char *data,
                                            unsigned n_threads, struct tl_err *err);
+/* Take the images in the file, all of them for calibrating, as the source. */
+TL_MUST_CHECK enum tl_rc supernet_use_kept(struct supernet_use *use, struct tl_err *err);
 void supernet_use_done(struct supernet_use *use);
 
 /* A family by its name, or out of a file ending in .json. */

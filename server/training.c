@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX_BYTES = INT32_MAX, LOG_MAX_BYTES = 16 << 20, PATH_BYTES = 4096, GRID_MAX = 16, NAME_BYTES = 40 };
+enum { FILE_MAX_BYTES = INT32_MAX, LOG_MAX_BYTES = 16 << 20, PATH_BYTES = 4096, GRID_MAX = 16, NAME_BYTES = 40, MEASURED_IMAGES = 10000 };
 
 /* A running training. */
 struct run {
     const struct training *training;
+    struct train_images_plan images_plan;
     struct tl_pool *pool;
     struct img_set *set;
     struct train_images *images;
@@ -23,6 +24,7 @@ struct run {
     struct supernet *net;
     struct trainer *trainer;
     struct evaluation *evaluation;
+    const char **classes; /* owned; the names are the set's */
     struct tl_buf plan, log;
     struct cli_ticker ticker;
     int64_t begun_ns, saved_ns; /* of this process's steps; of the last checkpoint */
@@ -37,32 +39,62 @@ static void path_of(const struct run *run, const char *file, char ret_path[PATH_
 
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
-static void reading(void *ctx, size_t done, size_t all)
+static void decoding(void *ctx, size_t done, size_t all)
 {
     struct run *run = ctx;
-    cli_ticker_show(&run->ticker, "reading", "images", (double)done, (double)all, "images", (double)NAN);
+    cli_ticker_show(&run->ticker, "decoding", "images", (double)done, (double)all, "images", (double)NAN);
+}
+
+/* Images no larger than what the network sees are decoded once; larger ones are cut anew at every turn. */
+static enum tl_rc keep_small(struct run *run, unsigned side, struct tl_err *err)
+{
+    struct img_pixels first = {0};
+    enum tl_rc rc = img_decode(run->set, IMG_TRAIN, 0, &first, err);
+    const bool small = rc == TL_OK && first.h <= side && first.w <= side;
+    img_pixels_done(&first);
+    if (rc || !small) {
+        return rc;
+    }
+    rc = img_cache(run->set, side, 0, run->pool, decoding, run, err);
+    if (rc == TL_TOO_LARGE) {
+        *err = (struct tl_err){0};
+    }
+    return rc == TL_TOO_LARGE ? TL_OK : rc;
 }
 
 static enum tl_rc open_images(struct run *run, struct tl_err *err)
 {
     const struct training *training = run->training;
-    struct train_images_plan plan = training->images;
-    enum tl_rc rc = img_open(training->data, run->pool, reading, run, &run->set, err);
+    const struct net_family *family = &training->family;
+    struct train_images_plan *plan = &run->images_plan;
+    *plan = training->images;
+    enum tl_rc rc = img_open(training->data, NULL, &run->set, err);
     if (rc) {
         return rc;
     }
-    const struct img_facts facts = img_facts(run->set);
-    if (facts.n_classes != training->family.n_classes) {
+    if (img_n_classes(run->set) != family->n_classes) {
         return tl_fail(err, TL_INVALID,
                        "%.200s has %zu classes, and family %s is for %u; set \"classes\" in its description", training->data,
-                       facts.n_classes, training->family.name, training->family.n_classes);
+                       img_n_classes(run->set), family->name, family->n_classes);
     }
-    rc = img_measure(run->set, &plan.normal, err);
-    rc = rc ? rc : train_images_new(run->set, &plan, run->pool, &run->images, err);
+    rc = keep_small(run, family->resolutions[family->n_resolutions - 1], err);
+    rc = rc ? rc : img_measure(run->set, MEASURED_IMAGES, run->pool, plan->mean, plan->deviation, err);
+    rc = rc ? rc
+            : train_images_new(run->set, plan, &training->plan, family, run->pool, &run->images, err);
     if (rc == TL_OK) {
         run->source = train_images_source(run->images);
     }
     return rc;
+}
+
+static enum tl_rc name_classes(struct run *run, struct tl_err *err)
+{
+    const size_t n = img_n_classes(run->set);
+    run->classes = calloc(n, sizeof *run->classes);
+    for (size_t c = 0; run->classes && c < n; c++) {
+        run->classes[c] = img_class_name(run->set, c);
+    }
+    return run->classes ? TL_OK : tl_fail(err, TL_NO_MEMORY, "no memory for the names of classes");
 }
 
 static enum tl_rc resume(struct run *run, struct tl_err *err)
@@ -89,6 +121,7 @@ static enum tl_rc open_run(struct run *run, struct tl_err *err)
     enum tl_rc rc = tl_dir_make(training->output, err);
     rc = rc ? rc : tl_pool_new(&run->pool, training->n_threads, err);
     rc = rc ? rc : open_images(run, err);
+    rc = rc ? rc : name_classes(run, err);
     rc = rc ? rc : train_plan_encode(&training->plan, &training->family, &training->images, &run->plan, err);
     rc = rc ? rc : supernet_new(&training->family, training->plan.seed, &run->net, err);
     rc = rc ? rc : trainer_new(run->net, &training->plan, &run->source, run->pool, &run->trainer, err);
@@ -103,7 +136,8 @@ static void close_run(struct run *run)
     trainer_free(run->trainer);
     supernet_free(run->net);
     train_images_free(run->images);
-    img_free(run->set);
+    img_close(run->set);
+    free((void *)(uintptr_t)run->classes);
     tl_pool_free(run->pool);
     tl_buf_done(&run->plan);
     tl_buf_done(&run->log);
@@ -114,18 +148,14 @@ static void close_run(struct run *run)
 static struct supernet_facts facts_of(const struct run *run)
 {
     const struct training *training = run->training;
-    const struct img_facts images = img_facts(run->set);
-    struct img_normal normal;
-    struct supernet_facts facts = {.classes = (const char **)(uintptr_t)images.classes,
-                                   .n_classes = images.n_classes,
+    struct supernet_facts facts = {.classes = run->classes,
+                                   .n_classes = img_n_classes(run->set),
                                    .made_by = training->command,
                                    .data = training->data,
                                    .plan = run->plan.data,
                                    .log = run->log.data};
-    if (img_measure(run->set, &normal, NULL) == TL_OK) {
-        memcpy(facts.mean, normal.mean, sizeof facts.mean);
-        memcpy(facts.deviation, normal.deviation, sizeof facts.deviation);
-    }
+    memcpy(facts.mean, run->images_plan.mean, sizeof facts.mean);
+    memcpy(facts.deviation, run->images_plan.deviation, sizeof facts.deviation);
     return facts;
 }
 
@@ -150,9 +180,12 @@ static enum tl_rc write_supernet(struct run *run, struct tl_err *err)
     struct supernet_facts facts = facts_of(run);
     char path[PATH_BYTES];
     uint8_t *images = NULL;
-    enum tl_rc rc = train_images_first(run->images, run->training->calibration_images, &images, &facts.n_images, err);
+    const struct net_family *family = &run->training->family;
+    const unsigned side = family->resolutions[family->n_resolutions - 1];
+    enum tl_rc rc =
+        train_images_first(run->images, run->training->calibration_images, side, &images, &facts.n_images, err);
     facts.images = images;
-    facts.side = img_facts(run->set).side;
+    facts.side = side;
     path_of(run, "supernet.safetensors", path);
     rc = rc ? rc : supernet_encode(run->net, &facts, NULL, true, &bytes, err);
     rc = rc ? rc : tl_file_write(path, bytes.data, bytes.len, err);
@@ -249,12 +282,12 @@ static enum tl_rc end_epoch(struct run *run, const struct train_progress *at, st
 {
     const struct training *training = run->training;
     const bool due = training->measure_epochs && (at->epoch + 1) % training->measure_epochs == 0;
-    const bool held = run->source.n_held > 0;
+    const bool held = run->source.n_of[TRAIN_PART_HELD] > 0;
     enum tl_rc rc = TL_OK;
     if (held && (due || at->phase_ended)) {
         rc = measure(run, at, at->phase_ended, TRAIN_PART_HELD, at->phase_ended ? 0 : training->measured_images, err);
     }
-    if (rc == TL_OK && at->step == at->n_steps && run->source.n_test > 0) {
+    if (rc == TL_OK && at->step == at->n_steps && run->source.n_of[TRAIN_PART_TEST] > 0) {
         rc = measure(run, at, true, TRAIN_PART_TEST, 0, err);
     }
     return rc ? rc : write_checkpoint(run, err);

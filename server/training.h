@@ -15,7 +15,7 @@
 struct training {
     struct net_family family;
     struct train_plan plan;
-    struct train_images_plan images;
+    struct train_images_plan images; /* mean and deviation are measured */
     const char *data, *output; /* borrowed: the set of images; the folder */
     const char *command;       /* borrowed: what the supernet says it was made by */
     unsigned n_threads;

@@ -1,4 +1,4 @@
-/* agent_folder.h - a temporary folder for one test of the agent. */
+/* agent_folder.h - a temporary folder for one test, of the agent or another. */
 #ifndef TAILOR_TESTS_AGENT_FOLDER_H
 #define TAILOR_TESTS_AGENT_FOLDER_H
 

@@ -19,10 +19,11 @@ static json_t *pick_json(const struct net_pick *pick, const struct net_family *f
     return json_pack("{s:i, s:o, s:o}", "resolution", pick->resolution, "depths", depths, "choices", choices);
 }
 
-static json_t *augment_json(const struct img_augment *augment)
+static json_t *augment_json(const struct train_augment *augment)
 {
-    return json_pack("{s:b, s:i, s:i, s:f, s:i}", "mirror", augment->mirror, "pad", (int)augment->pad, "bends",
-                     (int)augment->bends, "magnitude", augment->magnitude, "cutout", (int)augment->cutout);
+    return json_pack("{s:b, s:i, s:i, s:f, s:f, s:i}", "mirror", augment->mirror, "pad", (int)augment->pad, "ops",
+                     (int)augment->ops, "magnitude", augment->magnitude, "jitter", augment->jitter, "cutout",
+                     (int)augment->cutout);
 }
 
 enum tl_rc train_plan_encode(const struct train_plan *plan, const struct net_family *family,

@@ -3,7 +3,6 @@
  * Every iteration takes one of the sub-networks in turn, scales the images to its resolution, and moves them against the
  * gradient of the distance between their statistics and the real ones. Scaling is linear: its gradient is the transpose.
  */
-#include "supernet/images/images.h"
 #include "supernet/train/tape.h"
 
 #include <math.h>
@@ -39,6 +38,23 @@ static void apply(float *restrict to, const float *restrict matrix, const float 
             for (size_t c = 0; w != 0.0F && c < columns; c++) {
                 to[r * columns + c] += w * from[t * columns + c];
             }
+        }
+    }
+}
+
+/* The weights by which the room of images scales a side of `in` pixels to `out`: a triangle around each output's centre, as
+ * wide as two outputs (going up: two inputs). matrix (out, in). */
+static void scale_matrix(float *matrix, size_t out, size_t in)
+{
+    const double scale = (double)in / (double)out, width = scale > 1.0 ? scale : 1.0;
+    for (size_t o = 0; o < out; o++) {
+        float sum = 0.0F;
+        for (size_t i = 0; i < in; i++) {
+            const double off = fabs((double)i + 0.5 - ((double)o + 0.5) * scale) / width;
+            sum += matrix[o * in + i] = off < 1.0 ? (float)(1.0 - off) : 0.0F;
+        }
+        for (size_t i = 0; i < in; i++) {
+            matrix[o * in + i] /= sum;
         }
     }
 }
@@ -108,7 +124,7 @@ static enum tl_rc iterate(struct distillation *d, size_t iteration, struct tl_er
     if (rc) {
         return rc;
     }
-    img_scale_matrix(d->matrix, out, d->side);
+    scale_matrix(d->matrix, out, d->side);
     scale_images(d, d->scaled, d->images, out, false);
     tape_forward(d->tape, d->scaled, NULL);
     const double distance = tape_match(d->tape, target->stats, d->dscaled);

@@ -133,18 +133,25 @@ struct net_pick train_pick(const struct train_plan *plan, const struct train_pha
 uint16_t train_resolution(const struct train_plan *plan, const struct net_family *family, uint64_t step);
 
 /* Where images come from: the trainer sees its data through this table. Images are (n, r, r, 3), normalised. */
-enum train_part { TRAIN_PART_TRAIN, TRAIN_PART_HELD, TRAIN_PART_TEST };
+enum train_part { TRAIN_PART_TRAIN, TRAIN_PART_HELD, TRAIN_PART_TEST, TRAIN_PART_COUNT };
+
+enum { TRAIN_PLAIN = 100 }; /* images of a batch that is measured on */
+
+struct train_images_batch {
+    const float *images; /* borrowed until the next call, as the labels are */
+    const int32_t *labels;
+    size_t n;
+};
 
 struct train_source {
     void *ctx;
-    size_t n_train, n_held, n_test; /* images that are trained on; held out of them; for the last word */
-    /* Batch `batch` of epoch `epoch`: plan.batch augmented images at `resolution`, the epoch's permutation and every
-     * augmentation drawn from the seed. Borrowed until the next call. */
-    enum tl_rc (*batch)(void *ctx, uint64_t epoch, uint64_t batch, uint16_t resolution, const float **ret_images,
-                        const int32_t **ret_labels, struct tl_err *err);
-    /* Images from .. from + n of a part in a fixed order, not augmented, into images and labels. */
-    enum tl_rc (*plain)(void *ctx, enum train_part part, size_t from, size_t n, uint16_t resolution, float *images,
-                        int32_t *labels, struct tl_err *err);
+    size_t n_of[TRAIN_PART_COUNT]; /* images that are trained on; held out of them; for the last word */
+    /* Batch `batch` of epoch `epoch` of a training: its augmented images at the resolution of that step. */
+    enum tl_rc (*batch)(void *ctx, uint64_t epoch, uint64_t batch, struct train_images_batch *ret_batch,
+                        struct tl_err *err);
+    /* Images TRAIN_PLAIN * number and following of a part in a fixed order, not augmented; the last batch is shorter. */
+    enum tl_rc (*plain)(void *ctx, enum train_part part, size_t number, uint16_t resolution,
+                        struct train_images_batch *ret_batch, struct tl_err *err);
 };
 
 /* Put the middle channels of every block in the order of their importance, the L1 norm of what the projection gives
@@ -193,7 +200,7 @@ TL_MUST_CHECK enum tl_rc trainer_resume(struct trainer *trainer, uint64_t step, 
 /* Memory for measuring sub-networks of one supernet on one source of images. */
 struct evaluation;
 
-enum { EVALUATION_BATCH = 100, EVALUATION_CALIBRATION = 2000 /* images, once-for-all's number */ };
+enum { EVALUATION_CALIBRATION = 2000 /* images, once-for-all's number */ };
 
 /* net, source and pool are borrowed. */
 TL_MUST_CHECK enum tl_rc evaluation_new(const struct supernet *net, const struct train_source *source,

@@ -40,8 +40,8 @@ static enum tl_rc check_plan(const struct train_plan *plan, const struct train_s
     if (plan->batch < 2 || plan->batch > 4096) {
         return tl_fail(err, TL_INVALID, "a batch of %u cannot be trained on; it takes 2 to 4096", plan->batch);
     }
-    if (source->n_train < plan->batch) {
-        return tl_fail(err, TL_INVALID, "%zu training images do not fill one batch of %u", source->n_train, plan->batch);
+    if (source->n_of[TRAIN_PART_TRAIN] < plan->batch) {
+        return tl_fail(err, TL_INVALID, "%zu training images do not fill one batch of %u", source->n_of[TRAIN_PART_TRAIN], plan->batch);
     }
     if (!(plan->epochs > 0.0) || !(plan->lr > 0.0)) {
         return tl_fail(err, TL_INVALID, "epochs and learning rate have to be above zero, not %g and %g", plan->epochs,
@@ -52,7 +52,7 @@ static enum tl_rc check_plan(const struct train_plan *plan, const struct train_s
 
 static void plan_steps(struct trainer *trainer)
 {
-    trainer->steps_an_epoch = trainer->source->n_train / trainer->plan.batch;
+    trainer->steps_an_epoch = trainer->source->n_of[TRAIN_PART_TRAIN] / trainer->plan.batch;
     trainer->n_phases = train_phases(&trainer->plan, &trainer->net->family, trainer->phases);
     for (size_t p = 0; p < trainer->n_phases; p++) {
         const double steps = ceil(trainer->phases[p].epochs * (double)trainer->steps_an_epoch);
@@ -308,11 +308,14 @@ enum tl_rc trainer_step(struct trainer *trainer, struct train_progress *ret_prog
     const size_t p = phase_of(trainer, trainer->step, &within);
     struct lesson lesson = {.phase = &trainer->phases[p], .step = trainer->step};
     enum tl_rc rc = within == 0 ? begin_phase(trainer, lesson.phase, err) : TL_OK;
+    struct train_images_batch batch;
     if (rc || (rc = trainer->source->batch(trainer->source->ctx, trainer->step / trainer->steps_an_epoch,
-                                           trainer->step % trainer->steps_an_epoch,
-                                           train_resolution(&trainer->plan, &trainer->net->family, trainer->step),
-                                           &lesson.images, &lesson.labels, err)) ||
-        (rc = teach_all(trainer, &lesson, err)) || (rc = apply(trainer, &lesson, within, trainer->steps_of[p], err))) {
+                                           trainer->step % trainer->steps_an_epoch, &batch, err))) {
+        return rc;
+    }
+    lesson.images = batch.images;
+    lesson.labels = batch.labels;
+    if ((rc = teach_all(trainer, &lesson, err)) || (rc = apply(trainer, &lesson, within, trainer->steps_of[p], err))) {
         return rc;
     }
     trainer->step++;

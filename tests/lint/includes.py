@@ -21,13 +21,14 @@ FLOORS = {
     "search": BASE | {"base/model"},
     "supernet": BASE | {"base/model", "search"},
     "supernet/kernels": NETWORK,
+    "supernet/train": NETWORK | {"supernet/kernels", "supernet/files", "supernet/train/data"},
+    "supernet/train/data": BASE,
     "supernet/files": NETWORK | {"supernet/kernels"},
-    "supernet/images": BASE,
-    "supernet/train": NETWORK | {"supernet/kernels", "supernet/files", "supernet/images"},
     "latency": NETWORK | {"supernet/kernels", "supernet/train", "supernet/files"},
     "latency/agent": BASE | {"supernet", "supernet/kernels", "latency"},
     "web": BASE,
-    "server": NETWORK | {"supernet/kernels", "supernet/train", "supernet/files", "supernet/images", "latency", "storage", "web"},
+    "server": NETWORK | {"supernet/kernels", "supernet/train", "supernet/train/data", "supernet/files", "latency", "storage",
+                         "web"},
 }
 
 # What a room shows to others, besides its codec_*.h: by default the header that has its name.
@@ -35,6 +36,7 @@ PUBLIC = {
     "base": {"base.h", "http_client.h"},
     "search": {"search.h", "space.h"},
     "supernet": {"network.h"},
+    "supernet/train/data": {"images.h"},
 }
 
 # header of a library: the rooms, or the one file, that may include it
@@ -44,8 +46,8 @@ SOLE_USERS = {
     r"curl/.*": ("base/http_client.c",),
     r"sodium(\.h|/.*)": ("base",),
     r"protobuf-c/.*": ("supernet/files",),
-    r"turbojpeg\.h|png\.h": ("supernet/images",),
-    r"zlib\.h": ("supernet/images", "server/accuracy_rows.c"),
+    r"jpeglib\.h|jerror\.h|png\.h": ("supernet/train/data",),
+    r"zlib\.h": ("supernet/files", "supernet/train/data", "server/accuracy_rows.c"),
     r"microhttpd\.h": ("server",),
 }
 

@@ -260,7 +260,6 @@ static void a_file_of_another_family_is_refused_by_its_tensor(void **state)
     const struct net_family family = small_family();
     struct net_family other = family;
     struct small_world *world = malloc(sizeof *world);
-    struct train_source source = small_source(world, 16);
     struct train_plan plan = train_plan_default(TRAIN_SANDWICH);
     struct supernet *net = shaken(&family), *wrong = NULL;
     struct trainer *trainer = NULL;
@@ -273,6 +272,7 @@ static void a_file_of_another_family_is_refused_by_its_tensor(void **state)
     must(st_open(bytes.data, bytes.len, &file, &err), &err);
     other.final_width = 40;
     plan.batch = 16;
+    struct train_source source = small_source(world, &plan);
     must(supernet_new(&other, 1, &wrong, &err), &err);
     must(trainer_new(wrong, &plan, &source, NULL, &trainer, &err), &err);
     assert_int_equal(checkpoint_decode(file, wrong, "{}", trainer, &log, &err), TL_INVALID);

@@ -31,7 +31,7 @@ static void course_begin(struct course *course, const struct train_plan *plan, s
     course->family = small_family();
     course->world = malloc(sizeof *course->world);
     assert_non_null(course->world);
-    course->source = small_source(course->world, BATCH);
+    course->source = small_source(course->world, plan);
     must(supernet_new(&course->family, plan->seed, &course->net, &err), &err);
     must(trainer_new(course->net, plan, &course->source, pool, &course->trainer, &err), &err);
 }

@@ -37,6 +37,8 @@ struct small_world {
     float images[WORLD_BATCH_MAX * WORLD_SIDE_MAX * WORLD_SIDE_MAX * 3];
     int32_t labels[WORLD_BATCH_MAX];
     size_t batch;
+    struct train_plan plan;
+    struct net_family family;
     float poison; /* added to the images: NAN ruins a training */
     uint64_t poison_from;
     uint64_t calls;
@@ -58,42 +60,42 @@ static inline void small_image(uint64_t number, size_t side, float *to, int32_t 
     }
 }
 
-static inline enum tl_rc small_batch(void *ctx, uint64_t epoch, uint64_t batch, uint16_t resolution,
-                                     const float **ret_images, const int32_t **ret_labels, struct tl_err *err)
+static inline enum tl_rc small_batch(void *ctx, uint64_t epoch, uint64_t number, struct train_images_batch *ret_batch,
+                                     struct tl_err *err)
 {
     struct small_world *world = ctx;
+    const unsigned side = train_resolution(&world->plan, &world->family, epoch * (WORLD_TRAIN / world->batch) + number);
     (void)err;
     for (size_t i = 0; i < world->batch; i++) {
-        float *to = world->images + i * resolution * resolution * 3;
-        small_image((epoch * 7 + batch * world->batch + i) % WORLD_TRAIN, resolution, to, &world->labels[i]);
+        float *to = world->images + i * side * side * 3;
+        small_image((epoch * 7 + number * world->batch + i) % WORLD_TRAIN, side, to, &world->labels[i]);
     }
     if (world->calls++ >= world->poison_from) {
         world->images[0] += world->poison;
     }
-    *ret_images = world->images;
-    *ret_labels = world->labels;
+    *ret_batch = (struct train_images_batch){.images = world->images, .labels = world->labels, .n = world->batch};
     return TL_OK;
 }
 
-static inline enum tl_rc small_plain(void *ctx, enum train_part part, size_t from, size_t n, uint16_t resolution,
-                                     float *images, int32_t *labels, struct tl_err *err)
+static inline enum tl_rc small_plain(void *ctx, enum train_part part, size_t number, uint16_t resolution,
+                                     struct train_images_batch *ret_batch, struct tl_err *err)
 {
-    (void)ctx, (void)err;
-    for (size_t i = 0; i < n; i++) {
-        const size_t number = from + i + (part == TRAIN_PART_TRAIN ? 0 : 100000);
-        small_image(number, resolution, images + i * resolution * resolution * 3, &labels[i]);
+    struct small_world *world = ctx;
+    (void)err;
+    for (size_t i = 0; i < TRAIN_PLAIN; i++) {
+        const size_t image = number * TRAIN_PLAIN + i + (part == TRAIN_PART_TRAIN ? 0 : 100000);
+        small_image(image, resolution, world->images + i * resolution * resolution * 3, &world->labels[i]);
     }
+    *ret_batch = (struct train_images_batch){.images = world->images, .labels = world->labels, .n = TRAIN_PLAIN};
     return TL_OK;
 }
 
-static inline struct train_source small_source(struct small_world *world, size_t batch)
+static inline struct train_source small_source(struct small_world *world, const struct train_plan *plan)
 {
-    *world = (struct small_world){.batch = batch, .poison_from = UINT64_MAX};
-    return (struct train_source){.ctx = world,
-                                 .n_train = WORLD_TRAIN,
-                                 .n_held = WORLD_HELD,
-                                 .batch = small_batch,
-                                 .plain = small_plain};
+    *world = (struct small_world){
+        .batch = plan->batch, .plan = *plan, .family = small_family(), .poison_from = UINT64_MAX};
+    return (struct train_source){
+        .ctx = world, .n_of = {WORLD_TRAIN, WORLD_HELD, 0}, .batch = small_batch, .plain = small_plain};
 }
 
 #endif
