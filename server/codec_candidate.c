@@ -172,6 +172,18 @@ static enum tl_rc network_json(const struct net_family *family, const struct spa
     return rc;
 }
 
+void candidate_measured_ms(const struct store_candidate *candidate, char *ret_text, size_t size)
+{
+    json_t *metrics = json_loadb(candidate->values.data, candidate->values.n, 0, NULL);
+    const json_t *latency = json_object_get(metrics, metric_names[METRIC_LATENCY_MS]);
+    const char *kind = json_string_value(json_object_get(latency, "kind"));
+
+    if (kind && strcmp(kind, "measured") == 0) {
+        (void)snprintf(ret_text, size, "%.6g", json_number_value(json_object_get(latency, "value")));
+    }
+    json_decref(metrics);
+}
+
 /* ---- candidates ---------------------------------------------------------------------------------------------- */
 
 enum tl_rc candidate_encode(const struct store_candidate *candidate, const struct net_family *family,

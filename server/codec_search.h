@@ -113,6 +113,9 @@ TL_MUST_CHECK enum tl_rc candidate_values_encode(const struct candidate_values *
 TL_MUST_CHECK enum tl_rc architecture_encode(const struct net_family *family, const struct space *space,
                                              const uint8_t *genes, struct tl_buf *buf, struct tl_err *err);
 
+/* The latency that was measured for a stored candidate, as text in ms; what was not measured leaves *ret_text alone. */
+void candidate_measured_ms(const struct store_candidate *candidate, char *ret_text, size_t size);
+
 /* A stored candidate as the API shows it; `detail` adds the network's blocks (latency_ms per block when `latency` is
  * given). */
 TL_MUST_CHECK enum tl_rc candidate_encode(const struct store_candidate *candidate, const struct net_family *family,

@@ -147,7 +147,10 @@ static void header_add(struct MHD_Response *mhd, const char *name, const char *v
 
 static void headers_add(struct MHD_Response *mhd, const struct http_response *response, const char *allow)
 {
-    char retry_after[16] = "";
+    char retry_after[16] = "", disposition[160] = "";
+    if (response->file_name[0]) {
+        snprintf(disposition, sizeof disposition, "attachment; filename=\"%s\"", response->file_name);
+    }
     if (response->retry_after_s > 0) {
         snprintf(retry_after, sizeof retry_after, "%d", response->retry_after_s);
     }
@@ -162,6 +165,9 @@ static void headers_add(struct MHD_Response *mhd, const struct http_response *re
                                    : "no-store");
     header_add(mhd, "Location", response->location);
     header_add(mhd, "ETag", response->etag);
+    header_add(mhd, "Accept-Ranges", response->etag[0] && !response->asset ? "bytes" : "");
+    header_add(mhd, "Content-Range", response->content_range);
+    header_add(mhd, "Content-Disposition", disposition);
     header_add(mhd, "Retry-After", retry_after);
     header_add(mhd, "Allow", allow);
     if (response->asset && response->asset_gzip) {
@@ -173,6 +179,32 @@ static void headers_add(struct MHD_Response *mhd, const struct http_response *re
     }
 }
 
+/* A 200 with a tag becomes the part that was asked for. */
+static void cut_range(const struct http_request *request, struct http_response *response)
+{
+    const char *if_range = http_header(request, "If-Range");
+    size_t from = 0, to = 0, n = response->body.len;
+    if (response->status != MHD_HTTP_OK || !response->etag[0] || response->asset ||
+        strcmp(request->method, "GET") != 0 || (if_range && strcmp(if_range, response->etag) != 0)) {
+        return;
+    }
+    const enum http_range kind = http_range_of(http_header(request, "Range"), n, &from, &to);
+    if (kind == HTTP_RANGE_ALL) {
+        return;
+    }
+    if (kind == HTTP_RANGE_BEYOND) {
+        struct tl_err err = {0};
+        (void)tl_fail(&err, TL_INVALID, "the range lies beyond the %zu bytes there are", n);
+        problem_set(response, MHD_HTTP_RANGE_NOT_SATISFIABLE, &err);
+        snprintf(response->content_range, sizeof response->content_range, "bytes */%zu", n);
+        return;
+    }
+    memmove(response->body.data, response->body.data + from, to - from);
+    response->body.len = to - from;
+    response->status = MHD_HTTP_PARTIAL_CONTENT;
+    snprintf(response->content_range, sizeof response->content_range, "bytes %zu-%zu/%zu", from, to - 1, n);
+}
+
 static enum MHD_Result exchange_send(struct exchange *exchange)
 {
     struct http_response *response = &exchange->response;
@@ -182,6 +214,7 @@ static enum MHD_Result exchange_send(struct exchange *exchange)
         response->asset = NULL;
         tl_buf_clear(&response->body);
     }
+    cut_range(&exchange->request, response);
     size_t n = response->asset ? response->asset_n : response->body.len;
     struct MHD_Response *mhd = response_body(response);
     if (!mhd) {

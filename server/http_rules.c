@@ -120,6 +120,46 @@ enum tl_rc http_query_int(const struct http_request *request, const char *name, 
     return TL_OK;
 }
 
+/* Digits at *at, passed over; false: there are none, or they are too large. */
+static bool range_number(const char **at, size_t *ret_value)
+{
+    const char *begin = *at;
+    size_t value = 0;
+    for (; **at >= '0' && **at <= '9'; (*at)++) {
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (size_t)(**at - '0'), &value)) {
+            return false;
+        }
+    }
+    *ret_value = value;
+    return *at > begin;
+}
+
+enum http_range http_range_of(const char *range, size_t n, size_t *ret_from, size_t *ret_to)
+{
+    static const char unit[] = "bytes=";
+    size_t from = 0, last = n - 1;
+    if (!range || n == 0 || strncmp(range, unit, sizeof unit - 1) != 0) {
+        return HTTP_RANGE_ALL;
+    }
+    const char *at = range + sizeof unit - 1;
+    if (*at == '-') { /* the last so many bytes */
+        at++;
+        if (!range_number(&at, &last) || *at) {
+            return HTTP_RANGE_ALL;
+        }
+        *ret_from = last < n ? n - last : 0;
+        *ret_to = n;
+        return last == 0 ? HTTP_RANGE_BEYOND : HTTP_RANGE_PART;
+    }
+    if (!range_number(&at, &from) || *at++ != '-' || (*at && !range_number(&at, &last)) || *at || last < from) {
+        return from >= n && *at == '\0' ? HTTP_RANGE_BEYOND : HTTP_RANGE_ALL;
+    }
+    *ret_from = from;
+    *ret_to = last < n ? last + 1 : n;
+    return from < n ? HTTP_RANGE_PART : HTTP_RANGE_BEYOND;
+}
+
 bool http_host_loopback(const char *host)
 {
     static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};

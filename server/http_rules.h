@@ -25,6 +25,11 @@ double http_prefer_wait(const char *prefer);
 /* Does an If-None-Match header name this (quoted) tag? Weak tags match, as RFC 9110 13.1.2 wants. */
 bool http_etag_listed(const char *if_none_match, const char *etag);
 
+/* What a Range header (NULL: none) asks of `n` bytes: one range of bytes, from..to half open. HTTP_RANGE_ALL also where it
+ * asks for several, or in another unit, or cannot be read: RFC 9110 14.2 lets a server ignore those. */
+enum http_range { HTTP_RANGE_ALL, HTTP_RANGE_PART, HTTP_RANGE_BEYOND };
+enum http_range http_range_of(const char *range, size_t n, size_t *ret_from, size_t *ret_to);
+
 /* Is this Host header a loopback name or address, with or without a port? NULL (HTTP/1.0) is. */
 bool http_host_loopback(const char *host);
 

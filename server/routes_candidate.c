@@ -1,13 +1,15 @@
 /* routes_candidate.c - candidates of a search, and one candidate in detail.
  */
+#include "server/artifact.h"
 #include "server/codec_search.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
+#include "server/space_of_family.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+static const size_t ANSWER_MAX_BYTES = 64 * 1024 * 1024, ARTIFACT_MAX_BYTES = 256 * 1024 * 1024;
 
 /* ---- lists --------------------------------------------------------------------------------------------------- */
 
@@ -114,7 +116,7 @@ struct detail_ctx {
     int64_t id;
     char snapshot[TL_HASH_TEXT];
     struct store_candidate copy; /* texts below */
-    char search[TL_UUID_TEXT], arch[TL_HASH_TEXT], role[16], space[65];
+    char search[TL_UUID_TEXT], arch[TL_HASH_TEXT], role[16], space[65], device[65];
     uint8_t genes[SPACE_VARIABLES_MAX];
     struct tl_buf values;
 };
@@ -125,6 +127,7 @@ static enum tl_rc copy_search_names(void *ctx, const struct store_search *search
 
     (void)err;
     snprintf(d->space, sizeof(d->space), "%s", search->space);
+    snprintf(d->device, sizeof(d->device), "%s", search->device);
     snprintf(d->snapshot, sizeof(d->snapshot), "%s", search->snapshot);
     return TL_OK;
 }
@@ -197,25 +200,63 @@ enum tl_rc route_candidate_get(struct service *service, const struct http_reques
     return rc;
 }
 
+/* The candidate's file with weights: named after it, its metadata saying where it comes from. */
+static enum tl_rc weights_answer(struct service *service, struct detail_ctx *d, enum artifact_kind kind,
+                                 const struct net_family *family, const struct space *space,
+                                 struct http_response *response, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) architecture = {0};
+    char latency[32] = "", number[24];
+    struct net_pick pick;
+    enum tl_rc rc = architecture_encode(family, space, d->genes, &architecture, err);
+    if (rc) {
+        return rc;
+    }
+    candidate_measured_ms(&d->copy, latency, sizeof latency);
+    snprintf(number, sizeof number, "%lld", (long long)d->id);
+    const struct st_pair pairs[] = {{"architecture", architecture.data}, {"candidate", number},
+                                    {"search", d->search},               {"device", d->device},
+                                    {"measured_latency_ms", latency}};
+    pick_of_arch(family, space, d->genes, &pick);
+    rc = artifact_of_space(service->store, kind, family, &pick, pairs, TL_COUNT_OF(pairs), &response->body, err);
+    if (rc == TL_OK && kind != ARTIFACT_NET_CONFIG) {
+        response->content_type = "application/octet-stream";
+    }
+    return rc;
+}
+
+static enum tl_rc artifact_answer(struct service *service, struct detail_ctx *d, const char *name,
+                                  const struct net_family *family, const struct space *space,
+                                  struct http_response *response, struct tl_err *err)
+{
+    if (strcmp(name, "architecture.json") == 0) {
+        return architecture_encode(family, space, d->genes, &response->body, err);
+    }
+    for (int kind = 0; kind < ARTIFACT_KIND_COUNT; kind++) {
+        if (strcmp(name, artifact_names[kind]) == 0) {
+            return weights_answer(service, d, (enum artifact_kind)kind, family, space, response, err);
+        }
+    }
+    return tl_fail(err, TL_NOT_FOUND,
+                   "no artifact is called %s; there are onnx, safetensors, net.config and architecture.json", name);
+}
+
 enum tl_rc route_candidate_artifact(struct service *service, const struct http_request *request,
                                     struct http_response *response, struct tl_err *err)
 {
     const char *name = request->params[1];
-    bool wants_weights = strcmp(name, "onnx") == 0 || strcmp(name, "safetensors") == 0;
     struct detail_ctx d;
     const struct net_family *family = NULL;
     struct space *space = NULL;
     enum tl_rc rc = read_candidate(service, request, &d, err);
 
-    if (rc == TL_OK && !(rc = routes_space_named(d.space, &family, &space, err))) {
-        if (wants_weights) {
-            rc = tl_fail(err, TL_NOT_FOUND, "%s is a space without weights: there is nothing to put into %s", d.space,
-                         name);
-        } else if (strcmp(name, "architecture.json") == 0) {
-            rc = architecture_encode(family, space, d.genes, &response->body, err);
-        } else {
-            rc = tl_fail(err, TL_NOT_FOUND, "no artifact is called %s; there is architecture.json", name);
-        }
+    response->body.max = ARTIFACT_MAX_BYTES;
+    (void)(rc || (rc = routes_space_named(d.space, &family, &space, err)) ||
+           (rc = artifact_answer(service, &d, name, family, space, response, err)));
+    if (rc == TL_OK) {
+        routes_etag(response);
+        snprintf(response->file_name, sizeof response->file_name, "%s-%lld%s%s", d.space, (long long)d.id,
+                 strcmp(name, "architecture.json") == 0 ? "-" : ".", name);
     }
     free(space);
     tl_buf_done(&d.values);

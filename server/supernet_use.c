@@ -23,18 +23,6 @@ enum tl_rc family_named(const char *text, struct net_family *ret_family, struct 
     return TL_OK;
 }
 
-enum tl_rc supernet_load(const char *path, struct supernet **ret_net, struct supernet_facts *ret_facts,
-                         struct tl_err *err)
-{
-    TL_AUTO(tl_buf) bytes = {.max = FILE_MAX_BYTES};
-    struct safetensors *file = NULL;
-    enum tl_rc rc = tl_file_read(path, &bytes, err);
-    rc = rc ? rc : st_open(bytes.data ? bytes.data : "", bytes.len, &file, err);
-    rc = rc ? rc : supernet_decode(file, ret_net, ret_facts, err);
-    st_free(file);
-    return rc;
-}
-
 static enum tl_rc open_images(struct supernet_use *use, struct train_images_plan *plan, struct tl_err *err)
 {
     memcpy(plan->mean, use->facts.mean, sizeof plan->mean);
@@ -71,18 +59,37 @@ static enum tl_rc open_data(struct supernet_use *use, const char *data, struct t
     return open_images(use, &plan, err);
 }
 
-enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const char *data, unsigned n_threads,
-                             struct tl_err *err)
+static enum tl_rc open_all(struct supernet_use *use, const struct tl_buf *bytes, const char *data, unsigned n_threads,
+                           struct tl_err *err)
 {
+    struct safetensors *file = NULL;
     *use = (struct supernet_use){0};
     enum tl_rc rc = tl_pool_new(&use->pool, n_threads, err);
-    rc = rc ? rc : supernet_load(path, &use->net, &use->facts, err);
+    rc = rc ? rc : st_open(bytes->data ? bytes->data : "", bytes->len, &file, err);
+    rc = rc ? rc : supernet_decode(file, &use->net, &use->facts, err);
+    st_free(file);
     rc = rc ? rc : data ? open_data(use, data, err) : supernet_use_kept(use, err);
-    rc = rc ? rc : evaluation_new(use->net, &use->source, use->pool, &use->evaluation, err);
+    if (rc == TL_OK && use->set) {
+        rc = evaluation_new(use->net, &use->source, use->pool, &use->evaluation, err);
+    }
     if (rc) {
         supernet_use_done(use);
     }
     return rc;
+}
+
+enum tl_rc supernet_use_bytes(struct supernet_use *use, const struct tl_buf *bytes, unsigned n_threads,
+                              struct tl_err *err)
+{
+    return open_all(use, bytes, NULL, n_threads, err);
+}
+
+enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const char *data, unsigned n_threads,
+                             struct tl_err *err)
+{
+    TL_AUTO(tl_buf) bytes = {.max = FILE_MAX_BYTES};
+    const enum tl_rc rc = tl_file_read(path, &bytes, err);
+    return rc ? rc : open_all(use, &bytes, data, n_threads, err);
 }
 
 void supernet_use_done(struct supernet_use *use)

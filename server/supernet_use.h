@@ -15,16 +15,15 @@ struct supernet_use {
     struct img_set *set;         /* NULL: there are no images */
     struct train_images *images; /* the same */
     struct train_source source;  /* with data: its images; else those in the file, if there are any */
-    struct evaluation *evaluation;
+    struct evaluation *evaluation; /* NULL: there are no images */
 };
-
-/* A supernet out of a file. *ret_net and *ret_facts are owned. */
-TL_MUST_CHECK enum tl_rc supernet_load(const char *path, struct supernet **ret_net, struct supernet_facts *ret_facts,
-                                       struct tl_err *err);
 
 /* Open file and images (`data` NULL: none). On failure nothing is left open. */
 TL_MUST_CHECK enum tl_rc supernet_use_open(struct supernet_use *use, const char *path, const char *data,
                                            unsigned n_threads, struct tl_err *err);
+/* The same from a file's bytes, with the images in it alone. */
+TL_MUST_CHECK enum tl_rc supernet_use_bytes(struct supernet_use *use, const struct tl_buf *bytes, unsigned n_threads,
+                                            struct tl_err *err);
 /* Take the images in the file, all of them for calibrating, as the source. */
 TL_MUST_CHECK enum tl_rc supernet_use_kept(struct supernet_use *use, struct tl_err *err);
 void supernet_use_done(struct supernet_use *use);

@@ -60,6 +60,35 @@ struct st_pair {
 TL_MUST_CHECK enum tl_rc st_encode(const struct st_tensor *tensors, size_t n, const struct st_pair *metadata,
                                    size_t n_metadata, struct tl_buf *buf, struct tl_err *err);
 
+/* Append a network with its parameters as an ONNX model (IR 8, opset 17): batch norm folded, nodes and tensors named by
+ * net_layer_name, input "input" (batch, c, h, w), output "logits" (batch, classes), the pairs as its metadata. TL_INVALID:
+ * the network does not end in a classifier. */
+TL_MUST_CHECK enum tl_rc onnx_encode(const struct network *net, const struct net_params *params,
+                                     const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf,
+                                     struct tl_err *err);
+
+/* The same as safetensors, not folded: names of net_layer_name with .weight, .bias, .bn.weight, .bn.bias,
+ * .bn.running_mean and .bn.running_var, PyTorch's shapes, float32. */
+TL_MUST_CHECK enum tl_rc params_encode(const struct network *net, const struct net_params *params,
+                                       const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf,
+                                       struct tl_err *err);
+/* Read such a file into parameters that were initialised for the network. TL_INVALID, TL_NOT_FOUND name the tensor. */
+TL_MUST_CHECK enum tl_rc params_decode(const struct safetensors *file, const struct network *net,
+                                       struct net_params *params, struct tl_err *err);
+
+/* A float32 array of up to ST_RANK_MAX dimensions, as numpy's .npy (version 1 or 2, C order, little-endian). */
+struct npy {
+    size_t rank;
+    size_t shape[ST_RANK_MAX];
+    const float *data; /* borrowed from the bytes */
+    size_t n;
+};
+
+/* `bytes` is borrowed, 8-byte aligned. TL_MALFORMED, TL_INVALID: what is wrong, and what numpy call would make it right. */
+TL_MUST_CHECK enum tl_rc npy_decode(const void *bytes, size_t n, struct npy *ret_array, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc npy_encode(const float *data, size_t rank, const size_t *shape, struct tl_buf *buf,
+                                    struct tl_err *err);
+
 enum { NET_CONFIG_MAX = 1 << 18 }; /* bytes; the published ones have 10,000 */
 
 /* Build the operators of a once-for-all net.config of `n` bytes (MobileNetV3 and ProxylessNASNets, old and new key
@@ -68,5 +97,14 @@ enum { NET_CONFIG_MAX = 1 << 18 }; /* bytes; the published ones have 10,000 */
  * pointer; on any failure *ret_net is not written. */
 TL_MUST_CHECK enum tl_rc net_config_decode(const char *json, size_t n, unsigned image_size, struct network *ret_net,
                                            struct tl_err *err);
+
+/* How a net.config names its parts: as the published files do ("mobile_inverted_conv"), or as the later library ("conv").
+ */
+enum net_config_spelling { NET_CONFIG_PUBLISHED, NET_CONFIG_LATER };
+
+/* Append a network as a net.config. net_config_decode gives the same operators back at the same image size. TL_INVALID:
+ * the network is not of that kind. */
+TL_MUST_CHECK enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_config_spelling spelling,
+                                           struct tl_buf *buf, struct tl_err *err);
 
 #endif

@@ -1,0 +1,129 @@
+/* codec_net_config_write.c - a network as once-for-all's net.config. The reader is codec_net_config.c. */
+#include "base/codec_json.h"
+#include "supernet/files/files.h"
+
+#include <math.h>
+
+static const char *const ACTS[NET_ACT_COUNT] = {NULL, "relu", "relu6", "h_swish"};
+
+static json_t *act_json(enum net_act act)
+{
+    return ACTS[act] ? json_string(ACTS[act]) : json_null();
+}
+
+static json_t *conv_json(const struct net_op *op)
+{
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:b, s:b, s:i, s:i, s:b, s:o, s:i, s:s}", "name", "ConvLayer",
+                     "kernel_size", (int)op->kernel, "stride", (int)op->stride, "dilation", 1, "groups", 1, "bias", 0,
+                     "has_shuffle", 0, "in_channels", (int)op->ci, "out_channels", (int)op->co, "use_bn",
+                     (int)op->batch_norm, "act_func", act_json(op->act), "dropout_rate", 0, "ops_order",
+                     "weight_bn_act");
+}
+
+static json_t *linear_json(const struct net_op *op)
+{
+    return json_pack("{s:s, s:i, s:i, s:b, s:b, s:n, s:i, s:s}", "name", "LinearLayer", "in_features", (int)op->ci,
+                     "out_features", (int)op->co, "bias", (int)op->bias, "use_bn", 0, "act_func", "dropout_rate", 0,
+                     "ops_order", "weight_bn_act");
+}
+
+static json_t *identity_json(const struct net_op *op)
+{
+    return json_pack("{s:s, s:[i], s:[i], s:b, s:n, s:i, s:s}", "name", "IdentityLayer", "in_channels", (int)op->ci,
+                     "out_channels", (int)op->ci, "use_bn", 0, "act_func", "dropout_rate", 0, "ops_order",
+                     "weight_bn_act");
+}
+
+/* The depthwise operator of a block and its neighbours; NULL: the block has none. */
+static const struct net_op *depthwise_of(const struct network *net, const struct net_block *block)
+{
+    for (size_t i = block->first_op; i < (size_t)block->first_op + block->n_ops; i++) {
+        if (net->ops[i].kind == NET_DEPTHWISE) {
+            return &net->ops[i];
+        }
+    }
+    return NULL;
+}
+
+static json_t *block_json(const struct network *net, const struct net_block *block, enum net_config_spelling spelling)
+{
+    const bool later = spelling == NET_CONFIG_LATER;
+    const struct net_op *depthwise = depthwise_of(net, block), *first = &net->ops[block->first_op];
+    const struct net_op *last = &net->ops[block->first_op + block->n_ops - 1], *end = last;
+    const bool residual = last->kind == NET_ADD, expands = depthwise != first;
+    bool se = false;
+    for (const struct net_op *op = first; op <= last; op++) {
+        se = se || op->kind == NET_SE;
+        end = op->kind == NET_CONV ? op : end;
+    }
+    json_t *layer = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:b}", "name",
+                              later ? "MBConvLayer" : "MBInvertedConvLayer", "in_channels", (int)first->ci,
+                              "out_channels", (int)end->co, "kernel_size", (int)depthwise->kernel, "stride",
+                              (int)depthwise->stride, "expand_ratio",
+                              expands ? (int)lround((double)depthwise->co / first->ci) : 1, "mid_channels",
+                              expands ? json_integer(depthwise->co) : json_null(), "act_func", act_json(depthwise->act),
+                              "use_se", (int)se);
+    return json_pack("{s:s, s:o, s:o}", "name", later ? "ResidualBlock" : "MobileInvertedResidualBlock",
+                     later ? "conv" : "mobile_inverted_conv", layer, "shortcut",
+                     residual ? identity_json(first) : json_null());
+}
+
+/* The operators of the head; NULL where there is none. */
+struct head {
+    const struct net_op *final, *feature, *linear;
+};
+
+static struct head head_of(const struct network *net)
+{
+    struct head head = {0};
+    const struct net_block *block = &net->blocks[net->n_blocks - 1];
+    bool pooled = false;
+    for (size_t i = block->first_op; i < net->n_ops; i++) {
+        const struct net_op *op = &net->ops[i];
+        pooled = pooled || op->kind == NET_POOL;
+        if (op->kind == NET_CONV) {
+            *(pooled ? &head.feature : &head.final) = op;
+        } else if (op->kind == NET_LINEAR) {
+            head.linear = op;
+        }
+    }
+    return head;
+}
+
+static enum tl_rc check(const struct network *net, const struct head *head, struct tl_err *err)
+{
+    bool inverted = net->n_blocks >= 3 && head->final && head->linear;
+    for (size_t b = 1; inverted && b + 1 < net->n_blocks; b++) {
+        inverted = depthwise_of(net, &net->blocks[b]) != NULL;
+    }
+    return inverted ? TL_OK
+                    : tl_fail(err, TL_INVALID,
+                              "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and "
+                              "this network is another");
+}
+
+enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_config_spelling spelling,
+                             struct tl_buf *buf, struct tl_err *err)
+{
+    const struct head head = head_of(net);
+    const enum tl_rc rc = check(net, &head, err);
+    if (rc) {
+        return rc;
+    }
+    json_t *blocks = json_array();
+    for (size_t b = 1; b + 1 < net->n_blocks; b++) {
+        json_array_append_new(blocks, block_json(net, &net->blocks[b], spelling));
+    }
+    const bool v3 = head.feature != NULL; /* MobileNetV3 mixes its features behind the pool, ProxylessNAS before it */
+    json_t *json = json_pack("{s:s, s:{s:f, s:f}, s:o, s:o}", "name", v3 ? "MobileNetV3" : "ProxylessNASNets", "bn",
+                             "momentum", 0.1, "eps", (double)bn_eps, "first_conv", conv_json(&net->ops[0]), "blocks",
+                             blocks);
+    if (json && v3) {
+        json_object_set_new(json, "final_expand_layer", conv_json(head.final));
+    }
+    if (json) {
+        json_object_set_new(json, "feature_mix_layer", conv_json(v3 ? head.feature : head.final));
+        json_object_set_new(json, "classifier", linear_json(head.linear));
+    }
+    return tl_json_dump_take(json, buf, err);
+}

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""onnx_files.py TAILOR MAKE_SUPERNET SOURCE_DIR BINARY_DIR: exported models pass onnx.checker and give our own logits.
+
+Skips (exit 77) by name when python3-onnx is not there; without onnxruntime-node the comparison of logits is left out by
+name, after everything else has passed.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import onnx
+except ImportError as why:
+    print(f"skipped: {why.name} is not here (Debian: python3-{why.name})")
+    sys.exit(77)
+
+TAILOR, MAKE, SOURCE, BINARY = sys.argv[1:5]
+
+OFA = {"ks": [3, 5, 7, 3] * 5, "e": [3, 4, 6, 4] * 5, "d": [2, 3, 4, 3, 2], "r": [128]}
+CASES = {
+    "cifar-mbv3": {"ks": [3, 5] * 6, "e": [3, 4, 6] * 4, "d": [3, 2, 4], "r": [28]},
+    "mnist-mbv3": {"ks": [3, 5, 7, 3], "e": [3, 4, 6, 3], "d": [2, 1], "r": [20]},
+    "ofa-mbv3-w1.0": OFA,
+    os.path.join(SOURCE, "relu6.json"): {"ks": [7, 3, 5, 7], "e": [2, 3, 3, 2], "d": [2, 2], "r": [33]},
+}
+
+
+def run(*command, **more):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
+
+
+def runtime():
+    """The folder with onnxruntime-node, installed once; None: it cannot be had."""
+    folder = os.path.join(BINARY, "onnxruntime")
+    os.makedirs(folder, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(SOURCE, name), folder)
+    if not os.path.isdir(os.path.join(folder, "node_modules", "onnxruntime-node")):
+        environment = dict(os.environ, ONNXRUNTIME_NODE_INSTALL="skip")
+        try:
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=environment, check=True,
+                           capture_output=True, timeout=600)
+        except (OSError, subprocess.SubprocessError) as why:
+            print(f"left out: onnxruntime-node cannot be installed ({why})")
+            return None
+    return folder
+
+
+def logits_of(ort, model, x, folder):
+    source, target = os.path.join(folder, "x.f32"), os.path.join(folder, "y.f32")
+    x.tofile(source)
+    run("node", os.path.join(SOURCE, "run.mjs"), model, source, target, *map(str, x.shape),
+        env=dict(os.environ, TAILOR_ORT=ort))
+    return np.fromfile(target, dtype="<f4").reshape(x.shape[0], -1)
+
+
+def check_model(model, architecture):
+    graph = onnx.load(model)
+    onnx.checker.check_model(graph, full_check=True)
+    names = [node.name for node in graph.graph.node]
+    assert "s1.b1.depthwise" in names and "head.classifier" in names, names
+    assert len(set(names)) == len(names), "a node's name is there twice"
+    metadata = {pair.key: pair.value for pair in graph.metadata_props}
+    assert json.loads(metadata["architecture"]) == architecture, metadata
+    assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert graph.ir_version == 8 and graph.opset_import[0].version == 17
+
+
+def check_case(family, architecture, ort, folder):
+    supernet, arch = os.path.join(folder, "supernet.safetensors"), os.path.join(folder, "arch.json")
+    model, x_file, y_file = (os.path.join(folder, n) for n in ("model.onnx", "x.npy", "y.npy"))
+    run(MAKE, family, supernet)
+    with open(arch, "w") as file:
+        json.dump(architecture, file)
+    run(TAILOR, "export", "--supernet", supernet, "--architecture", arch, "--output", model)
+    check_model(model, architecture)
+    side = architecture["r"][0]
+    for batch in (1, 3):
+        x = np.random.default_rng(batch).standard_normal((batch, 3, side, side)).astype("float32")
+        np.save(x_file, x)
+        run(TAILOR, "run", "--supernet", supernet, "--architecture", arch, "--input", x_file, "--output", y_file)
+        ours = np.load(y_file)
+        assert ours.shape[0] == batch and np.isfinite(ours).all()
+        if ort:
+            theirs = logits_of(ort, model, x, folder)
+            off = np.abs(ours - theirs).max() / np.abs(theirs).max()
+            assert off < 1e-4, f"{family}, batch {batch}: logits are {off} apart"
+            print(f"{os.path.basename(family)}, batch {batch}: logits agree to {off:.1e}")
+
+
+def main():
+    ort = runtime()
+    for family, architecture in CASES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            check_case(family, architecture, ort, folder)
+    print(f"{len(CASES)} models pass onnx.checker in full")
+
+
+main()
