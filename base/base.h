@@ -72,6 +72,16 @@ enum tl_rc tl_fail_record_sys(struct tl_err *err, const char *file, int line, co
 int tl_rc_http(enum tl_rc rc);
 const char *tl_rc_title(enum tl_rc rc);
 
+/* The same pointer without const: to free what is owned, or for a library that takes no const and writes nothing. */
+static inline void *tl_unconst(const void *pointer)
+{
+    const union {
+        const void *from;
+        void *to;
+    } both = {.from = pointer};
+    return both.to;
+}
+
 /* ---- log ----------------------------------------------------------------------------------------------------- */
 
 enum tl_log_level { TL_LOG_DEBUG, TL_LOG_INFO, TL_LOG_WARNING, TL_LOG_ERROR };

@@ -52,8 +52,8 @@ enum tl_rc artifact_encode(struct supernet_use *use, enum artifact_kind kind, co
     struct network *net = malloc(sizeof *net);
     struct st_pair list[PAIRS_MAX];
     char resolution[16], calibrated[64] = "the supernet's running statistics";
-    enum tl_rc rc = net ? net_build(&use->net->family, pick, net, err)
-                        : tl_fail(err, TL_NO_MEMORY, "no memory for a network");
+    enum tl_rc rc =
+        net ? net_build(&use->net->family, pick, net, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a network");
     (void)snprintf(resolution, sizeof resolution, "%u", pick->resolution);
     if (use->evaluation) {
         (void)snprintf(calibrated, sizeof calibrated, "calibrated on up to %zu images",
@@ -88,9 +88,9 @@ static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *er
     struct current *current = ctx;
     struct tl_err why = {0};
     const enum tl_rc rc = store_model_current(tx, "supernet", current->space, "", copy_hash, current->hash, &why);
-    return rc == TL_NOT_FOUND ? tl_fail(err, rc,
-                                        "%s is a space without weights: tailor import --space %s supernet FILE brings some",
-                                        current->space, current->space)
+    return rc == TL_NOT_FOUND
+               ? tl_fail(err, rc, "%s is a space without weights: tailor import --space %s supernet FILE brings some",
+                         current->space, current->space)
            : rc ? tl_fail(err, rc, "%s", why.text)
                 : TL_OK;
 }

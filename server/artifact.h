@@ -23,8 +23,9 @@ TL_MUST_CHECK enum tl_rc artifact_encode(struct supernet_use *use, enum artifact
                                          struct tl_err *err);
 
 /* The same from the supernet that a store has for the space. TL_NOT_FOUND: it has none. net.config needs none. */
-TL_MUST_CHECK enum tl_rc artifact_of_space(struct store *store, enum artifact_kind kind, const struct net_family *family,
-                                           const struct net_pick *pick, const struct st_pair *pairs, size_t n_pairs,
-                                           struct tl_buf *buf, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc artifact_of_space(struct store *store, enum artifact_kind kind,
+                                           const struct net_family *family, const struct net_pick *pick,
+                                           const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf,
+                                           struct tl_err *err);
 
 #endif

@@ -19,23 +19,24 @@ struct options {
 enum option { SUPERNET, DATA, OUTPUT, RATE, IMAGES, SUBNETS, ITERATIONS, SEED, THREADS, CHECK };
 
 static const struct argument KNOWN[] = {
-    [SUPERNET] = {"supernet", false}, [DATA] = {"data", false},     [OUTPUT] = {"output", false},
-    [RATE] = {"rate", false},         [IMAGES] = {"images", false}, [SUBNETS] = {"subnets", false},
-    [ITERATIONS] = {"iterations", false}, [SEED] = {"seed", false}, [THREADS] = {"threads", false},
-    [CHECK] = {"check", false},
+    [SUPERNET] = {"supernet", false},     [DATA] = {"data", false},
+    [OUTPUT] = {"output", false},         [RATE] = {"rate", false},
+    [IMAGES] = {"images", false},         [SUBNETS] = {"subnets", false},
+    [ITERATIONS] = {"iterations", false}, [SEED] = {"seed", false},
+    [THREADS] = {"threads", false},       [CHECK] = {"check", false},
 };
 
 static enum tl_rc option_set(struct options *options, int option, const char *text, struct tl_err *err)
 {
     const char **const texts[] = {
         [SUPERNET] = &options->supernet, [DATA] = &options->data, [OUTPUT] = &options->output};
-    int64_t *const numbers[] = {[IMAGES] = &options->images,         [SUBNETS] = &options->subnets,
-                                [ITERATIONS] = &options->iterations, [SEED] = &options->seed,
-                                [THREADS] = &options->threads,       [CHECK] = &options->check};
+    int64_t *const numbers[] = {
+        [IMAGES] = &options->images, [SUBNETS] = &options->subnets, [ITERATIONS] = &options->iterations,
+        [SEED] = &options->seed,     [THREADS] = &options->threads, [CHECK] = &options->check};
     static const int64_t least[] = {
         [IMAGES] = 2, [SUBNETS] = 2, [ITERATIONS] = 1, [SEED] = 0, [THREADS] = 1, [CHECK] = 0};
-    static const int64_t most[] = {[IMAGES] = 512,       [SUBNETS] = 256, [ITERATIONS] = 1000000,
-                                   [SEED] = INT64_MAX, [THREADS] = 64,  [CHECK] = 1000};
+    static const int64_t most[] = {
+        [IMAGES] = 512, [SUBNETS] = 256, [ITERATIONS] = 1000000, [SEED] = INT64_MAX, [THREADS] = 64, [CHECK] = 1000};
     if (option == ARGUMENT_WORD) {
         return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option", text);
     }
@@ -111,7 +112,7 @@ static enum tl_rc distill(struct supernet_use *use, const struct options *option
     cli_ticker_done(&ticker);
     if (rc == TL_OK) {
         to_bytes(bytes, images, n, &use->facts);
-        free((void *)(uintptr_t)use->facts.images);
+        free(tl_unconst(use->facts.images));
         use->facts.images = bytes;
         use->facts.n_images = (size_t)options->images;
         use->facts.side = side;
@@ -146,9 +147,10 @@ static enum tl_rc check(struct supernet_use *use, const struct options *options,
     }
     if (rc == TL_OK && options->check > 0) {
         const double n = (double)options->check / 100.0;
-        printf("%lld random sub-networks on held-out images: %.2f points calibrated on training images, %.2f on the made-up "
-               "ones; the worst loses %.2f\n",
-               (long long)options->check, sums[0] / n, sums[1] / n, 100.0 * worst);
+        printf(
+            "%lld random sub-networks on held-out images: %.2f points calibrated on training images, %.2f on the made-up "
+            "ones; the worst loses %.2f\n",
+            (long long)options->check, sums[0] / n, sums[1] / n, 100.0 * worst);
     }
     evaluation_free(made_up);
     train_images_free(dreamt_use.images);
@@ -179,18 +181,19 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 const struct command command_distill = {
     .name = "distill",
     .summary = "let a supernet make up its own calibration images, to give it away without its data",
-    .help = "usage: tailor distill --supernet FILE --data IMAGES --output FILE [OPTIONS]\n"
-            "\n"
-            "A sub-network cut from a supernet needs its batch norm calibrated, and that takes images. This makes some up:\n"
-            "noise that is led to where it gives sub-networks the statistics that the training images give them. The output\n"
-            "is the supernet with these images in place of any it had, and what they are worth is printed.\n"
-            "\n"
-            "  --images N       (100)\n"
-            "  --subnets N      sub-networks whose statistics are matched (24)\n"
-            "  --iterations N   (1200)\n"
-            "  --rate X         of Adam (0.05)\n"
-            "  --check N        random sub-networks to measure with both (8)\n"
-            "  --seed N         (1)\n"
-            "  --threads N      (as many as there are processors); the result does not depend on it\n",
+    .help =
+        "usage: tailor distill --supernet FILE --data IMAGES --output FILE [OPTIONS]\n"
+        "\n"
+        "A sub-network cut from a supernet needs its batch norm calibrated, and that takes images. This makes some up:\n"
+        "noise that is led to where it gives sub-networks the statistics that the training images give them. The output\n"
+        "is the supernet with these images in place of any it had, and what they are worth is printed.\n"
+        "\n"
+        "  --images N       (100)\n"
+        "  --subnets N      sub-networks whose statistics are matched (24)\n"
+        "  --iterations N   (1200)\n"
+        "  --rate X         of Adam (0.05)\n"
+        "  --check N        random sub-networks to measure with both (8)\n"
+        "  --seed N         (1)\n"
+        "  --threads N      (as many as there are processors); the result does not depend on it\n",
     .run = run,
 };

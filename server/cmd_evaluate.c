@@ -51,12 +51,9 @@ static enum tl_rc option_set(struct options *options, int option, const char *te
                                 [IMAGES] = &options->images,
                                 [CALIBRATION] = &options->calibration,
                                 [THREADS] = &options->threads};
-    static const int64_t least[] = {[N] = 1, [SEED] = 0, [IMAGES] = 0, [CALIBRATION] = TRAIN_PLAIN, [THREADS] = 1},
-                         most[] = {[N] = 1000000,
-                                   [SEED] = INT64_MAX,
-                                   [IMAGES] = 10000000,
-                                   [CALIBRATION] = 1000000,
-                                   [THREADS] = 64};
+    static const int64_t
+        least[] = {[N] = 1, [SEED] = 0, [IMAGES] = 0, [CALIBRATION] = TRAIN_PLAIN, [THREADS] = 1},
+        most[] = {[N] = 1000000, [SEED] = INT64_MAX, [IMAGES] = 10000000, [CALIBRATION] = 1000000, [THREADS] = 64};
     if (option == ARGUMENT_WORD) {
         return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option", text);
     }
@@ -150,17 +147,18 @@ static enum tl_rc run_evaluate(int argc, char **argv, struct tl_err *err)
 const struct command command_evaluate = {
     .name = "evaluate",
     .summary = "measure a sub-network's accuracy with the weights it inherits",
-    .help = "usage: tailor evaluate --supernet FILE --data IMAGES [--architecture FILE.json] [OPTIONS]\n"
-            "\n"
-            "Batch norm is calibrated for the sub-network on training images, then its accuracy is measured. Without an\n"
-            "architecture: the smallest and the largest.\n"
-            "\n"
-            "  --part NAME       test (default) or held-out: the training images that training did not see\n"
-            "  --images N        measure on the first N of them (all)\n"
-            "  --calibration N   training images to calibrate on (2000)\n"
-            "  --threads N       (as many as there are processors); the result does not depend on it\n"
-            "\n"
-            "example: tailor evaluate --supernet my-supernet/supernet.safetensors --data mnist\n",
+    .help =
+        "usage: tailor evaluate --supernet FILE --data IMAGES [--architecture FILE.json] [OPTIONS]\n"
+        "\n"
+        "Batch norm is calibrated for the sub-network on training images, then its accuracy is measured. Without an\n"
+        "architecture: the smallest and the largest.\n"
+        "\n"
+        "  --part NAME       test (default) or held-out: the training images that training did not see\n"
+        "  --images N        measure on the first N of them (all)\n"
+        "  --calibration N   training images to calibrate on (2000)\n"
+        "  --threads N       (as many as there are processors); the result does not depend on it\n"
+        "\n"
+        "example: tailor evaluate --supernet my-supernet/supernet.safetensors --data mnist\n",
     .run = run_evaluate,
 };
 
@@ -211,8 +209,9 @@ static enum tl_rc begin_rows(const char *path, struct tl_buf *rows, struct tl_er
         return tl_buf_add(rows, HEADER, strlen(HEADER), err);
     }
     if (rc || rows->len < strlen(HEADER) || memcmp(rows->data, HEADER, strlen(HEADER)) != 0) {
-        return tl_fail(err, rc ? rc : TL_CONFLICT, "%.200s cannot be read, or holds other columns than %.*s; name another file",
-                       path, (int)strlen(HEADER) - 1, HEADER);
+        return tl_fail(err, rc ? rc : TL_CONFLICT,
+                       "%.200s cannot be read, or holds other columns than %.*s; name another file", path,
+                       (int)strlen(HEADER) - 1, HEADER);
     }
     return TL_OK;
 }
@@ -256,7 +255,8 @@ static enum tl_rc run_sample(int argc, char **argv, struct tl_err *err)
     rc = sample(&use, &options, err);
     supernet_use_done(&use);
     if (rc == TL_OK) {
-        printf("%s has %" PRId64 " sub-networks; tailor fit-accuracy makes a model of them\n", options.output, options.n);
+        printf("%s has %" PRId64 " sub-networks; tailor fit-accuracy makes a model of them\n", options.output,
+               options.n);
     }
     return rc;
 }
@@ -264,20 +264,21 @@ static enum tl_rc run_sample(int argc, char **argv, struct tl_err *err)
 const struct command command_sample_accuracy = {
     .name = "sample-accuracy",
     .summary = "measure the accuracy of random sub-networks, for an accuracy model",
-    .help = "usage: tailor sample-accuracy --supernet FILE --data IMAGES --output ROWS.csv [OPTIONS]\n"
-            "\n"
-            "Row i is drawn from the seed and i alone, and written as soon as it is measured: the same command goes on where\n"
-            "it was stopped. For a model that a search will trust, measure on --part held-out, and keep the test images for\n"
-            "the last word.\n"
-            "\n"
-            "  --n N             sub-networks (200)\n"
-            "  --seed N          (1)\n"
-            "  --part NAME       test (default) or held-out\n"
-            "  --images N        measure on the first N of them (all)\n"
-            "  --calibration N   training images to calibrate batch norm on (2000)\n"
-            "  --threads N       (as many as there are processors); the result does not depend on it\n"
-            "\n"
-            "example: tailor sample-accuracy --supernet my-supernet/supernet.safetensors --data mnist --part held-out \\\n"
-            "             --output rows.csv\n",
+    .help =
+        "usage: tailor sample-accuracy --supernet FILE --data IMAGES --output ROWS.csv [OPTIONS]\n"
+        "\n"
+        "Row i is drawn from the seed and i alone, and written as soon as it is measured: the same command goes on where\n"
+        "it was stopped. For a model that a search will trust, measure on --part held-out, and keep the test images for\n"
+        "the last word.\n"
+        "\n"
+        "  --n N             sub-networks (200)\n"
+        "  --seed N          (1)\n"
+        "  --part NAME       test (default) or held-out\n"
+        "  --images N        measure on the first N of them (all)\n"
+        "  --calibration N   training images to calibrate batch norm on (2000)\n"
+        "  --threads N       (as many as there are processors); the result does not depend on it\n"
+        "\n"
+        "example: tailor sample-accuracy --supernet my-supernet/supernet.safetensors --data mnist --part held-out \\\n"
+        "             --output rows.csv\n",
     .run = run_sample,
 };

@@ -129,8 +129,8 @@ static enum tl_rc import_latency(struct cli *cli, const struct import_words *wor
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
     static const char *const kinds[] = {"accuracy", "latency", "supernet"};
-    static enum tl_rc (*const imports[])(struct cli *, const struct import_words *, struct tl_err *) = {
-        import_accuracy, import_latency, import_supernet};
+    static enum tl_rc (*const imports[])(struct cli *, const struct import_words *,
+                                         struct tl_err *) = {import_accuracy, import_latency, import_supernet};
     struct import_words words = {0};
     TL_AUTO(cli) cli = {0};
     enum tl_rc rc = parse(argc, argv, &words, err);

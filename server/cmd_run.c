@@ -17,8 +17,9 @@ struct options {
 enum option { SUPERNET, ARCHITECTURE, INPUT, OUTPUT, DATA, THREADS };
 
 static const struct argument KNOWN[] = {
-    [SUPERNET] = {"supernet", false}, [ARCHITECTURE] = {"architecture", false}, [INPUT] = {"input", false},
-    [OUTPUT] = {"output", false},     [DATA] = {"data", false},                 [THREADS] = {"threads", false},
+    [SUPERNET] = {"supernet", false}, [ARCHITECTURE] = {"architecture", false},
+    [INPUT] = {"input", false},       [OUTPUT] = {"output", false},
+    [DATA] = {"data", false},         [THREADS] = {"threads", false},
 };
 
 static enum tl_rc options_parse(int argc, char **argv, struct options *options, struct tl_err *err)
@@ -80,14 +81,15 @@ static enum tl_rc check_input(const struct npy *input, const struct net_op *firs
 {
     if (input->rank != 4 || input->shape[0] == 0 || input->shape[1] != first->ci || input->shape[2] != first->h_in ||
         input->shape[3] != first->w_in) {
-        return tl_fail(err, TL_INVALID,
-                       "the input has to be (N, %u, %u, %u), normalised as in training; it has %zu dimensions, the first "
-                       "of %zu",
-                       first->ci, first->h_in, first->w_in, input->rank, input->rank ? input->shape[0] : 0);
+        return tl_fail(
+            err, TL_INVALID,
+            "the input has to be (N, %u, %u, %u), normalised as in training; it has %zu dimensions, the first "
+            "of %zu",
+            first->ci, first->h_in, first->w_in, input->rank, input->rank ? input->shape[0] : 0);
     }
-    return input->shape[0] > 4096 ? tl_fail(err, TL_TOO_LARGE, "a batch of %zu images; at most 4096 go at once",
-                                            input->shape[0])
-                                  : TL_OK;
+    return input->shape[0] > 4096
+               ? tl_fail(err, TL_TOO_LARGE, "a batch of %zu images; at most 4096 go at once", input->shape[0])
+               : TL_OK;
 }
 
 static enum tl_rc forward(const struct network *net, const struct net_params *params, struct tl_pool *pool,
@@ -159,17 +161,18 @@ static enum tl_rc run_run(int argc, char **argv, struct tl_err *err)
 const struct command command_run = {
     .name = "run",
     .summary = "run a sub-network of a supernet forward on a batch of your own",
-    .help = "usage: tailor run --supernet FILE --architecture FILE.json --input X.npy --output Y.npy [OPTIONS]\n"
-            "\n"
-            "X is float32 (N, C, H, W), normalised as in training; Y gets the logits (N, classes). Batch norm is calibrated\n"
-            "on the images in the supernet's file; where it has none, as a converted checkpoint, the supernet's running\n"
-            "statistics are used as they are, which is what once-for-all's own code does.\n"
-            "\n"
-            "  --data IMAGES     calibrate on these training images instead\n"
-            "  --threads N       (as many as there are processors); the result does not depend on it\n"
-            "\n"
-            "An architecture is what GET /candidates/{id}/artifacts/architecture.json gives, or once-for-all's\n"
-            "{\"ks\": [..], \"e\": [..], \"d\": [..], \"r\": [..]}.\n",
+    .help =
+        "usage: tailor run --supernet FILE --architecture FILE.json --input X.npy --output Y.npy [OPTIONS]\n"
+        "\n"
+        "X is float32 (N, C, H, W), normalised as in training; Y gets the logits (N, classes). Batch norm is calibrated\n"
+        "on the images in the supernet's file; where it has none, as a converted checkpoint, the supernet's running\n"
+        "statistics are used as they are, which is what once-for-all's own code does.\n"
+        "\n"
+        "  --data IMAGES     calibrate on these training images instead\n"
+        "  --threads N       (as many as there are processors); the result does not depend on it\n"
+        "\n"
+        "An architecture is what GET /candidates/{id}/artifacts/architecture.json gives, or once-for-all's\n"
+        "{\"ks\": [..], \"e\": [..], \"d\": [..], \"r\": [..]}.\n",
     .run = run_run,
 };
 
@@ -219,12 +222,13 @@ static enum tl_rc run_export(int argc, char **argv, struct tl_err *err)
 const struct command command_export = {
     .name = "export",
     .summary = "write a sub-network of a supernet as ONNX, safetensors or net.config",
-    .help = "usage: tailor export --supernet FILE --architecture FILE.json --output FILE.onnx [OPTIONS]\n"
-            "\n"
-            "The end of the output's name says what is written: .onnx (batch norm folded, symbolic batch), .safetensors\n"
-            "(PyTorch's shapes, not folded) or .net.config (once-for-all's description, without weights).\n"
-            "\n"
-            "  --data IMAGES     calibrate batch norm on these training images, not on those in the supernet's file\n"
-            "  --threads N       (as many as there are processors); the result does not depend on it\n",
+    .help =
+        "usage: tailor export --supernet FILE --architecture FILE.json --output FILE.onnx [OPTIONS]\n"
+        "\n"
+        "The end of the output's name says what is written: .onnx (batch norm folded, symbolic batch), .safetensors\n"
+        "(PyTorch's shapes, not folded) or .net.config (once-for-all's description, without weights).\n"
+        "\n"
+        "  --data IMAGES     calibrate batch norm on these training images, not on those in the supernet's file\n"
+        "  --threads N       (as many as there are processors); the result does not depend on it\n",
     .run = run_export,
 };

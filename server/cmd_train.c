@@ -18,28 +18,70 @@ static void on_signal(int number)
 }
 
 enum option {
-    FAMILY, DATA, OUTPUT, METHOD, ARCHITECTURE, OPTIMIZER, EPOCHS, WARMUP, LR, MOMENTUM, DECAY, CLIP, SMOOTHING, DROPOUT,
-    DISTILL, MAGNITUDE, JITTER, HOLDOUT, RANDOM, BATCH, SEED, MOST, PAD, OPS, CUTOUT, NO_MIRROR, THREADS, CHECKPOINT, MEASURE,
-    CALIBRATION, OPTION_COUNT
+    FAMILY,
+    DATA,
+    OUTPUT,
+    METHOD,
+    ARCHITECTURE,
+    OPTIMIZER,
+    EPOCHS,
+    WARMUP,
+    LR,
+    MOMENTUM,
+    DECAY,
+    CLIP,
+    SMOOTHING,
+    DROPOUT,
+    DISTILL,
+    MAGNITUDE,
+    JITTER,
+    HOLDOUT,
+    RANDOM,
+    BATCH,
+    SEED,
+    MOST,
+    PAD,
+    OPS,
+    CUTOUT,
+    NO_MIRROR,
+    THREADS,
+    CHECKPOINT,
+    MEASURE,
+    CALIBRATION,
+    OPTION_COUNT
 };
 
 static const struct argument KNOWN[OPTION_COUNT] = {
-    [FAMILY] = {"family", false},       [DATA] = {"data", false},
-    [OUTPUT] = {"output", false},       [METHOD] = {"method", false},
+    [FAMILY] = {"family", false},
+    [DATA] = {"data", false},
+    [OUTPUT] = {"output", false},
+    [METHOD] = {"method", false},
     [ARCHITECTURE] = {"architecture", false},
-    [OPTIMIZER] = {"optimizer", false}, [EPOCHS] = {"epochs", false},
-    [WARMUP] = {"warmup", false},       [LR] = {"lr", false},
-    [MOMENTUM] = {"momentum", false},   [DECAY] = {"weight-decay", false},
-    [CLIP] = {"clip", false},           [SMOOTHING] = {"smoothing", false},
-    [DROPOUT] = {"dropout", false},     [DISTILL] = {"distill", false},
-    [MAGNITUDE] = {"magnitude", false}, [HOLDOUT] = {"holdout", false},
-    [RANDOM] = {"random", false},       [BATCH] = {"batch", false},
-    [SEED] = {"seed", false},           [MOST] = {"images", false},
-    [PAD] = {"pad", false},             [OPS] = {"ops", false},
+    [OPTIMIZER] = {"optimizer", false},
+    [EPOCHS] = {"epochs", false},
+    [WARMUP] = {"warmup", false},
+    [LR] = {"lr", false},
+    [MOMENTUM] = {"momentum", false},
+    [DECAY] = {"weight-decay", false},
+    [CLIP] = {"clip", false},
+    [SMOOTHING] = {"smoothing", false},
+    [DROPOUT] = {"dropout", false},
+    [DISTILL] = {"distill", false},
+    [MAGNITUDE] = {"magnitude", false},
+    [HOLDOUT] = {"holdout", false},
+    [RANDOM] = {"random", false},
+    [BATCH] = {"batch", false},
+    [SEED] = {"seed", false},
+    [MOST] = {"images", false},
+    [PAD] = {"pad", false},
+    [OPS] = {"ops", false},
     [JITTER] = {"jitter", false},
-    [CUTOUT] = {"cutout", false},       [NO_MIRROR] = {"no-mirror", true},
-    [THREADS] = {"threads", false},     [CHECKPOINT] = {"checkpoint", false},
-    [MEASURE] = {"measure", false},     [CALIBRATION] = {"calibration", false},
+    [CUTOUT] = {"cutout", false},
+    [NO_MIRROR] = {"no-mirror", true},
+    [THREADS] = {"threads", false},
+    [CHECKPOINT] = {"checkpoint", false},
+    [MEASURE] = {"measure", false},
+    [CALIBRATION] = {"calibration", false},
 };
 
 /* The words of the command line, each option's last. */
@@ -55,7 +97,8 @@ static enum tl_rc read_words(int argc, char **argv, struct words *words, struct 
     enum tl_rc rc;
     while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
         if (option == ARGUMENT_WORD) {
-            return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option; see tailor train --help", text);
+            return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option; see tailor train --help",
+                           text);
         }
         words->of[option] = text ? text : "";
     }
@@ -68,7 +111,8 @@ static enum tl_rc real_set(const struct words *words, enum option option, double
     return words->of[option] ? argument_real(KNOWN[option].name, words->of[option], least, most, value, err) : TL_OK;
 }
 
-static enum tl_rc float_set(const struct words *words, enum option option, double most, float *value, struct tl_err *err)
+static enum tl_rc float_set(const struct words *words, enum option option, double most, float *value,
+                            struct tl_err *err)
 {
     double real = (double)*value;
     const enum tl_rc rc = real_set(words, option, 0.0, most, &real, err);
@@ -95,8 +139,8 @@ static enum tl_rc unsigned_set(const struct words *words, enum option option, in
     return rc;
 }
 
-static enum tl_rc name_set(const struct words *words, enum option option, const char *const *names, size_t n, int *value,
-                           struct tl_err *err)
+static enum tl_rc name_set(const struct words *words, enum option option, const char *const *names, size_t n,
+                           int *value, struct tl_err *err)
 {
     const char *text = words->of[option];
     for (size_t i = 0; text && i < n; i++) {
@@ -105,8 +149,8 @@ static enum tl_rc name_set(const struct words *words, enum option option, const 
             return TL_OK;
         }
     }
-    return text ? tl_fail(err, TL_INVALID, "--%s is %s, %s or %s, not \"%.80s\"", KNOWN[option].name, names[0], names[1],
-                          names[2], text)
+    return text ? tl_fail(err, TL_INVALID, "--%s is %s, %s or %s, not \"%.80s\"", KNOWN[option].name, names[0],
+                          names[1], names[2], text)
                 : TL_OK;
 }
 

@@ -186,8 +186,19 @@ void candidate_measured_ms(const struct store_candidate *candidate, char *ret_te
 
 /* ---- candidates ---------------------------------------------------------------------------------------------- */
 
+static json_t *artifacts_json(bool weights)
+{
+    json_t *list = json_pack("[s, s]", "architecture.json", "net.config");
+
+    if (weights) {
+        json_array_append_new(list, json_string("onnx"));
+        json_array_append_new(list, json_string("safetensors"));
+    }
+    return list;
+}
+
 enum tl_rc candidate_encode(const struct store_candidate *candidate, const struct net_family *family,
-                            const struct space *space, bool detail, const struct lat_model *latency, struct tl_buf *buf,
+                            const struct space *space, const struct candidate_detail *detail, struct tl_buf *buf,
                             struct tl_err *err)
 {
     json_t *metrics = json_loadb(candidate->values.data, candidate->values.n, 0, NULL), *network = NULL;
@@ -197,7 +208,7 @@ enum tl_rc candidate_encode(const struct store_candidate *candidate, const struc
         json_decref(metrics);
         return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
     }
-    if (detail && (rc = network_json(family, space, candidate->genes.data, latency, &network, err))) {
+    if (detail && (rc = network_json(family, space, candidate->genes.data, detail->latency, &network, err))) {
         json_decref(metrics);
         return rc;
     }
@@ -207,6 +218,7 @@ enum tl_rc candidate_encode(const struct store_candidate *candidate, const struc
                   architecture_json(family, space, candidate->genes.data), "metrics", metrics);
     if (json && network) {
         json_object_set_new(json, "network", network);
+        json_object_set_new(json, "artifacts", artifacts_json(detail->weights));
     }
     return tl_json_dump_take(json, buf, err);
 }

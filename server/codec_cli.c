@@ -158,12 +158,11 @@ enum tl_rc cli_devices_decode(const char *json, size_t n, cli_device_fn *fn, voi
 
 /* ---- models -------------------------------------------------------------------------------------------------- */
 
-enum tl_rc cli_model_encode(const char *kind, const char *space, const char *format, const char *hash, struct tl_buf *buf,
-                               struct tl_err *err)
+enum tl_rc cli_model_encode(const char *kind, const char *space, const char *format, const char *hash,
+                            struct tl_buf *buf, struct tl_err *err)
 {
     return tl_json_dump_take(
-        json_pack("{s:s, s:s, s:s, s:s}", "kind", kind, "format", format, "space", space, "artifact", hash), buf,
-        err);
+        json_pack("{s:s, s:s, s:s, s:s}", "kind", kind, "format", format, "space", space, "artifact", hash), buf, err);
 }
 
 enum tl_rc cli_tables_encode(const char *space, const char *device, const struct cli_table *tables, size_t n_tables,

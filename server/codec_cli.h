@@ -73,7 +73,7 @@ struct cli_table {
 
 /* Bodies of POST /models. */
 TL_MUST_CHECK enum tl_rc cli_model_encode(const char *kind, const char *space, const char *format, const char *hash,
-                                             struct tl_buf *buf, struct tl_err *err);
+                                          struct tl_buf *buf, struct tl_err *err);
 TL_MUST_CHECK enum tl_rc cli_tables_encode(const char *space, const char *device, const struct cli_table *tables,
                                            size_t n_tables, struct tl_buf *buf, struct tl_err *err);
 

@@ -63,8 +63,7 @@ enum tl_rc model_request_decode(const char *json, size_t n, struct model_request
     enum tl_rc rc;
     if ((rc = tl_json_parse(&doc, json, n, err)) || (rc = tl_json_object_open(&top, doc.root, "", err)) ||
         (rc = tl_json_choice(&top, "kind", TL_REQUIRED, kinds, TL_COUNT_OF(kinds), &kind, err)) ||
-        (rc = tl_json_choice(&top, "format", TL_REQUIRED, formats[kind], formats[kind][1] ? 2 : 1, &format,
-                              err)) ||
+        (rc = tl_json_choice(&top, "format", TL_REQUIRED, formats[kind], formats[kind][1] ? 2 : 1, &format, err)) ||
         (rc = tl_json_name(&top, "space", TL_REQUIRED, &space, err))) {
         return rc;
     }

@@ -116,10 +116,16 @@ TL_MUST_CHECK enum tl_rc architecture_encode(const struct net_family *family, co
 /* The latency that was measured for a stored candidate, as text in ms; what was not measured leaves *ret_text alone. */
 void candidate_measured_ms(const struct store_candidate *candidate, char *ret_text, size_t size);
 
-/* A stored candidate as the API shows it; `detail` adds the network's blocks (latency_ms per block when `latency` is
- * given). */
+/* What GET /candidates/{id} adds: the network's blocks (latency_ms per block where a model is given), and the names of the
+ * files it can be had as. */
+struct candidate_detail {
+    const struct lat_model *latency; /* NULL: none */
+    bool weights;                    /* the space has a supernet */
+};
+
+/* A stored candidate as the API shows it. `detail` NULL: as lists do. */
 TL_MUST_CHECK enum tl_rc candidate_encode(const struct store_candidate *candidate, const struct net_family *family,
-                                          const struct space *space, bool detail, const struct lat_model *latency,
+                                          const struct space *space, const struct candidate_detail *detail,
                                           struct tl_buf *buf, struct tl_err *err);
 
 /* ---- searches ------------------------------------------------------------------------------------------------ */

@@ -123,11 +123,7 @@ static void exchange_answered(struct desk_item *item)
 static struct MHD_Response *response_body(struct http_response *response)
 {
     if (response->asset) {
-        union { /* libmicrohttpd takes static bytes by a pointer that is not const */
-            const void *from;
-            void *to;
-        } bytes = {.from = response->asset};
-        return MHD_create_response_from_buffer(response->asset_n, bytes.to, MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(response->asset_n, tl_unconst(response->asset), MHD_RESPMEM_PERSISTENT);
     }
     size_t n = response->body.len;
     char *bytes = tl_buf_take(&response->body);

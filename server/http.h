@@ -55,13 +55,13 @@ struct http_response {
     const char *content_type; /* default application/json; static */
     struct tl_buf body;
     char location[128];
-    char etag[72];     /* quoted; empty: none. A match with If-None-Match turns a 200 into 304; a body with a tag may be
+    char etag[72]; /* quoted; empty: none. A match with If-None-Match turns a 200 into 304; a body with a tag may be
                           asked for in part (Range, If-Range) */
     char content_range[64]; /* set by http: the part that is sent */
     char file_name[128];    /* a download's name; empty: shown in place */
-    int retry_after_s; /* 0: none */
-    double wait_s;     /* > 0 and !request->last: park up to this long (counted from the request's completion) */
-    const void *asset; /* static bytes instead of body, gzip-encoded when asset_gzip */
+    int retry_after_s;      /* 0: none */
+    double wait_s;          /* > 0 and !request->last: park up to this long (counted from the request's completion) */
+    const void *asset;      /* static bytes instead of body, gzip-encoded when asset_gzip */
     size_t asset_n;
     bool asset_gzip, immutable;
 };

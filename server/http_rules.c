@@ -126,8 +126,7 @@ static bool range_number(const char **at, size_t *ret_value)
     const char *begin = *at;
     size_t value = 0;
     for (; **at >= '0' && **at <= '9'; (*at)++) {
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (size_t)(**at - '0'), &value)) {
+        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (size_t)(**at - '0'), &value)) {
             return false;
         }
     }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t ANSWER_MAX_BYTES = 64 * 1024 * 1024, ARTIFACT_MAX_BYTES = 256 * 1024 * 1024;
+enum { ANSWER_MAX_BYTES = 64 << 20, ARTIFACT_MAX_BYTES = 256 << 20 };
 
 /* ---- lists --------------------------------------------------------------------------------------------------- */
 
@@ -27,7 +27,7 @@ static enum tl_rc list_candidate(void *ctx, const struct store_candidate *candid
 {
     struct list_ctx *c = ctx;
     TL_AUTO(tl_buf) item = {0};
-    enum tl_rc rc = candidate_encode(candidate, c->family, c->space, false, NULL, &item, err);
+    enum tl_rc rc = candidate_encode(candidate, c->family, c->space, NULL, &item, err);
 
     c->last = candidate->id;
     c->n++;
@@ -118,6 +118,7 @@ struct detail_ctx {
     struct store_candidate copy; /* texts below */
     char search[TL_UUID_TEXT], arch[TL_HASH_TEXT], role[16], space[65], device[65];
     uint8_t genes[SPACE_VARIABLES_MAX];
+    bool weights; /* the space has a supernet */
     struct tl_buf values;
 };
 
@@ -148,12 +149,27 @@ static enum tl_rc copy_candidate(void *ctx, const struct store_candidate *candid
     return tl_buf_add(&d->values, candidate->values.data, candidate->values.n, err);
 }
 
+static enum tl_rc has_weights(void *ctx, const struct store_model *model, struct tl_err *err)
+{
+    struct detail_ctx *d = ctx;
+
+    (void)model, (void)err;
+    d->weights = true;
+    return TL_OK;
+}
+
 static enum tl_rc read_detail(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct detail_ctx *d = ctx;
+    struct tl_err none = {0};
     enum tl_rc rc = store_candidate_get(tx, d->id, copy_candidate, d, err);
 
-    return rc ? rc : store_search_get(tx, d->search, copy_search_names, d, err);
+    rc = rc ? rc : store_search_get(tx, d->search, copy_search_names, d, err);
+    if (rc == TL_OK) {
+        rc = store_model_current(tx, "supernet", d->space, "", has_weights, d, &none);
+        rc = rc == TL_NOT_FOUND || rc == TL_OK ? TL_OK : tl_fail(err, rc, "%s", none.text);
+    }
+    return rc;
 }
 
 static enum tl_rc candidate_id(const struct http_request *request, int64_t *ret_id, struct tl_err *err)
@@ -193,7 +209,8 @@ enum tl_rc route_candidate_get(struct service *service, const struct http_reques
 
     (void)(rc || (rc = routes_space_named(d.space, &family, &space, err)) ||
            (d.snapshot[0] && (rc = snapshots_load(service->snapshots, d.snapshot, &snapshot, err))) ||
-           (rc = candidate_encode(&d.copy, family, space, true, snapshot.latency, &response->body, err)));
+           (rc = candidate_encode(&d.copy, family, space, &(struct candidate_detail){snapshot.latency, d.weights},
+                                  &response->body, err)));
     snapshot_done(&snapshot);
     free(space);
     tl_buf_done(&d.values);
@@ -214,8 +231,10 @@ static enum tl_rc weights_answer(struct service *service, struct detail_ctx *d, 
     }
     candidate_measured_ms(&d->copy, latency, sizeof latency);
     snprintf(number, sizeof number, "%lld", (long long)d->id);
-    const struct st_pair pairs[] = {{"architecture", architecture.data}, {"candidate", number},
-                                    {"search", d->search},               {"device", d->device},
+    const struct st_pair pairs[] = {{"architecture", architecture.data},
+                                    {"candidate", number},
+                                    {"search", d->search},
+                                    {"device", d->device},
                                     {"measured_latency_ms", latency}};
     pick_of_arch(family, space, d->genes, &pick);
     rc = artifact_of_space(service->store, kind, family, &pick, pairs, TL_COUNT_OF(pairs), &response->body, err);

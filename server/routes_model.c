@@ -242,7 +242,9 @@ static enum tl_rc publish(struct store_tx *tx, void *ctx, struct tl_err *err)
     struct import *import = ctx;
     const struct model_request *request = import->request;
     const bool is_supernet = request->format == FORMAT_SUPERNET_TAILOR;
-    struct store_model row = {.kind = is_supernet ? "supernet" : request->is_latency ? "latency" : "accuracy",
+    struct store_model row = {.kind = is_supernet           ? "supernet"
+                                      : request->is_latency ? "latency"
+                                                            : "accuracy",
                               .space = request->space,
                               .device = request->device,
                               .hash = import->hash,
@@ -265,8 +267,7 @@ enum tl_rc route_model_post(struct service *service, const struct http_request *
     enum tl_rc rc;
     if ((rc = http_query_only(request, NULL, 0, err)) ||
         (rc = model_request_decode(request->body, request->body_n, &model, err)) ||
-        (rc = import_read(service, &import, err)) ||
-        (rc = import_any(&import, err)) ||
+        (rc = import_read(service, &import, err)) || (rc = import_any(&import, err)) ||
         (rc = store_blob_put(service->store, import.model.data, import.model.len, &hash, err))) {
         return rc;
     }

@@ -33,7 +33,7 @@ static enum tl_rc encode_candidate(void *ctx, const struct store_candidate *cand
 {
     struct show_ctx *show = ctx;
 
-    return candidate_encode(candidate, show->family, show->space, false, NULL, show->buf, err);
+    return candidate_encode(candidate, show->family, show->space, NULL, show->buf, err);
 }
 
 static enum tl_rc candidate_text(struct store_tx *tx, struct show_ctx *show, int64_t id, struct tl_buf *to,

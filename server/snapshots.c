@@ -364,7 +364,8 @@ static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err 
 {
     struct publish_ctx *publish = ctx;
     struct tl_err none = {0};
-    enum tl_rc rc = store_model_current(tx, publish->model->kind, publish->model->space, "", copy_hash, publish->current, &none);
+    enum tl_rc rc =
+        store_model_current(tx, publish->model->kind, publish->model->space, "", copy_hash, publish->current, &none);
 
     if (rc != TL_NOT_FOUND) {
         return rc ? tl_fail(err, rc, "%s", none.text) : TL_OK;

@@ -17,7 +17,8 @@ enum tl_rc family_named(const char *text, struct net_family *ret_family, struct 
     const struct net_family *shipped = net_family_get(text);
     if (!shipped) {
         return tl_fail(err, TL_INVALID,
-                       "no family is called \"%.80s\"; tailor spaces lists them, and a file of your own ends in .json", text);
+                       "no family is called \"%.80s\"; tailor spaces lists them, and a file of your own ends in .json",
+                       text);
     }
     *ret_family = *shipped;
     return TL_OK;
@@ -40,7 +41,8 @@ enum tl_rc supernet_use_kept(struct supernet_use *use, struct tl_err *err)
     if (use->facts.n_images == 0) {
         return TL_OK;
     }
-    const enum tl_rc rc = img_of_pixels(use->facts.images, use->facts.n_images, (unsigned)use->facts.side, &use->set, err);
+    const enum tl_rc rc =
+        img_of_pixels(use->facts.images, use->facts.n_images, (unsigned)use->facts.side, &use->set, err);
     return rc ? rc : open_images(use, &plan, err);
 }
 

@@ -12,9 +12,9 @@ struct supernet_use {
     struct tl_pool *pool;
     struct supernet *net;
     struct supernet_facts facts;
-    struct img_set *set;         /* NULL: there are no images */
-    struct train_images *images; /* the same */
-    struct train_source source;  /* with data: its images; else those in the file, if there are any */
+    struct img_set *set;           /* NULL: there are no images */
+    struct train_images *images;   /* the same */
+    struct train_source source;    /* with data: its images; else those in the file, if there are any */
     struct evaluation *evaluation; /* NULL: there are no images */
 };
 

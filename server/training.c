@@ -11,7 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX_BYTES = INT32_MAX, LOG_MAX_BYTES = 16 << 20, PATH_BYTES = 4096, GRID_MAX = 16, NAME_BYTES = 40, MEASURED_IMAGES = 10000 };
+enum {
+    FILE_MAX_BYTES = INT32_MAX,
+    LOG_MAX_BYTES = 16 << 20,
+    PATH_BYTES = 4096,
+    GRID_MAX = 16,
+    NAME_BYTES = 40,
+    MEASURED_IMAGES = 10000
+};
 
 /* A running training. */
 struct run {
@@ -74,13 +81,12 @@ static enum tl_rc open_images(struct run *run, struct tl_err *err)
     }
     if (img_n_classes(run->set) != family->n_classes) {
         return tl_fail(err, TL_INVALID,
-                       "%.200s has %zu classes, and family %s is for %u; set \"classes\" in its description", training->data,
-                       img_n_classes(run->set), family->name, family->n_classes);
+                       "%.200s has %zu classes, and family %s is for %u; set \"classes\" in its description",
+                       training->data, img_n_classes(run->set), family->name, family->n_classes);
     }
     rc = keep_small(run, family->resolutions[family->n_resolutions - 1], err);
     rc = rc ? rc : img_measure(run->set, MEASURED_IMAGES, run->pool, plan->mean, plan->deviation, err);
-    rc = rc ? rc
-            : train_images_new(run->set, plan, &training->plan, family, run->pool, &run->images, err);
+    rc = rc ? rc : train_images_new(run->set, plan, &training->plan, family, run->pool, &run->images, err);
     if (rc == TL_OK) {
         run->source = train_images_source(run->images);
     }
@@ -137,7 +143,7 @@ static void close_run(struct run *run)
     supernet_free(run->net);
     train_images_free(run->images);
     img_close(run->set);
-    free((void *)(uintptr_t)run->classes);
+    free(tl_unconst(run->classes));
     tl_pool_free(run->pool);
     tl_buf_done(&run->plan);
     tl_buf_done(&run->log);

@@ -16,8 +16,8 @@ struct training {
     struct net_family family;
     struct train_plan plan;
     struct train_images_plan images; /* mean and deviation are measured */
-    const char *data, *output; /* borrowed: the set of images; the folder */
-    const char *command;       /* borrowed: what the supernet says it was made by */
+    const char *data, *output;       /* borrowed: the set of images; the folder */
+    const char *command;             /* borrowed: what the supernet says it was made by */
     unsigned n_threads;
     unsigned checkpoint_s;     /* seconds between checkpoints within an epoch */
     unsigned measure_epochs;   /* epochs between measurements; 0: only in the end */

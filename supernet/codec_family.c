@@ -73,8 +73,8 @@ static enum tl_rc read_entry(struct tl_json_object *top, struct net_family *fami
 
     if ((rc = tl_json_nested(top, "stem", TL_REQUIRED, &stem, &there, err)) ||
         (rc = read_u16(&stem, "width", TL_REQUIRED, 1, &family->stem_width, err)) ||
-        (rc = read_u8(&stem, "stride", 1, 2, &family->stem_stride, err)) || (rc = read_act(&stem, &family->stem_act, err)) ||
-        (rc = tl_json_object_close(&stem, err)) ||
+        (rc = read_u8(&stem, "stride", 1, 2, &family->stem_stride, err)) ||
+        (rc = read_act(&stem, &family->stem_act, err)) || (rc = tl_json_object_close(&stem, err)) ||
         (rc = tl_json_nested(top, "first", TL_OPTIONAL, &first, &there, err)) || !there) {
         return rc;
     }
@@ -173,9 +173,10 @@ static enum tl_rc read_elastic(struct tl_json_object *top, struct net_family *fa
     }
     for (size_t s = 0; s < family->n_stages; s++) {
         if (family->stages[s].n_slots != family->depths[family->n_depths - 1]) {
-            return tl_fail_at(err, TL_INVALID, "/stages",
-                              "stage %zu has %u slots; with elastic depth every stage has as many as the largest depth, %u",
-                              s, family->stages[s].n_slots, family->depths[family->n_depths - 1]);
+            return tl_fail_at(
+                err, TL_INVALID, "/stages",
+                "stage %zu has %u slots; with elastic depth every stage has as many as the largest depth, %u", s,
+                family->stages[s].n_slots, family->depths[family->n_depths - 1]);
         }
     }
     return TL_OK;
@@ -253,8 +254,8 @@ static enum tl_rc read_family(struct tl_json_object *top, struct net_family *fam
     double eps = 0.0;
     enum tl_rc rc = TL_OK;
 
-    if ((rc = tl_json_name(top, "name", TL_REQUIRED, &name, err)) || (rc = read_text(top, "title", family->title, err)) ||
-        (rc = read_text(top, "source", family->source, err)) ||
+    if ((rc = tl_json_name(top, "name", TL_REQUIRED, &name, err)) ||
+        (rc = read_text(top, "title", family->title, err)) || (rc = read_text(top, "source", family->source, err)) ||
         (rc = read_u16(top, "classes", TL_REQUIRED, 2, &family->n_classes, err)) ||
         (rc = read_entry(top, family, err)) || (rc = read_stages(top, family, err)) ||
         (rc = read_choices(top, family, err)) || (rc = read_head(top, family, err)) ||
@@ -291,8 +292,9 @@ static enum tl_rc check_family(const struct net_family *family, struct tl_err *e
         }
     }
     if (widest > NET_CHANNELS_MAX - 8) {
-        return tl_fail_at(err, TL_INVALID, "/stages", "expanded by its largest ratio a stage has %u channels; the most is %d",
-                          widest, NET_CHANNELS_MAX - 8);
+        return tl_fail_at(err, TL_INVALID, "/stages",
+                          "expanded by its largest ratio a stage has %u channels; the most is %d", widest,
+                          NET_CHANNELS_MAX - 8);
     }
     struct network *net = malloc(sizeof *net);
     if (!net) {
@@ -389,11 +391,11 @@ enum tl_rc net_family_encode(const struct net_family *family, struct tl_buf *buf
     for (size_t i = 0; i < family->n_resolutions; i++) {
         json_array_append_new(resolutions, json_integer(family->resolutions[i]));
     }
-    json_t *json = json_pack("{s:s, s:s, s:s, s:i, s:{s:i, s:i, s:s}, s:o, s:o, s:f, s:o}", "name", family->name, "title",
-                             family->title, "source", family->source, "classes", family->n_classes, "stem", "width",
-                             family->stem_width, "stride", family->stem_stride, "act", ACTS[family->stem_act], "stages",
-                             stages, "head", head_json(family), "bn_eps", (double)family->bn_eps, "resolutions",
-                             resolutions);
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:i, s:{s:i, s:i, s:s}, s:o, s:o, s:f, s:o}", "name", family->name, "title",
+                  family->title, "source", family->source, "classes", family->n_classes, "stem", "width",
+                  family->stem_width, "stride", family->stem_stride, "act", ACTS[family->stem_act], "stages", stages,
+                  "head", head_json(family), "bn_eps", (double)family->bn_eps, "resolutions", resolutions);
     if (json) {
         set_choices(json, family);
     }

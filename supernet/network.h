@@ -164,7 +164,7 @@ struct net_stage {
  * index; depth d keeps the first d slots of a stage. A family without elastic depth has n_depths 0: every slot is used
  * and may be identity. */
 struct net_family {
-    char name[NET_FAMILY_NAME_MAX]; /* also the space's name, e.g. "ofa-mbv3-w1.0" */
+    char name[NET_FAMILY_NAME_MAX];   /* also the space's name, e.g. "ofa-mbv3-w1.0" */
     char title[NET_FAMILY_TEXT_MAX];  /* for people */
     char source[NET_FAMILY_TEXT_MAX]; /* where the numbers come from */
     uint16_t n_classes;

@@ -56,13 +56,12 @@ static json_t *block_json(const struct network *net, const struct net_block *blo
         se = se || op->kind == NET_SE;
         end = op->kind == NET_CONV ? op : end;
     }
-    json_t *layer = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:b}", "name",
-                              later ? "MBConvLayer" : "MBInvertedConvLayer", "in_channels", (int)first->ci,
-                              "out_channels", (int)end->co, "kernel_size", (int)depthwise->kernel, "stride",
-                              (int)depthwise->stride, "expand_ratio",
-                              expands ? (int)lround((double)depthwise->co / first->ci) : 1, "mid_channels",
-                              expands ? json_integer(depthwise->co) : json_null(), "act_func", act_json(depthwise->act),
-                              "use_se", (int)se);
+    json_t *layer = json_pack(
+        "{s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:b}", "name", later ? "MBConvLayer" : "MBInvertedConvLayer",
+        "in_channels", (int)first->ci, "out_channels", (int)end->co, "kernel_size", (int)depthwise->kernel, "stride",
+        (int)depthwise->stride, "expand_ratio", expands ? (int)lround((double)depthwise->co / first->ci) : 1,
+        "mid_channels", expands ? json_integer(depthwise->co) : json_null(), "act_func", act_json(depthwise->act),
+        "use_se", (int)se);
     return json_pack("{s:s, s:o, s:o}", "name", later ? "ResidualBlock" : "MobileInvertedResidualBlock",
                      later ? "conv" : "mobile_inverted_conv", layer, "shortcut",
                      residual ? identity_json(first) : json_null());
@@ -96,10 +95,11 @@ static enum tl_rc check(const struct network *net, const struct head *head, stru
     for (size_t b = 1; inverted && b + 1 < net->n_blocks; b++) {
         inverted = depthwise_of(net, &net->blocks[b]) != NULL;
     }
-    return inverted ? TL_OK
-                    : tl_fail(err, TL_INVALID,
-                              "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and "
-                              "this network is another");
+    return inverted
+               ? TL_OK
+               : tl_fail(err, TL_INVALID,
+                         "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and "
+                         "this network is another");
 }
 
 enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_config_spelling spelling,
@@ -115,9 +115,9 @@ enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_c
         json_array_append_new(blocks, block_json(net, &net->blocks[b], spelling));
     }
     const bool v3 = head.feature != NULL; /* MobileNetV3 mixes its features behind the pool, ProxylessNAS before it */
-    json_t *json = json_pack("{s:s, s:{s:f, s:f}, s:o, s:o}", "name", v3 ? "MobileNetV3" : "ProxylessNASNets", "bn",
-                             "momentum", 0.1, "eps", (double)bn_eps, "first_conv", conv_json(&net->ops[0]), "blocks",
-                             blocks);
+    json_t *json =
+        json_pack("{s:s, s:{s:f, s:f}, s:o, s:o}", "name", v3 ? "MobileNetV3" : "ProxylessNASNets", "bn", "momentum",
+                  0.1, "eps", (double)bn_eps, "first_conv", conv_json(&net->ops[0]), "blocks", blocks);
     if (json && v3) {
         json_object_set_new(json, "final_expand_layer", conv_json(head.final));
     }

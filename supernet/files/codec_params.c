@@ -49,7 +49,8 @@ static void add_layer(struct listing *listing, const struct network *net, size_t
                       const struct net_layer *layer)
 {
     const struct net_op *of = &net->ops[op];
-    const size_t kernel = of->kernel, taps = kernel * kernel, shape[] = {layer->co, layer->inputs / taps, kernel, kernel};
+    const size_t kernel = of->kernel, taps = kernel * kernel,
+                 shape[] = {layer->co, layer->inputs / taps, kernel, kernel};
     const float *w = layer->w;
     char name[NET_NAME_MAX];
     net_layer_name(net, op, which, name);
@@ -115,7 +116,7 @@ enum tl_rc params_decode(const struct safetensors *file, const struct network *n
         const struct st_tensor *ours = &listing.tensors[t], *theirs = NULL;
         rc = st_find_f32(file, ours->name, ours->rank, ours->shape, &theirs, err);
         if (rc == TL_OK) { /* the listing points into params, or into its copies */
-            memcpy((void *)(uintptr_t)ours->data, theirs->data, theirs->n_bytes);
+            memcpy(tl_unconst(ours->data), theirs->data, theirs->n_bytes);
         }
     }
     for (size_t i = 0, copied = 0; rc == TL_OK && i < net->n_ops; i++) {

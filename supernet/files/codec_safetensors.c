@@ -406,8 +406,8 @@ static json_t *tensor_json(const struct st_tensor *tensor, size_t offset)
     for (size_t i = 0; i < tensor->rank; i++) {
         json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
     }
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->dtype, "shape", shape, "data_offsets",
-                     (json_int_t)offset, (json_int_t)(offset + tensor->n_bytes));
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->dtype, "shape", shape, "data_offsets", (json_int_t)offset,
+                     (json_int_t)(offset + tensor->n_bytes));
 }
 
 static enum tl_rc fill_header(json_t *header, const struct st_tensor *tensors, size_t n, const struct st_pair *metadata,

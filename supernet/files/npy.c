@@ -30,7 +30,8 @@ static enum tl_rc read_shape(const char *at, struct npy *array, struct tl_err *e
         const unsigned long long size = strtoull(at, &end, 10);
         if (end == at || array->rank == ST_RANK_MAX || size > SIZE_MAX / sizeof(float) ||
             __builtin_mul_overflow(array->n, (size_t)size, &array->n)) {
-            return tl_fail(err, TL_INVALID, "the array has more than %d dimensions, or sizes that cannot be", ST_RANK_MAX);
+            return tl_fail(err, TL_INVALID, "the array has more than %d dimensions, or sizes that cannot be",
+                           ST_RANK_MAX);
         }
         array->shape[array->rank++] = (size_t)size;
         at = end + strspn(end, ", ");
@@ -46,8 +47,8 @@ static enum tl_rc read_header(const char *header, struct npy *array, struct tl_e
         return tl_fail(err, TL_MALFORMED, "the .npy header lacks descr, fortran_order or shape");
     }
     if (strncmp(type, "'<f4'", 5) != 0) {
-        return tl_fail(err, TL_INVALID, "the array is of type %.12s; float32 is read: numpy.save(name, x.astype('float32'))",
-                       type);
+        return tl_fail(err, TL_INVALID,
+                       "the array is of type %.12s; float32 is read: numpy.save(name, x.astype('float32'))", type);
     }
     if (strncmp(fortran, "False", 5) != 0) {
         return tl_fail(err, TL_INVALID, "the array is in Fortran order; C order is read: numpy.ascontiguousarray(x)");

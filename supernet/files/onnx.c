@@ -85,16 +85,14 @@ static Onnx__AttributeProto *add_attribute(struct writer *writer, Onnx__NodeProt
 
 static void add_int(struct writer *writer, Onnx__NodeProto *node, const char *name, int64_t value)
 {
-    Onnx__AttributeProto *attribute =
-        add_attribute(writer, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+    Onnx__AttributeProto *attribute = add_attribute(writer, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
     attribute->i = value;
     attribute->has_i = 1;
 }
 
 static void add_float(struct writer *writer, Onnx__NodeProto *node, const char *name, float value)
 {
-    Onnx__AttributeProto *attribute =
-        add_attribute(writer, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+    Onnx__AttributeProto *attribute = add_attribute(writer, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
     attribute->f = value;
     attribute->has_f = 1;
 }
@@ -102,8 +100,7 @@ static void add_float(struct writer *writer, Onnx__NodeProto *node, const char *
 /* n times the same number. */
 static void add_ints(struct writer *writer, Onnx__NodeProto *node, const char *name, int64_t value, size_t n)
 {
-    Onnx__AttributeProto *attribute =
-        add_attribute(writer, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+    Onnx__AttributeProto *attribute = add_attribute(writer, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     attribute->ints = take(writer, n * sizeof *attribute->ints);
     attribute->n_ints = n;
     for (size_t i = 0; i < n; i++) {
@@ -228,8 +225,8 @@ static const char *add_se(struct writer *writer, size_t op, const char *input)
     net_layer_name(writer->net, op, 1, expand);
     const char *mean = add_simple(writer, "GlobalAveragePool", text(writer, reduce, ".mean"), input, NULL);
     const char *hidden = add_act(writer, NET_ACT_RELU, reduce, add_conv(writer, op, 0, mean));
-    const char *gates = add_simple(writer, "HardSigmoid", text(writer, expand, ".gate"), add_conv(writer, op, 1, hidden),
-                                   NULL);
+    const char *gates =
+        add_simple(writer, "HardSigmoid", text(writer, expand, ".gate"), add_conv(writer, op, 1, hidden), NULL);
     Onnx__NodeProto *sigmoid = writer->nodes[writer->n_nodes - 1];
     add_float(writer, sigmoid, "alpha", 1.0F / 6.0F);
     add_float(writer, sigmoid, "beta", 0.5F);
@@ -331,7 +328,7 @@ static void fill_graph(struct writer *writer, Onnx__GraphProto *graph)
 /* Keys and values are lent to the message, which only reads them. */
 static char *lend(const char *text)
 {
-    return (char *)(uintptr_t)text;
+    return tl_unconst(text);
 }
 
 static void fill_metadata(struct writer *writer, Onnx__ModelProto *model, const struct st_pair *pairs, size_t n)

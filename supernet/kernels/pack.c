@@ -29,7 +29,8 @@ void k_pack_view(float *restrict packed, const float *restrict w, size_t ldw, si
     const size_t vectors = (co + lanes - 1) / lanes;
     for (size_t panel = panels.from; panel < panels.to; panel++) {
         const size_t v = 2 * panel, width = k_panel(vectors - v) * lanes, first = v * lanes;
-        pack_panel(packed + first * inputs, w + first * ldw, ldw, co - first < width ? co - first : width, inputs, width);
+        pack_panel(packed + first * inputs, w + first * ldw, ldw, co - first < width ? co - first : width, inputs,
+                   width);
     }
 }
 

@@ -90,8 +90,7 @@ static enum tl_rc fill_weights(struct net_plan *plan, const struct network *net,
     return TL_OK;
 }
 
-static enum tl_rc build(struct net_plan *plan, const struct network *net, const struct source *from,
-                        struct tl_err *err)
+static enum tl_rc build(struct net_plan *plan, const struct network *net, const struct source *from, struct tl_err *err)
 {
     const size_t most = (size_t)net->n_ops * 4 + 2;
     plan->steps = calloc(most, sizeof *plan->steps);

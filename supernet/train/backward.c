@@ -222,7 +222,8 @@ static void back_weights(const struct back *back, size_t u, const struct tr_tens
     }
     const struct tr_weights w = pass_weights(tape, unit->layer, op->co, (size_t)op->kernel * op->kernel * op->ci);
     if (op->kernel > 1) {
-        tr_patches_weights(&tape->engine, back->grads + unit->layer->w, &w, dz, &x, op->kernel, op->stride, tape->patches);
+        tr_patches_weights(&tape->engine, back->grads + unit->layer->w, &w, dz, &x, op->kernel, op->stride,
+                           tape->patches);
     } else {
         tr_conv_weights(&tape->engine, back->grads + unit->layer->w, &w, dz, &x);
     }

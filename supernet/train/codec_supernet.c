@@ -24,8 +24,8 @@ static const char FORMAT[] = "tailor-supernet-1";
 struct entry {
     char name[NAME_MAX_BYTES];
     size_t rank, shape[4], n;
-    float *at;              /* into params or stats */
-    size_t kernel, ci;      /* above 1: stored (co, kernel, kernel, ci), written (co, ci, kernel, kernel) */
+    float *at;         /* into params or stats */
+    size_t kernel, ci; /* above 1: stored (co, kernel, kernel, ci), written (co, ci, kernel, kernel) */
 };
 
 struct entries {
@@ -182,8 +182,8 @@ static enum tl_rc facts_text(const struct supernet *net, const struct supernet_f
                              struct tl_err *err)
 {
     json_t *json = json_pack("{s:s, s:o, s:o, s:o, s:s, s:s}", "family", net->family.name, "mean",
-                             numbers(facts->mean, 3), "deviation", numbers(facts->deviation, 3), "classes", texts(facts),
-                             "made_by", facts->made_by, "data", facts->data);
+                             numbers(facts->mean, 3), "deviation", numbers(facts->deviation, 3), "classes",
+                             texts(facts), "made_by", facts->made_by, "data", facts->data);
     return tl_json_dump_exact_take(json, buf, err);
 }
 
@@ -248,11 +248,21 @@ enum tl_rc supernet_encode(const struct supernet *net, const struct supernet_fac
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-static enum tl_rc read_entry(const struct safetensors *file, const struct entry *entry, float *scratch,
+/* Finds a tensor by our name. */
+typedef enum tl_rc find_fn(const void *where, const char *name, const struct st_tensor **ret_tensor,
+                           struct tl_err *err);
+
+static enum tl_rc find_ours(const void *where, const char *name, const struct st_tensor **ret_tensor,
+                            struct tl_err *err)
+{
+    return st_find(where, name, ret_tensor, err);
+}
+
+static enum tl_rc read_entry(find_fn *find, const void *where, const struct entry *entry, float *scratch,
                              struct tl_err *err)
 {
     const struct st_tensor *tensor = NULL;
-    enum tl_rc rc = st_find(file, entry->name, &tensor, err);
+    enum tl_rc rc = find(where, entry->name, &tensor, err);
     if (rc) {
         return rc;
     }
@@ -273,7 +283,7 @@ static enum tl_rc read_entry(const struct safetensors *file, const struct entry 
     return rc;
 }
 
-static enum tl_rc read_entries(const struct safetensors *file, struct supernet *net, struct tl_err *err)
+static enum tl_rc read_entries(find_fn *find, const void *where, struct supernet *net, struct tl_err *err)
 {
     struct entries entries = {0};
     enum tl_rc rc = list_entries(net, &entries, err);
@@ -282,7 +292,7 @@ static enum tl_rc read_entries(const struct safetensors *file, struct supernet *
         rc = tl_fail(err, TL_NO_MEMORY, "no memory to read a supernet");
     }
     for (size_t i = 0; rc == TL_OK && i < entries.n; i++) {
-        rc = read_entry(file, &entries.list[i], scratch, err);
+        rc = read_entry(find, where, &entries.list[i], scratch, err);
     }
     free(scratch);
     free(entries.list);
@@ -321,7 +331,8 @@ static enum tl_rc read_classes(struct tl_json_object *top, struct supernet_facts
         const char *text = json_string_value(json_array_get(list, i));
         facts->classes[i] = text == NULL || strlen(text) >= CLASS_BYTES ? NULL : strdup(text);
         if (facts->classes[i] == NULL) {
-            return tl_fail(err, TL_INVALID, "class %zu of the supernet has no name of less than %d bytes", i, CLASS_BYTES);
+            return tl_fail(err, TL_INVALID, "class %zu of the supernet has no name of less than %d bytes", i,
+                           CLASS_BYTES);
         }
     }
     return TL_OK;
@@ -395,7 +406,7 @@ enum tl_rc supernet_decode(const struct safetensors *file, struct supernet **ret
                        FORMAT);
     }
     enum tl_rc rc = net_family_decode(text, strlen(text), &family, err);
-    if (rc || (rc = supernet_new(&family, 0, &net, err)) || (rc = read_entries(file, net, err)) ||
+    if (rc || (rc = supernet_new(&family, 0, &net, err)) || (rc = read_entries(find_ours, file, net, err)) ||
         (rc = read_facts(file, &facts, err)) || (rc = read_images(file, &facts, err))) {
         supernet_facts_done(&facts);
         supernet_free(net);
@@ -406,17 +417,54 @@ enum tl_rc supernet_decode(const struct safetensors *file, struct supernet **ret
     return TL_OK;
 }
 
+/* ---- once-for-all's checkpoints ------------------------------------------------------------------------------ */
+
+struct ofa_file {
+    const struct safetensors *file;
+    const struct net_family *family;
+};
+
+/* Searched from the front for each of a few hundred tensors: once in the life of a checkpoint. */
+static enum tl_rc find_theirs(const void *where, const char *name, const struct st_tensor **ret_tensor,
+                              struct tl_err *err)
+{
+    const struct ofa_file *ofa = where;
+    for (size_t i = 0; i < st_count(ofa->file); i++) {
+        char ours[OFA_NAME_MAX];
+        if (ofa_tensor_name(ofa->family, st_at(ofa->file, i)->name, ours) && strcmp(ours, name) == 0) {
+            *ret_tensor = st_at(ofa->file, i);
+            return TL_OK;
+        }
+    }
+    return tl_fail(err, TL_NOT_FOUND, "the checkpoint has no tensor for %s; is it one of %s?", name, ofa->family->name);
+}
+
+enum tl_rc supernet_decode_ofa(const struct safetensors *file, const struct net_family *family,
+                               struct supernet **ret_net, struct tl_err *err)
+{
+    const struct ofa_file ofa = {.file = file, .family = family};
+    struct supernet *net = NULL;
+    enum tl_rc rc = supernet_new(family, 0, &net, err);
+    rc = rc ? rc : read_entries(find_theirs, &ofa, net, err);
+    if (rc) {
+        supernet_free(net);
+        return rc;
+    }
+    *ret_net = net;
+    return TL_OK;
+}
+
 void supernet_facts_done(struct supernet_facts *facts)
 {
     for (size_t i = 0; facts->classes != NULL && i < facts->n_classes; i++) {
-        free((void *)(uintptr_t)facts->classes[i]);
+        free(tl_unconst(facts->classes[i]));
     }
-    free((void *)facts->classes);
-    free((void *)(uintptr_t)facts->images);
+    free(tl_unconst(facts->classes));
+    free(tl_unconst(facts->images));
     free((void *)(uintptr_t)facts->made_by);
-    free((void *)(uintptr_t)facts->data);
-    free((void *)(uintptr_t)facts->plan);
-    free((void *)(uintptr_t)facts->log);
+    free(tl_unconst(facts->data));
+    free(tl_unconst(facts->plan));
+    free(tl_unconst(facts->log));
     *facts = (struct supernet_facts){0};
 }
 
@@ -442,9 +490,10 @@ enum tl_rc checkpoint_decode(const struct safetensors *file, struct supernet *ne
     }
     if (strcmp(theirs, plan) != 0) {
         return tl_fail(err, TL_CONFLICT,
-                       "the checkpoint is of a training with other options: %s; give the same, or another --output", theirs);
+                       "the checkpoint is of a training with other options: %s; give the same, or another --output",
+                       theirs);
     }
-    enum tl_rc rc = read_entries(file, net, err);
+    enum tl_rc rc = read_entries(find_ours, file, net, err);
     if (rc || (rc = trainer_resume(trainer, step, err))) {
         return rc;
     }

@@ -13,11 +13,11 @@ struct supernet_facts {
     float mean[3], deviation[3]; /* of the images, by channel, of values in 0 to 1 */
     const char **classes;        /* names; NULL: unknown */
     size_t n_classes;
-    const char *made_by;         /* the command */
-    const char *data;            /* the images' name */
-    const char *plan;            /* the training's options, as one text; "" or NULL: none */
-    const char *log;             /* the lines of the training's log; "" or NULL: none */
-    const uint8_t *images;       /* for calibrating batch norm, (n_images, side, side, 3); NULL: none */
+    const char *made_by;   /* the command */
+    const char *data;      /* the images' name */
+    const char *plan;      /* the training's options, as one text; "" or NULL: none */
+    const char *log;       /* the lines of the training's log; "" or NULL: none */
+    const uint8_t *images; /* for calibrating batch norm, (n_images, side, side, 3); NULL: none */
     size_t n_images, side;
 };
 
@@ -33,6 +33,11 @@ TL_MUST_CHECK enum tl_rc supernet_encode(const struct supernet *net, const struc
 /* A supernet out of an opened file. Both outputs are owned. TL_INVALID names the tensor or the field that is wrong. */
 TL_MUST_CHECK enum tl_rc supernet_decode(const struct safetensors *file, struct supernet **ret_net,
                                          struct supernet_facts *ret_facts, struct tl_err *err);
+
+/* A supernet out of a once-for-all checkpoint (its state dict as safetensors): kernel matrices and running statistics
+ * included. TL_NOT_FOUND, TL_INVALID name the tensor that is missing or has another shape. */
+TL_MUST_CHECK enum tl_rc supernet_decode_ofa(const struct safetensors *file, const struct net_family *family,
+                                             struct supernet **ret_net, struct tl_err *err);
 
 /* Go on with a training: weights into `net`, the rest into its trainer; *ret_log (borrowed from the file): its log. TL_CONFLICT: the checkpoint was made with other
  * options than `plan`. On failure net and trainer are not to be used further. */

@@ -55,10 +55,10 @@ enum tl_rc train_log_encode(const struct train_log_line *line, struct tl_buf *bu
         json_array_append_new(list, json_pack("{s:s, s:i, s:f}", "network", m->what, "resolution", (int)m->resolution,
                                               "accuracy", m->accuracy));
     }
-    json_t *json = json_pack("{s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "step", (json_int_t)at->step, "steps",
-                             (json_int_t)at->n_steps, "phase", at->phase, "epoch", (json_int_t)at->epoch + 1, "loss",
-                             at->loss, "right", at->right, "rate", at->rate, "gradient_norm", at->norm, "images_s",
-                             line->images_s, "eta_s", line->eta_s);
+    json_t *json = json_pack("{s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "step", (json_int_t)at->step,
+                             "steps", (json_int_t)at->n_steps, "phase", at->phase, "epoch", (json_int_t)at->epoch + 1,
+                             "loss", at->loss, "right", at->right, "rate", at->rate, "gradient_norm", at->norm,
+                             "images_s", line->images_s, "eta_s", line->eta_s);
     if (json && line->n_measured) {
         json_object_set(json, "accuracy", list);
         json_object_set_new(json, "part", json_string(line->part));

@@ -75,7 +75,8 @@ static void scale_images(const struct distillation *d, float *to, const float *f
 }
 
 /* The sub-networks and the statistics that training images give them. */
-static enum tl_rc find_targets(struct distillation *d, struct evaluation *evaluation, size_t n_stats, struct tl_err *err)
+static enum tl_rc find_targets(struct distillation *d, struct evaluation *evaluation, size_t n_stats,
+                               struct tl_err *err)
 {
     struct tl_rng rng;
     enum tl_rc rc = TL_OK;
@@ -83,7 +84,7 @@ static enum tl_rc find_targets(struct distillation *d, struct evaluation *evalua
     for (size_t t = 0; rc == TL_OK && t < d->plan->n_subnets; t++) {
         struct target *target = &d->targets[t];
         const float *stats = NULL;
-        target->pick = t == 0 ? supernet_largest(d->family)
+        target->pick = t == 0   ? supernet_largest(d->family)
                        : t == 1 ? supernet_smallest(d->family)
                                 : supernet_random(d->family, &rng);
         target->pick.resolution = d->family->resolutions[t % d->family->n_resolutions];

@@ -30,7 +30,8 @@ enum tl_rc evaluation_new(const struct supernet *net, const struct train_source 
     evaluation->stats = calloc(net->n_stats + 1, sizeof(float));
     evaluation->sub = calloc(1, sizeof *evaluation->sub);
     evaluation->params = calloc(1, sizeof *evaluation->params);
-    const bool all = evaluation->logits && evaluation->padded && evaluation->stats && evaluation->sub && evaluation->params;
+    const bool all =
+        evaluation->logits && evaluation->padded && evaluation->stats && evaluation->sub && evaluation->params;
     const size_t have = source->n_of[TRAIN_PART_TRAIN], most = have < TRAIN_PLAIN ? have : TRAIN_PLAIN;
     evaluation->calibration_batch = most < 2 ? 2 : most;
     const enum tl_rc rc = all ? tape_new(net, evaluation->calibration_batch, true, pool, &evaluation->tape, err)

@@ -32,8 +32,7 @@ struct k_affine pass_affine(const struct tape_unit *unit)
 
 struct tr_weights pass_weights(const struct tape *tape, const struct supernet_layer *layer, size_t co, size_t inputs)
 {
-    return (struct tr_weights){
-        .w = tape->net->params + layer->w, .ldw = layer->inputs, .co = co, .inputs = inputs};
+    return (struct tr_weights){.w = tape->net->params + layer->w, .ldw = layer->inputs, .co = co, .inputs = inputs};
 }
 
 void pass_make(const struct tape *tape, const struct tape_unit *unit)
@@ -197,7 +196,8 @@ void tape_track(const struct tape *tape, float momentum, bool unbiased, float *s
         const struct tape_unit *unit = &tape->units[u];
         const float n = (float)(unit->z.shape.nb * unit->z.shape.h * unit->z.shape.w);
         for (size_t c = 0; unit->batch_norm && c < unit->op->co; c++) {
-            const float variance = (1.0F / (unit->inverse[c] * unit->inverse[c]) - eps) * (unbiased && n > 1.0F ? n / (n - 1.0F) : 1.0F);
+            const float variance =
+                (1.0F / (unit->inverse[c] * unit->inverse[c]) - eps) * (unbiased && n > 1.0F ? n / (n - 1.0F) : 1.0F);
             float *mean = stats + unit->layer->mean + c, *kept = stats + unit->layer->variance + c;
             *mean += momentum * (unit->mean[c] - *mean);
             *kept += momentum * (variance - *kept);

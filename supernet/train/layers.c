@@ -175,7 +175,8 @@ static void weights_task(void *ctx, size_t task, unsigned thread)
 static void run_weights(struct weights_job *job)
 {
     const size_t lanes = job->engine->k->lanes;
-    const size_t side = job->w->co >= job->w->inputs ? job->w->co : job->w->inputs, vectors = (side + lanes - 1) / lanes;
+    const size_t side = job->w->co >= job->w->inputs ? job->w->co : job->w->inputs,
+                 vectors = (side + lanes - 1) / lanes;
     job->blocks = vectors < WEIGHT_BLOCKS ? vectors : WEIGHT_BLOCKS;
     tl_pool_run(job->engine->pool, weights_task, job, job->blocks);
 }

@@ -16,9 +16,9 @@ struct optimizer_tensor {
 
 struct optimizer {
     struct train_optimizer rule;
-    float *params, *grads;   /* params: the supernet's; grads: owned, as the next two */
-    float *first, *second;   /* momentum; squares (NULL for SGD) */
-    double *norms;           /* a tensor's squared gradient norm */
+    float *params, *grads; /* params: the supernet's; grads: owned, as the next two */
+    float *first, *second; /* momentum; squares (NULL for SGD) */
+    double *norms;         /* a tensor's squared gradient norm */
     struct optimizer_tensor *tensors;
     size_t n_tensors, n_params;
     struct tl_pool *pool; /* borrowed */

@@ -13,7 +13,7 @@
 /* The layers around the middle of one block. */
 struct middle {
     const struct supernet_layer *expand, *depthwise, *squeeze, *back, *project; /* squeeze, back: NULL without SE */
-    size_t inputs; /* channels of the block's input */
+    size_t inputs;                                                              /* channels of the block's input */
 };
 
 struct ranked {

@@ -119,8 +119,8 @@ enum tl_rc train_images_new(const struct img_set *set, const struct train_images
     if (!images) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for training images");
     }
-    *images = (struct train_images){
-        .set = set, .pool = pool, .images = *plan, .family = *family, .trains = training != NULL};
+    *images =
+        (struct train_images){.set = set, .pool = pool, .images = *plan, .family = *family, .trains = training != NULL};
     if (training) {
         images->plan = *training;
     }
@@ -165,9 +165,8 @@ static enum tl_rc batch(void *ctx, uint64_t epoch, uint64_t number, struct train
         img_prefetch_free(images->prefetch);
         images->prefetch = NULL;
     }
-    enum tl_rc rc = images->prefetch
-                        ? TL_OK
-                        : img_prefetch_new(images->training, epoch, number, AHEAD, &images->prefetch, err);
+    enum tl_rc rc =
+        images->prefetch ? TL_OK : img_prefetch_new(images->training, epoch, number, AHEAD, &images->prefetch, err);
     rc = rc ? rc : img_prefetch_next(images->prefetch, &made, err);
     if (rc == TL_OK) {
         images->next = step + 1;
@@ -210,7 +209,8 @@ enum tl_rc train_images_first(const struct train_images *images, size_t n, unsig
                               size_t *ret_n, struct tl_err *err)
 {
     const uint32_t *list = images->deal + images->n_of[TRAIN_PART_HELD];
-    const size_t each = (size_t)side * side * 3, have = n < images->n_of[TRAIN_PART_TRAIN] ? n : images->n_of[TRAIN_PART_TRAIN];
+    const size_t each = (size_t)side * side * 3,
+                 have = n < images->n_of[TRAIN_PART_TRAIN] ? n : images->n_of[TRAIN_PART_TRAIN];
     uint8_t *pixels = have ? malloc(have * each) : NULL;
     struct img_pixels image = {0};
     enum tl_rc rc = have && !pixels ? tl_fail(err, TL_NO_MEMORY, "no memory for calibration images") : TL_OK;

@@ -31,7 +31,8 @@ static struct net_pick extreme(const struct net_family *family, bool largest)
 {
     struct net_pick pick = {.resolution = family->resolutions[largest ? family->n_resolutions - 1 : 0]};
     for (size_t s = 0; s < family->n_stages; s++) {
-        pick.depth[s] = family->n_depths ? family->depths[largest ? family->n_depths - 1 : 0] : family->stages[s].n_slots;
+        pick.depth[s] =
+            family->n_depths ? family->depths[largest ? family->n_depths - 1 : 0] : family->stages[s].n_slots;
     }
     memset(pick.choice, extreme_choice(family, largest), net_family_slots(family, family->n_stages));
     return pick;

@@ -93,7 +93,7 @@ static bool is_kept(const struct network *net, size_t i)
 
 /* Largest of what the largest network's operators need. */
 struct needs {
-    size_t tensor;  /* floats of the largest tensor with its halo */
+    size_t tensor; /* floats of the largest tensor with its halo */
     size_t channels, packed, kernel, patches;
 };
 
@@ -267,19 +267,19 @@ static void bind_layer(struct tape *tape, struct tape_unit *unit, size_t i)
     const struct net_op *op = &tape->sub->ops[i];
     const size_t lanes = tape->engine.k->lanes, at = supernet_op(tape->net, tape->sub, i);
     const struct k_shape z = z_shape(op, tape->nb, lanes);
-    *unit = (struct tape_unit){.op = op,
-                               .layer = &tape->net->layers[at][0],
-                               .act = act_of[op->act],
-                               .depthwise = op->kind == NET_DEPTHWISE,
-                               .batch_norm = op->batch_norm,
-                               .residual = TAPE_NO_UNIT,
-                               .z = tensor(tape->z_of[at], z),
-                               .y = tensor(is_kept(tape->sub, i) ? tape->y_of[at] : NULL,
-                                           y_shape(tape->sub, i, tape->nb, lanes)),
-                               .scale = tape->vectors_of[at],
-                               .shift = tape->vectors_of[at] + z.ld,
-                               .mean = tape->vectors_of[at] + 2 * z.ld,
-                               .inverse = tape->vectors_of[at] + 3 * z.ld};
+    *unit = (struct tape_unit){
+        .op = op,
+        .layer = &tape->net->layers[at][0],
+        .act = act_of[op->act],
+        .depthwise = op->kind == NET_DEPTHWISE,
+        .batch_norm = op->batch_norm,
+        .residual = TAPE_NO_UNIT,
+        .z = tensor(tape->z_of[at], z),
+        .y = tensor(is_kept(tape->sub, i) ? tape->y_of[at] : NULL, y_shape(tape->sub, i, tape->nb, lanes)),
+        .scale = tape->vectors_of[at],
+        .shift = tape->vectors_of[at] + z.ld,
+        .mean = tape->vectors_of[at] + 2 * z.ld,
+        .inverse = tape->vectors_of[at] + 3 * z.ld};
     memset(unit->scale, 0, UNIT_VECTORS * z.ld * sizeof(float));
 }
 

@@ -27,12 +27,12 @@ struct tape_unit {
     const struct supernet_layer *layer;
     enum k_act act;
     bool depthwise, batch_norm, has_se, pooled;
-    int residual;              /* unit whose input is added to this one's output; TAPE_NO_UNIT */
-    struct tr_tensor z, y;     /* y.data NULL: not kept */
-    struct tr_tensor pool;     /* pooled: the mean of y over the map, the next unit's input */
+    int residual;          /* unit whose input is added to this one's output; TAPE_NO_UNIT */
+    struct tr_tensor z, y; /* y.data NULL: not kept */
+    struct tr_tensor pool; /* pooled: the mean of y over the map, the next unit's input */
     struct tape_se se;
-    float *scale, *shift;      /* of the affine that follows z, padded to vectors */
-    float *mean, *inverse;     /* of the batch: mean, 1 / sqrt(variance + eps) */
+    float *scale, *shift;  /* of the affine that follows z, padded to vectors */
+    float *mean, *inverse; /* of the batch: mean, 1 / sqrt(variance + eps) */
 };
 
 struct tape {
@@ -44,16 +44,16 @@ struct tape {
     size_t n_units;
     bool forward_only;
     float *input_memory;
-    struct tr_tensor input;                /* the batch, bordered by the stem's halo */
-    float *scratch;                        /* one tensor that is not kept */
-    float *gradients[TAPE_GRADIENTS];      /* tensors of a backward pass */
+    struct tr_tensor input;           /* the batch, bordered by the stem's halo */
+    float *scratch;                   /* one tensor that is not kept */
+    float *gradients[TAPE_GRADIENTS]; /* tensors of a backward pass */
     /* Memory by operator of the largest network. */
     float *z_of[NET_OPS_MAX], *y_of[NET_OPS_MAX], *vectors_of[NET_OPS_MAX], *se_of[NET_OPS_MAX];
-    float *kernel, *packed_kernel;         /* a depthwise layer's taps, plain and packed */
-    float *kernel_gradient;                /* the same for its gradient */
+    float *kernel, *packed_kernel; /* a depthwise layer's taps, plain and packed */
+    float *kernel_gradient;        /* the same for its gradient */
     float *patches;
-    float *logits, *dlogits;               /* (nb, classes) */
-    double *sums;                          /* (2, widest) */
+    float *logits, *dlogits; /* (nb, classes) */
+    double *sums;            /* (2, widest) */
     struct tl_arena arena;
 };
 

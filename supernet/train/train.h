@@ -21,9 +21,9 @@ static const size_t SUPERNET_NONE = SIZE_MAX;
 
 /* Where the parameters of one layer of the largest network lie: offsets into params or stats, SUPERNET_NONE: absent. */
 struct supernet_layer {
-    size_t co, inputs;                        /* as in struct net_layer; 0: no such layer */
-    size_t w, bias, gamma, beta;              /* into params */
-    size_t mean, variance;                    /* into stats: running statistics of batch norm */
+    size_t co, inputs;                          /* as in struct net_layer; 0: no such layer */
+    size_t w, bias, gamma, beta;                /* into params */
+    size_t mean, variance;                      /* into stats: running statistics of batch norm */
     size_t transform[SUPERNET_KERNELS_MAX - 1]; /* into params: [t] turns the family's kernel t + 1 into kernel t, a
                                                  square matrix over the taps of kernel t: small = matrix x centre */
 };
@@ -90,15 +90,15 @@ enum train_method { TRAIN_SANDWICH, TRAIN_SHRINK, TRAIN_ALONE, TRAIN_METHOD_COUN
 
 struct train_plan {
     enum train_method method;
-    struct net_pick alone;        /* TRAIN_ALONE */
+    struct net_pick alone; /* TRAIN_ALONE */
     struct train_optimizer optimizer;
-    double epochs;                /* in all; TRAIN_SHRINK shares them out as once-for-all does */
-    double warmup_epochs;         /* of the first phase, linear */
-    double lr;                    /* at its peak, cosine to zero after it */
-    double clip;                  /* largest norm of a step's gradients; 0: any */
+    double epochs;        /* in all; TRAIN_SHRINK shares them out as once-for-all does */
+    double warmup_epochs; /* of the first phase, linear */
+    double lr;            /* at its peak, cosine to zero after it */
+    double clip;          /* largest norm of a step's gradients; 0: any */
     float smoothing, dropout;
-    float distill;                /* weight of the teacher's answers beside the labels (TRAIN_SHRINK) */
-    unsigned random_subnets;      /* of a sandwich, beside largest and smallest; of a step of the expansion phases */
+    float distill;           /* weight of the teacher's answers beside the labels (TRAIN_SHRINK) */
+    unsigned random_subnets; /* of a sandwich, beside largest and smallest; of a step of the expansion phases */
     unsigned batch;
     uint64_t seed;
 };
@@ -110,12 +110,12 @@ enum { TRAIN_PHASES_MAX = 6 };
 
 /* A part of training with its own options and learning rate. */
 struct train_phase {
-    const char *name;                    /* "teacher", "kernel", "depth-1", .. */
-    unsigned kernels, depths, expands;   /* how many options are open, from the largest */
-    unsigned subnets;                    /* trained a step; their gradients are added */
-    bool sandwich;                       /* the first is the largest, the second the smallest */
-    bool distills;                       /* from the largest network after the first phase */
-    bool sorts;                          /* channels by importance before it begins */
+    const char *name;                  /* "teacher", "kernel", "depth-1", .. */
+    unsigned kernels, depths, expands; /* how many options are open, from the largest */
+    unsigned subnets;                  /* trained a step; their gradients are added */
+    bool sandwich;                     /* the first is the largest, the second the smallest */
+    bool distills;                     /* from the largest network after the first phase */
+    bool sorts;                        /* channels by importance before it begins */
     double epochs, warmup_epochs, lr;
 };
 
@@ -165,12 +165,12 @@ struct trainer;
 struct train_progress {
     const char *phase;
     size_t phase_index, n_phases;
-    uint64_t step, n_steps;    /* done; in all phases together */
-    uint64_t epoch;            /* of the phase */
+    uint64_t step, n_steps; /* done; in all phases together */
+    uint64_t epoch;         /* of the phase */
     bool epoch_ended, phase_ended;
-    double loss, rate;         /* of the largest sub-network of the step; its learning rate */
-    double norm;               /* of the gradients, before clipping */
-    double right;              /* share of the batch that the largest sub-network of the step has right */
+    double loss, rate; /* of the largest sub-network of the step; its learning rate */
+    double norm;       /* of the gradients, before clipping */
+    double right;      /* share of the batch that the largest sub-network of the step has right */
 };
 
 /* net, source and pool are borrowed for the trainer's life. TL_INVALID names what is wrong with the plan. */
@@ -223,10 +223,10 @@ TL_MUST_CHECK enum tl_rc evaluation_accuracy(struct evaluation *evaluation, cons
  * that is led, by the gradient, to where it gives the layers of some sub-networks the statistics that the training images
  * give them (as DeepInversion does for one network, Yin et al. 2020). */
 struct distill_plan {
-    size_t n_images;   /* 2 to 512 */
-    size_t n_subnets;  /* whose statistics are matched, random ones beside the largest and the smallest */
+    size_t n_images;  /* 2 to 512 */
+    size_t n_subnets; /* whose statistics are matched, random ones beside the largest and the smallest */
     size_t iterations;
-    double rate;       /* of Adam, in units of the images' deviation */
+    double rate; /* of Adam, in units of the images' deviation */
     uint64_t seed;
     void (*progress)(void *ctx, size_t done, size_t all, double distance); /* NULL: none */
     void *ctx;

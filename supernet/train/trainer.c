@@ -41,7 +41,8 @@ static enum tl_rc check_plan(const struct train_plan *plan, const struct train_s
         return tl_fail(err, TL_INVALID, "a batch of %u cannot be trained on; it takes 2 to 4096", plan->batch);
     }
     if (source->n_of[TRAIN_PART_TRAIN] < plan->batch) {
-        return tl_fail(err, TL_INVALID, "%zu training images do not fill one batch of %u", source->n_of[TRAIN_PART_TRAIN], plan->batch);
+        return tl_fail(err, TL_INVALID, "%zu training images do not fill one batch of %u",
+                       source->n_of[TRAIN_PART_TRAIN], plan->batch);
     }
     if (!(plan->epochs > 0.0) || !(plan->lr > 0.0)) {
         return tl_fail(err, TL_INVALID, "epochs and learning rate have to be above zero, not %g and %g", plan->epochs,
@@ -132,7 +133,8 @@ static size_t phase_of(const struct trainer *trainer, uint64_t step, uint64_t *r
 static enum tl_rc make_teacher(struct trainer *trainer, struct tl_err *err)
 {
     enum tl_rc rc = supernet_new(&trainer->net->family, 0, &trainer->teacher, err);
-    if (rc || (rc = tape_new(trainer->teacher, trainer->plan.batch, true, trainer->pool, &trainer->teacher_tape, err))) {
+    if (rc ||
+        (rc = tape_new(trainer->teacher, trainer->plan.batch, true, trainer->pool, &trainer->teacher_tape, err))) {
         return rc;
     }
     memcpy(trainer->teacher->params, trainer->net->params, trainer->net->n_params * sizeof(float));
@@ -217,8 +219,7 @@ static enum tl_rc ask_teacher(struct trainer *trainer, const struct lesson *less
 /* What sub-network j of the lesson is judged by. */
 static struct loss_target target_of(const struct trainer *trainer, const struct lesson *lesson, unsigned j)
 {
-    struct loss_target target = {
-        .labels = lesson->labels, .label_weight = 1.0F, .smoothing = trainer->plan.smoothing};
+    struct loss_target target = {.labels = lesson->labels, .label_weight = 1.0F, .smoothing = trainer->plan.smoothing};
     if (lesson->phase->sandwich && j > 0) {
         target.label_weight = 0.0F;
         target.teacher = trainer->answers;
@@ -248,9 +249,10 @@ static enum tl_rc teach(struct trainer *trainer, const struct lesson *lesson, un
     *ret_loss = loss_gradient(trainer->tape->dlogits, trainer->tape->logits, &target, trainer->plan.batch,
                               family->n_classes, ret_right);
     if (!isfinite(*ret_loss)) {
-        return tl_fail(err, TL_INVALID,
-                       "the loss of step %llu is not a finite number; a lower learning rate, or a larger warm-up, may help",
-                       (unsigned long long)lesson->step + 1);
+        return tl_fail(
+            err, TL_INVALID,
+            "the loss of step %llu is not a finite number; a lower learning rate, or a larger warm-up, may help",
+            (unsigned long long)lesson->step + 1);
     }
     if (j == 0) { /* the largest, where the rule has one: what a later import or export finds as running statistics */
         tape_track(trainer->tape, STATS_MOMENTUM, true, trainer->net->stats);
@@ -289,7 +291,8 @@ static enum tl_rc apply(struct trainer *trainer, const struct lesson *lesson, ui
     const uint64_t warmup = (uint64_t)(phase->warmup_epochs * (double)trainer->steps_an_epoch);
     const double norm = optimizer_norm(&trainer->optimizer), clip = trainer->plan.clip;
     if (!isfinite(norm)) {
-        return tl_fail(err, TL_INVALID, "the gradients of step %llu are not finite numbers; a lower learning rate may help",
+        return tl_fail(err, TL_INVALID,
+                       "the gradients of step %llu are not finite numbers; a lower learning rate may help",
                        (unsigned long long)lesson->step + 1);
     }
     trainer->progress.norm = norm;

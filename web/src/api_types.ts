@@ -143,6 +143,7 @@ export interface Block {
 }
 export interface CandidateDetail extends Candidate {
   network: { blocks: Block[] };
+  artifacts?: string[]; // names under /candidates/{id}/artifacts/
 }
 
 /** Columns: one entry a point. A point of the sample has no id. */

@@ -112,7 +112,8 @@ K_INLINE void affine_rows(float *y, const struct k_shape *y_shape, const struct 
         const float *by = gate == NULL ? NULL : gate + row / y_shape->h * ldg;
         float *to = y + row * y_shape->row;
         for (size_t col = 0; col < y_shape->w; col++) {
-            const float *add = residual == NULL ? NULL : residual + row * residual_shape->row + col * residual_shape->ld;
+            const float *add =
+                residual == NULL ? NULL : residual + row * residual_shape->row + col * residual_shape->ld;
             affine_pixel(to + col * y_shape->ld, from + col * z_shape->ld, of, by, add, y_shape->ld, act);
         }
         clear_halo(y, y_shape, row);
@@ -140,8 +141,7 @@ K_INLINE void affine_rows(float *y, const struct k_shape *y_shape, const struct 
     }
 
 void K_NAME(k_affine)(float *y, const struct k_shape *y_shape, const struct k_affine *of, const float *gate, size_t ldg,
-                      const float *residual, const struct k_shape *residual_shape, struct k_range rows)
-{
+                      const float *residual, const struct k_shape *residual_shape, struct k_range rows){
 #define CALL(act) affine_rows(y, y_shape, of, gate, ldg, residual, residual_shape, rows, act)
     EACH_ACT(of->act, CALL)
 #undef CALL
@@ -192,8 +192,7 @@ K_INLINE void affine_sums_all(float *sums, float *products, const float *dy, con
 }
 
 void K_NAME(k_affine_sums)(float *sums, float *products, const float *dy, const struct k_shape *dy_shape,
-                           const struct k_affine *of, const float *mean, struct k_range rows)
-{
+                           const struct k_affine *of, const float *mean, struct k_range rows){
 #define CALL(act) affine_sums_all(sums, products, dy, dy_shape, of, mean, rows, act)
     EACH_ACT(of->act, CALL)
 #undef CALL

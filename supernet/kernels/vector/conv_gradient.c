@@ -89,10 +89,16 @@ ROW_4(3)
 ROW_4(4)
 ROW_4(5)
 ROW_4(6)
-#define NAMES(o) {block_##o##_1, block_##o##_2, block_##o##_3, block_##o##_4}
+#define NAMES(o)                                                                                                       \
+    {                                                                                                                  \
+        block_##o##_1, block_##o##_2, block_##o##_3, block_##o##_4                                                     \
+    }
 static block_fn *const blocks[OUTPUTS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)};
 #else
-#define NAMES(o) {block_##o##_1, block_##o##_2}
+#define NAMES(o)                                                                                                       \
+    {                                                                                                                  \
+        block_##o##_1, block_##o##_2                                                                                   \
+    }
 static block_fn *const blocks[OUTPUTS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4)};
 #endif
 

@@ -92,7 +92,7 @@ INPUTS(input_3_by_2, 3, 2)
 INPUTS(input_4_by_2, 4, 2)
 
 typedef void input_fn(const struct strip *at, size_t ld, size_t inputs);
-static input_fn *const inputs_by_1[] = {input_1, input_3, input_5, input_7}; /* by kernel / 2 */
+static input_fn *const inputs_by_1[] = {input_1, input_3, input_5, input_7};                     /* by kernel / 2 */
 static input_fn *const inputs_by_2[] = {input_1_by_2, input_2_by_2, input_3_by_2, input_4_by_2}; /* by taps - 1 */
 
 /* Along one axis, input i at `stride` meets outputs first .. first + n - 1: output first + j under tap tap - j * stride.
@@ -112,9 +112,8 @@ K_INLINE struct meets meets_of(size_t i, size_t kernel, size_t stride)
     }
     const size_t tap = (reach & 1U) == ((kernel - 1) & 1U) ? kernel - 1 : kernel - 2; /* the largest of its parity */
     const bool none = kernel == 1 && (reach & 1U) != 0;
-    return (struct meets){.tap = none ? 0 : tap,
-                          .n = none ? 0 : tap / 2 + 1,
-                          .first = ((ptrdiff_t)reach - (ptrdiff_t)tap) / 2};
+    return (struct meets){
+        .tap = none ? 0 : tap, .n = none ? 0 : tap / 2 + 1, .first = ((ptrdiff_t)reach - (ptrdiff_t)tap) / 2};
 }
 
 /* What all strips of one layer share. */

@@ -121,7 +121,8 @@ struct img_spec {
     uint64_t seed;
     size_t n; /* images a batch, 1 to IMG_BATCH_MAX */
     enum img_split split;
-    const uint32_t *list; /* the images that take part, by index; borrowed while the batches live; NULL: the whole split */
+    const uint32_t
+        *list; /* the images that take part, by index; borrowed while the batches live; NULL: the whole split */
     size_t n_list;
     enum img_view view;
     bool shuffle;     /* an order per epoch, the rest of it left out; false: by index, the last batch shorter */

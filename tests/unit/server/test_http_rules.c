@@ -133,9 +133,37 @@ static void gzip_is_taken_unless_refused(void **state)
     assert_false(http_gzip_accepted(""));
 }
 
+static void a_range_is_one_piece_of_the_bytes_there_are(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *range;
+        enum http_range kind;
+        size_t from, to;
+    } cases[] = {
+        {"bytes=0-3", HTTP_RANGE_PART, 0, 4},         {"bytes=4-", HTTP_RANGE_PART, 4, 10},
+        {"bytes=-3", HTTP_RANGE_PART, 7, 10},         {"bytes=-30", HTTP_RANGE_PART, 0, 10},
+        {"bytes=8-100", HTTP_RANGE_PART, 8, 10},      {"bytes=9-9", HTTP_RANGE_PART, 9, 10},
+        {"bytes=10-", HTTP_RANGE_BEYOND, 0, 0},       {"bytes=-0", HTTP_RANGE_BEYOND, 0, 0},
+        {NULL, HTTP_RANGE_ALL, 0, 0},                 {"bytes=3-2", HTTP_RANGE_ALL, 0, 0},
+        {"bytes=0-1,4-5", HTTP_RANGE_ALL, 0, 0},      {"items=0-1", HTTP_RANGE_ALL, 0, 0},
+        {"bytes=", HTTP_RANGE_ALL, 0, 0},             {"bytes=a-", HTTP_RANGE_ALL, 0, 0},
+        {"bytes=99999999999999999999-", HTTP_RANGE_ALL, 0, 0},
+    };
+    for (size_t i = 0; i < TL_COUNT_OF(cases); i++) {
+        size_t from = 0, to = 0;
+        assert_int_equal(http_range_of(cases[i].range, 10, &from, &to), cases[i].kind);
+        if (cases[i].kind == HTTP_RANGE_PART) {
+            assert_int_equal(from, cases[i].from);
+            assert_int_equal(to, cases[i].to);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_range_is_one_piece_of_the_bytes_there_are),
         cmocka_unit_test(a_route_is_found_by_method_and_pattern),
         cmocka_unit_test(a_path_that_almost_fits_is_left_to_the_rest),
         cmocka_unit_test(a_wrong_method_is_told_the_right_ones),

@@ -173,7 +173,7 @@ static void a_smaller_kernel_is_the_centre_through_the_matrices(void **state)
     for (size_t i = 0; i < 9; i++) {
         assert_true(three[i] == seven[(2 + i / 3) * 7 + 2 + i % 3]);
     }
-    net->params[layer->transform[0]] = 2.0F;  /* 5 to 3 */
+    net->params[layer->transform[0]] = 2.0F;              /* 5 to 3 */
     net->params[layer->transform[1] + 6 * 25 + 6] = 3.0F; /* 7 to 5: the corner of the 3x3 within */
     supernet_kernel(net, layer, 3, 1, three);
     assert_true(three[0] == 6.0F * seven[2 * 7 + 2]);

@@ -125,7 +125,8 @@ static void check_tensor(struct world *world, size_t at, size_t n, const char *w
     }
     memcpy(world->net->params + at, kept, n * sizeof *kept);
     if (best > 0.02) {
-        fail_msg("operator %zu, %s: slope %g is off by %g of the gradient's norm %g", op, what, slope, best, sqrt(scale));
+        fail_msg("operator %zu, %s: slope %g is off by %g of the gradient's norm %g", op, what, slope, best,
+                 sqrt(scale));
     }
 }
 

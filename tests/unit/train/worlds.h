@@ -92,8 +92,8 @@ static inline enum tl_rc small_plain(void *ctx, enum train_part part, size_t num
 
 static inline struct train_source small_source(struct small_world *world, const struct train_plan *plan)
 {
-    *world = (struct small_world){
-        .batch = plan->batch, .plan = *plan, .family = small_family(), .poison_from = UINT64_MAX};
+    *world =
+        (struct small_world){.batch = plan->batch, .plan = *plan, .family = small_family(), .poison_from = UINT64_MAX};
     return (struct train_source){
         .ctx = world, .n_of = {WORLD_TRAIN, WORLD_HELD, 0}, .batch = small_batch, .plain = small_plain};
 }

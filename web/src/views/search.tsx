@@ -155,6 +155,14 @@ function Csv({ candidates }: { candidates: Candidate[] }) {
   return <a href={url} download="candidates.csv">Table (CSV)</a>;
 }
 
+/** What the files of a candidate are called. */
+const ARTIFACTS: Record<string, string> = {
+  "architecture.json": "Architecture (JSON)",
+  "net.config": "net.config",
+  onnx: "ONNX",
+  safetensors: "Weights (safetensors)",
+};
+
 /** The network of one candidate: drawn, with its figures and its files. */
 function Chosen({ id, search }: { id: number; search: Search }) {
   const version = String(search.verifications.length);
@@ -170,7 +178,9 @@ function Chosen({ id, search }: { id: number; search: Search }) {
           <div class="title" aria-live="polite">
             <h2>Network #{shown.id}</h2>
             <code>{shown.architecture.id.slice(0, 12)}</code>
-            <a href={`/candidates/${shown.id}/artifacts/architecture.json`} download={`architecture-${shown.id}.json`}>Architecture (JSON)</a>
+            {(shown.artifacts ?? ["architecture.json"]).map((name) => (
+              <a key={name} href={`/candidates/${shown.id}/artifacts/${name}`} download>{ARTIFACTS[name] ?? name}</a>
+            ))}
           </div>
           <Network blocks={shown.network.blocks} />
           {!above && <MetricCards metrics={shown.metrics} limits={search.constraints ?? []} objective={objectiveMetric(search)} />}

@@ -1,0 +1,319 @@
+/* test_files_out.c - what is written: safetensors, float16, parameters, net.config, npy; each is read back. */
+#include "supernet/files/files.h"
+#include "unit/supernet/nets.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void expect_ok(enum tl_rc rc, const struct tl_err *err)
+{
+    if (rc != TL_OK) {
+        fail_msg("%s", err->text);
+    }
+}
+
+/* ---- safetensors --------------------------------------------------------------------------------------------- */
+
+static void what_is_written_is_read_back(void **state)
+{
+    (void)state;
+    const float a[6] = {1, 2, 3, 4, 5, 6};
+    const uint8_t b[3] = {7, 8, 9};
+    const struct st_tensor tensors[] = {
+        {.name = "a", .dtype = "F32", .rank = 2, .shape = {2, 3}, .data = a, .n_bytes = sizeof a},
+        {.name = "b", .dtype = "U8", .rank = 1, .shape = {3}, .data = b, .n_bytes = sizeof b},
+    };
+    const struct st_pair pairs[] = {{"format", "x"}, {"quote", "a \"b\" c"}};
+    TL_AUTO(tl_buf) bytes = {0};
+    struct safetensors *file = NULL;
+    const struct st_tensor *found = NULL;
+    struct tl_err err = {0};
+    expect_ok(st_encode(tensors, 2, pairs, 2, &bytes, &err), &err);
+    expect_ok(st_open(bytes.data, bytes.len, &file, &err), &err);
+    assert_string_equal(st_metadata(file, "quote"), "a \"b\" c");
+    assert_null(st_metadata(file, "nothing"));
+    expect_ok(st_find(file, "a", &found, &err), &err);
+    assert_memory_equal(found->data, a, sizeof a);
+    expect_ok(st_find(file, "b", &found, &err), &err);
+    assert_memory_equal(found->data, b, sizeof b);
+    assert_int_equal(st_floats(found, NULL, NULL), TL_INVALID);
+    st_free(file);
+}
+
+static void a_tensor_that_lies_or_is_there_twice_is_not_written(void **state)
+{
+    (void)state;
+    const float a[2] = {1, 2};
+    TL_AUTO(tl_buf) bytes = {0};
+    struct st_tensor tensors[] = {
+        {.name = "a", .dtype = "F32", .rank = 1, .shape = {2}, .data = a, .n_bytes = sizeof a},
+        {.name = "a", .dtype = "F32", .rank = 1, .shape = {2}, .data = a, .n_bytes = sizeof a},
+    };
+    assert_int_equal(st_encode(tensors, 2, NULL, 0, &bytes, NULL), TL_INVALID);
+    tensors[0].shape[0] = 3;
+    assert_int_equal(st_encode(tensors, 1, NULL, 0, &bytes, NULL), TL_INVALID);
+    assert_int_equal(bytes.len, 0);
+}
+
+static float through_half(float value)
+{
+    uint8_t half[2];
+    float back = 0.0F;
+    st_halves(half, &value, 1);
+    const struct st_tensor tensor = {.name = "h", .dtype = "F16", .rank = 0, .data = half, .n_bytes = 2};
+    assert_int_equal(st_floats(&tensor, &back, NULL), TL_OK);
+    return back;
+}
+
+static void every_half_comes_back_and_others_round_to_the_nearest_even(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits < 0x7c00U; bits++) { /* all finite halves, and what lies between two of them */
+        const uint8_t half[2] = {(uint8_t)(bits & 255U), (uint8_t)(bits >> 8)};
+        const uint8_t next[2] = {(uint8_t)((bits + 1) & 255U), (uint8_t)((bits + 1) >> 8)};
+        float value = 0.0F, above = 0.0F;
+        assert_int_equal(st_floats(&(struct st_tensor){.dtype = "F16", .data = half, .n_bytes = 2}, &value, NULL), TL_OK);
+        assert_int_equal(st_floats(&(struct st_tensor){.dtype = "F16", .data = next, .n_bytes = 2}, &above, NULL), TL_OK);
+        assert_true(through_half(value) == value && through_half(-value) == -value);
+        if (bits + 1 < 0x7c00U) {
+            assert_true(through_half(value + (above - value) / 2) == (bits % 2 ? above : value));
+        }
+    }
+    assert_true(isinf(through_half(65520.0F)) && through_half(65519.0F) == 65504.0F);
+    assert_true(isnan(through_half(NAN)));
+}
+
+/* ---- parameters ---------------------------------------------------------------------------------------------- */
+
+static void parameters_come_back_bit_for_bit(void **state)
+{
+    (void)state;
+    struct network *net = malloc(sizeof *net);
+    struct net_params *params = calloc(1, sizeof *params), *back = calloc(1, sizeof *back);
+    const struct net_pick pick = ofa_min(128);
+    const struct st_pair pairs[] = {{"family", "ofa"}};
+    TL_AUTO(tl_buf) bytes = {.max = 64 << 20};
+    struct safetensors *file = NULL;
+    const struct st_tensor *stem = NULL;
+    struct tl_err err = {0};
+    struct tl_rng rng;
+    assert_true(net && params && back);
+    build("ofa-mbv3-w1.0", &pick, net);
+    expect_ok(net_params_init(params, net, 1e-5F, &err), &err);
+    expect_ok(net_params_init(back, net, 1e-5F, &err), &err);
+    tl_rng_init(&rng, 1, 0, 0);
+    for (size_t i = 0; i < params->arena.used / sizeof(float); i++) {
+        ((float *)(void *)params->arena.base)[i] = (float)tl_rng_normal(&rng);
+    }
+    expect_ok(params_encode(net, params, pairs, 1, &bytes, &err), &err);
+    expect_ok(st_open(bytes.data, bytes.len, &file, &err), &err);
+    expect_ok(st_find(file, "stem.weight", &stem, &err), &err);
+    assert_true(stem->rank == 4 && stem->shape[0] == 16 && stem->shape[1] == 3 && stem->shape[2] == 3);
+    /* input channel 2, first tap of the first filter, in PyTorch's order and in ours */
+    assert_memory_equal((const float *)stem->data + 18, params->layers[0][0].w + 2, sizeof(float));
+    expect_ok(params_decode(file, net, back, &err), &err);
+    for (size_t i = 0; i < net->n_ops; i++) {
+        for (size_t l = 0; l < NET_LAYERS_MAX; l++) {
+            const struct net_layer *a = &params->layers[i][l], *b = &back->layers[i][l];
+            assert_memory_equal(a->w, b->w, a->co * a->inputs * sizeof(float));
+            assert_true(!a->variance || memcmp(a->variance, b->variance, a->co * sizeof(float)) == 0);
+        }
+    }
+    st_free(file);
+    net_params_done(params);
+    net_params_done(back);
+    free(net);
+    free(params);
+    free(back);
+}
+
+static void names_say_stage_block_and_role(void **state)
+{
+    (void)state;
+    struct network *net = malloc(sizeof *net);
+    const struct net_pick pick = ofa_min(128);
+    char first[NET_NAME_MAX], last[NET_NAME_MAX];
+    bool se = false, seen[4] = {false};
+    static const char *const wanted[] = {"first.depthwise", "s2.b1.expand", "s5.b2.project", "head.feature"};
+    assert_non_null(net);
+    build("ofa-mbv3-w1.0", &pick, net);
+    net_layer_name(net, 0, 0, first);
+    net_layer_name(net, net->n_ops - 1U, 0, last);
+    assert_string_equal(first, "stem");
+    assert_string_equal(last, "head.classifier");
+    for (size_t i = 0; i < net->n_ops; i++) {
+        char name[NET_NAME_MAX];
+        net_layer_name(net, i, 1, name);
+        se = se || strcmp(name, "s2.b1.se.expand") == 0;
+        for (size_t w = 0; w < TL_COUNT_OF(wanted); w++) {
+            seen[w] = seen[w] || strcmp(name, wanted[w]) == 0;
+        }
+    }
+    assert_true(se && seen[0] && seen[1] && seen[2] && seen[3]);
+    free(net);
+}
+
+static void folding_is_batch_norm_after_the_layer(void **state)
+{
+    (void)state;
+    float w[2] = {2, 3}, gamma[1] = {0.5F}, beta[1] = {0.25F}, mean[1] = {4}, variance[1] = {0.75F}, folded[2], bias[1];
+    const struct net_layer layer = {
+        .co = 1, .inputs = 2, .w = w, .gamma = gamma, .beta = beta, .mean = mean, .variance = variance};
+    net_layer_fold(&layer, 0.25F, folded, bias);
+    /* x = (1, 2): (2 + 6 - 4) / 1 * 0.5 + 0.25 */
+    assert_true(fabsf(folded[0] + 2 * folded[1] + bias[0] - 2.25F) < 1e-6F);
+}
+
+/* ---- net.config ---------------------------------------------------------------------------------------------- */
+
+static void check_config(const struct network *net, unsigned size, enum net_config_spelling spelling)
+{
+    TL_AUTO(tl_buf) text = {.max = NET_CONFIG_MAX};
+    struct network *back = malloc(sizeof *back);
+    struct tl_err err = {0};
+    assert_non_null(back);
+    expect_ok(net_config_encode(net, 1e-5F, spelling, &text, &err), &err);
+    expect_ok(net_config_decode(text.data, text.len, size, back, &err), &err);
+    assert_int_equal(back->n_ops, net->n_ops);
+    assert_memory_equal(back->ops, net->ops, net->n_ops * sizeof net->ops[0]);
+    free(back);
+}
+
+static void a_network_comes_back_in_both_spellings(void **state)
+{
+    (void)state;
+    struct network *net = malloc(sizeof *net);
+    struct tl_rng rng;
+    assert_non_null(net);
+    tl_rng_init(&rng, 3, 0, 0);
+    for (int i = 0; i < 20; i++) {
+        const struct net_pick pick = random_pick(net_family_get("ofa-mbv3-w1.2"), &rng);
+        build("ofa-mbv3-w1.2", &pick, net);
+        check_config(net, pick.resolution, NET_CONFIG_PUBLISHED);
+        check_config(net, pick.resolution, NET_CONFIG_LATER);
+    }
+    free(net);
+}
+
+static void a_network_of_another_kind_is_refused(void **state)
+{
+    (void)state;
+    struct network *net = malloc(sizeof *net);
+    const struct net_pick pick = {.resolution = 32};
+    TL_AUTO(tl_buf) text = {0};
+    assert_non_null(net);
+    build("nasbench-macro", &pick, net); /* identities that change shape */
+    assert_int_equal(net_config_encode(net, 1e-5F, NET_CONFIG_LATER, &text, NULL), TL_INVALID);
+    free(net);
+}
+
+/* ---- once-for-all's names ------------------------------------------------------------------------------------ */
+
+static void tensors_of_once_for_all_are_known_in_both_spellings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *theirs, *ours;
+    } cases[] = {
+        {"first_conv.conv.weight", "stem.weight"},
+        {"first_conv.bn.running_var", "stem.bn.running_var"},
+        {"blocks.0.mobile_inverted_conv.depth_conv.conv.weight", "first.depthwise.weight"},
+        {"blocks.0.mobile_inverted_conv.point_linear.bn.bias", "first.project.bn.bias"},
+        {"blocks.1.mobile_inverted_conv.inverted_bottleneck.conv.conv.weight", "s1.b1.expand.weight"},
+        {"blocks.4.conv.inverted_bottleneck.bn.bn.running_mean", "s1.b4.expand.bn.running_mean"},
+        {"blocks.5.mobile_inverted_conv.depth_conv.conv.conv.weight", "s2.b1.depthwise.weight"},
+        {"blocks.5.mobile_inverted_conv.depth_conv.conv.7to5_matrix", "s2.b1.depthwise.transform_7to5"},
+        {"blocks.6.conv.depth_conv.conv.5to3_matrix", "s2.b2.depthwise.transform_5to3"},
+        {"blocks.6.mobile_inverted_conv.depth_conv.se.fc.reduce.bias", "s2.b2.se.reduce.bias"},
+        {"blocks.20.mobile_inverted_conv.depth_conv.se.fc.expand.weight", "s5.b4.se.expand.weight"},
+        {"blocks.20.mobile_inverted_conv.point_linear.conv.conv.weight", "s5.b4.project.weight"},
+        {"final_expand_layer.conv.weight", "head.final.weight"},
+        {"feature_mix_layer.conv.weight", "head.feature.weight"},
+        {"classifier.linear.weight", "head.classifier.weight"},
+        {"classifier.linear.linear.bias", "head.classifier.bias"},
+        {"blocks.21.conv.point_linear.bn.bn.weight", NULL},
+        {"blocks.5.conv.depth_conv.bn.bn.num_batches_tracked", NULL},
+        {"optimizer.state", NULL},
+        {"weight", NULL},
+        {"blocks.x.conv.point_linear.bn.bn.weight", NULL},
+        {"a.b.c.d.e.f.g.h.i.j.k.weight", NULL},
+    };
+    const struct net_family *family = net_family_get("ofa-mbv3-w1.0");
+    for (size_t i = 0; i < TL_COUNT_OF(cases); i++) {
+        char ours[OFA_NAME_MAX];
+        const bool known = ofa_tensor_name(family, cases[i].theirs, ours);
+        assert_int_equal(known, cases[i].ours != NULL);
+        if (known) {
+            assert_string_equal(ours, cases[i].ours);
+        }
+    }
+}
+
+/* ---- npy ----------------------------------------------------------------------------------------------------- */
+
+static void arrays_come_back(void **state)
+{
+    (void)state;
+    const float data[6] = {1, 2, 3, 4, 5, 6};
+    const size_t shapes[2][4] = {{6}, {1, 2, 3, 1}}, ranks[2] = {1, 4};
+    for (size_t i = 0; i < 2; i++) {
+        TL_AUTO(tl_buf) bytes = {0};
+        struct npy array;
+        struct tl_err err = {0};
+        expect_ok(npy_encode(data, ranks[i], shapes[i], &bytes, &err), &err);
+        expect_ok(npy_decode(bytes.data, bytes.len, &array, &err), &err);
+        assert_int_equal(array.rank, ranks[i]);
+        assert_memory_equal(array.shape, shapes[i], ranks[i] * sizeof(size_t));
+        assert_memory_equal(array.data, data, sizeof data);
+        assert_int_equal(npy_decode(bytes.data, bytes.len - 1, &array, NULL), TL_MALFORMED);
+    }
+}
+
+static void other_arrays_are_refused_with_the_call_that_helps(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header, *says;
+    } cases[] = {
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", "astype('float32')"},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (1,), }", "ascontiguousarray"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", "sizes"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", "2 numbers"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (1", "does not end"},
+        {"{'descr': '<f4'}", "lacks"},
+    };
+    for (size_t i = 0; i < TL_COUNT_OF(cases); i++) {
+        uint8_t bytes[256] = "\x93NUMPY\x01";
+        struct npy array;
+        struct tl_err err = {0};
+        const size_t n = strlen(cases[i].header);
+        bytes[8] = 118;
+        memset(bytes + 10, ' ', 118);
+        memcpy(bytes + 10, cases[i].header, n);
+        assert_true(npy_decode(bytes, 132, &array, &err) != TL_OK);
+        if (!strstr(err.text, cases[i].says)) {
+            fail_msg("%s: %s", cases[i].header, err.text);
+        }
+    }
+    struct npy array;
+    assert_int_equal(npy_decode("PK", 2, &array, NULL), TL_MALFORMED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(a_tensor_that_lies_or_is_there_twice_is_not_written),
+        cmocka_unit_test(every_half_comes_back_and_others_round_to_the_nearest_even),
+        cmocka_unit_test(parameters_come_back_bit_for_bit),
+        cmocka_unit_test(names_say_stage_block_and_role),
+        cmocka_unit_test(folding_is_batch_norm_after_the_layer),
+        cmocka_unit_test(a_network_comes_back_in_both_spellings),
+        cmocka_unit_test(a_network_of_another_kind_is_refused),
+        cmocka_unit_test(tensors_of_once_for_all_are_known_in_both_spellings),
+        cmocka_unit_test(arrays_come_back),
+        cmocka_unit_test(other_arrays_are_refused_with_the_call_that_helps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
