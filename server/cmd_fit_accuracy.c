@@ -187,7 +187,6 @@ static enum tl_rc fit_and_write(const struct accuracy_rows *rows, const struct o
 
 static enum tl_rc fit(const struct options *options, const char *command, struct space *space, struct tl_err *err)
 {
-    const struct net_family *family = net_family_get(options->space);
     const size_t n_kinds = options->kind == MODEL_KIND_COUNT ? MODEL_KIND_COUNT : 1;
     struct progress progress = {.all = n_kinds * options->n_folds + (options->output ? 1 : 0),
                                 .begun_ns = tl_clock_mono_ns()};
@@ -197,10 +196,9 @@ static enum tl_rc fit(const struct options *options, const char *command, struct
     struct accuracy_score score = {0};
     enum model_kind kind = MODEL_KERNEL;
 
-    if (!family) {
-        return tl_fail(err, TL_INVALID, "there is no family %s", options->space);
-    }
-    enum tl_rc rc = space_of_family(family, space, err);
+    struct net_family family;
+    enum tl_rc rc = net_family_find(options->space, &family, err);
+    rc = rc ? rc : space_of_family(&family, space, err);
     rc = rc ? rc : accuracy_rows_read(options->path, &options->columns, space, &rows, err);
     rc = rc ? rc : tl_pool_new(&plan.pool, options->n_threads, err);
     rc = rc ? rc : judge_kinds(&rows, options, &plan, &kind, &score, err);
@@ -212,14 +210,15 @@ static enum tl_rc fit(const struct options *options, const char *command, struct
     return rc;
 }
 
-/* The command with everything that decides the bytes, for the model's facts; the file by its name alone. */
+/* The command with everything that decides the bytes, for the model's facts; files by their names alone. */
 static void command_text(const struct options *options, char *text, size_t size)
 {
     const char *name = strrchr(options->path, '/');
+    const char *space = strrchr(options->space, '/');
     (void)snprintf(text, size,
                    "tailor fit-accuracy --space %s --target %s --folds %zu --inducing %zu --seed %" PRIu64 " %s",
-                   options->space, options->columns.target, options->n_folds, options->n_inducing, options->seed,
-                   name ? name + 1 : options->path);
+                   space ? space + 1 : options->space, options->columns.target, options->n_folds, options->n_inducing,
+                   options->seed, name ? name + 1 : options->path);
 }
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
@@ -254,7 +253,7 @@ const struct command command_fit_accuracy = {
         "predicted by models fitted on the others, so the errors printed are those on networks never seen. The better kind is\n"
         "then fitted on all rows and written. Repeats of one architecture always share a fold.\n"
         "\n"
-        "  --space NAME     the family of the networks (default ofa-mbv3-w1.0)\n"
+        "  --space NAME     the family of the networks, or its FILE.json (default ofa-mbv3-w1.0)\n"
         "  --ks NAME        column with the kernel of every slot, a digit each (default ks)\n"
         "  --e NAME         column with the expand ratio of every slot (default e)\n"
         "  --d NAME         column with the depth of every stage (default d)\n"

@@ -210,6 +210,9 @@ TL_MUST_CHECK enum tl_rc net_family_load(const char *path, struct net_family *re
  * TL_TOO_LARGE: there are NET_FAMILIES_MAX. */
 TL_MUST_CHECK enum tl_rc net_family_add(const struct net_family *family, struct tl_err *err);
 
+/* Does it end in .json, as paths of family files do, and no name of a family? */
+bool net_family_is_path(const char *name_or_path);
+
 /* The family of a name, or of a file whose path ends in .json. TL_INVALID: there is none of that name; the nearest is
  * suggested. */
 TL_MUST_CHECK enum tl_rc net_family_find(const char *name_or_path, struct net_family *ret_family, struct tl_err *err);

@@ -72,7 +72,7 @@ enum tl_rc net_family_load(const char *path, struct net_family *ret_family, stru
     return rc ? tl_fail_at(err, rc, found.pointer, "%.200s: %s", path, found.text) : TL_OK;
 }
 
-static bool is_path(const char *name)
+bool net_family_is_path(const char *name)
 {
     static const char suffix[] = ".json";
     const size_t n = strlen(name);
@@ -89,7 +89,7 @@ enum tl_rc net_family_find(const char *name_or_path, struct net_family *ret_fami
         *ret_family = *family;
         return TL_OK;
     }
-    if (is_path(name_or_path)) {
+    if (net_family_is_path(name_or_path)) {
         return net_family_load(name_or_path, ret_family, err);
     }
     for (size_t i = 0; i < n_families; i++) {

@@ -118,6 +118,40 @@ static void ids_picks_and_block_keys_of_the_shipped_families_stay(void **state)
     }
 }
 
+/* The papers' counts do not count resolutions: 2.18e19 and, with a last stage of one slot, nine times as many. */
+static void the_published_numbers_of_sub_networks_come_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *count;
+    } rows[] = {
+        {"ofa-mbv3-w1.0", "21758655492572485851"}, /* (9^2 + 9^3 + 9^4)^5 */
+        {"ofa-mbv3-w1.2", "21758655492572485851"},
+        {"ofa-proxyless-w1.3", "195827899433152372659"},
+        {"nasbench-macro", "6561"},
+    };
+    for (size_t i = 0; i < TL_COUNT_OF(rows); i++) {
+        struct net_family family = *net_family_get(rows[i].name);
+        char text[SPACE_COUNT_TEXT];
+        family.n_resolutions = 1;
+        assert_int_equal(space_of_family(&family, &space, NULL), TL_OK);
+        space_count(&space, text);
+        assert_string_equal(text, rows[i].count);
+    }
+}
+
+static void a_stage_without_elastic_depth_has_no_variable_for_it(void **state)
+{
+    (void)state;
+    const struct net_family *family = net_family_get("ofa-proxyless-w1.3");
+    assert_int_equal(space_of_family(family, &space, NULL), TL_OK);
+    assert_int_equal(space.n_variables, 1 + 5 + 2 * 21);
+    assert_int_equal(space_variable_find(&space, "s6.depth"), -1);
+    expect_variable(5, "s5.depth", -1, "2");
+    expect_variable(6, "s1.b1.kernel", -1, "3");
+    expect_variable(46, "s6.b1.kernel", -1, "3");
+}
+
 static void a_pick_names_kernel_and_expand_by_choice(void **state)
 {
     const struct net_family *family = net_family_get("ofa-mbv3-w1.2");
@@ -153,6 +187,8 @@ int main(void)
         cmocka_unit_test(nasbench_macro_has_one_choice_a_slot),
         cmocka_unit_test(every_architecture_is_a_network_of_its_family),
         cmocka_unit_test(ids_picks_and_block_keys_of_the_shipped_families_stay),
+        cmocka_unit_test(the_published_numbers_of_sub_networks_come_out),
+        cmocka_unit_test(a_stage_without_elastic_depth_has_no_variable_for_it),
         cmocka_unit_test(a_pick_names_kernel_and_expand_by_choice),
         cmocka_unit_test(a_family_that_is_too_large_is_refused),
     };
