@@ -35,31 +35,11 @@ struct lat_protocol lat_protocol_default(enum lat_job_kind kind)
 
 /* ---- picks ----------------------------------------------------------------------------------------------------- */
 
-/* Choices and depths of every family run from the smallest to the largest, so that all-first and all-last are its
- * extremes. */
-static unsigned last_choice(const struct net_family *family)
-{
-    return family->n_choices - 1U;
-}
-
-static unsigned slots_of(const struct net_family *family, const struct net_pick *pick, size_t stage)
-{
-    return family->n_depths ? pick->depth[stage] : family->stages[stage].n_slots;
-}
-
-/* The smallest (false) or largest (true) network. Unused slots stay 0, so that equal networks are equal bytes. */
 static struct net_pick extreme_pick(const struct net_family *family, unsigned resolution, bool largest)
 {
-    struct net_pick pick = {.resolution = (uint16_t)resolution};
-    size_t first = 0;
+    struct net_pick pick;
 
-    for (size_t s = 0; s < family->n_stages; s++) {
-        if (family->n_depths) {
-            pick.depth[s] = family->depths[largest ? family->n_depths - 1 : 0];
-        }
-        memset(&pick.choice[first], largest ? (int)last_choice(family) : 0, slots_of(family, &pick, s));
-        first += family->stages[s].n_slots;
-    }
+    net_family_extreme(family, resolution, largest, &pick);
     return pick;
 }
 
@@ -86,10 +66,11 @@ static struct net_pick draw_pick(const struct net_family *family, unsigned resol
     size_t first = 0;
 
     for (size_t s = 0; s < family->n_stages; s++) {
-        if (family->n_depths) {
-            pick.depth[s] = family->depths[draw_option(rng, size, family->n_depths)];
+        const struct net_stage *stage = &family->stages[s];
+        if (stage->n_depths) {
+            pick.depth[s] = stage->depths[draw_option(rng, size, stage->n_depths)];
         }
-        for (unsigned i = 0; i < slots_of(family, &pick, s); i++) {
+        for (unsigned i = 0; i < net_family_used(family, &pick, s); i++) {
             pick.choice[first + i] = (uint8_t)draw_option(rng, size, family->n_choices);
         }
         first += family->stages[s].n_slots;

@@ -1,8 +1,10 @@
 /* arguments.c - command lines, see command.h. */
 #include "server/command.h"
+#include "supernet/network.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,5 +85,25 @@ enum tl_rc argument_real(const char *name, const char *value, double min, double
         return tl_fail(err, TL_INVALID, "%s wants a number from %g to %g, not \"%.40s\"", name, min, max, value);
     }
     *ret_value = number;
+    return TL_OK;
+}
+
+enum tl_rc argument_space(const char *value, char ret_name[ARGUMENT_SPACE], struct tl_err *err)
+{
+    struct net_family family;
+
+    if (net_family_is_path(value)) {
+        const enum tl_rc rc = net_family_load(value, &family, err);
+        if (rc) {
+            return rc;
+        }
+        (void)snprintf(ret_name, ARGUMENT_SPACE, "%s", family.name);
+        return TL_OK;
+    }
+    if (!tl_name_valid(value)) {
+        return tl_fail(err, TL_INVALID, "--space wants the name of a space or a path ending in .json, not \"%.80s\"",
+                       value);
+    }
+    (void)snprintf(ret_name, ARGUMENT_SPACE, "%s", value);
     return TL_OK;
 }

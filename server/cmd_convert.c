@@ -24,7 +24,7 @@ static enum tl_rc convert(const char *const *words, struct tl_err *err)
     struct net_family family;
     struct safetensors *file = NULL;
     struct supernet *net = NULL;
-    enum tl_rc rc = family_named(words[FAMILY], &family, err);
+    enum tl_rc rc = net_family_find(words[FAMILY], &family, err);
     rc = rc ? rc : tl_file_read(words[INPUT], &bytes, err);
     rc = rc ? rc : st_open(bytes.data ? bytes.data : "", bytes.len, &file, err);
     rc = rc ? rc : supernet_decode_ofa(file, &family, &net, err);

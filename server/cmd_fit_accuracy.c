@@ -2,7 +2,6 @@
 #include "server/accuracy_rows.h"
 #include "server/command.h"
 #include "server/space_of_family.h"
-#include "server/supernet_use.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -188,7 +187,6 @@ static enum tl_rc fit_and_write(const struct accuracy_rows *rows, const struct o
 
 static enum tl_rc fit(const struct options *options, const char *command, struct space *space, struct tl_err *err)
 {
-    struct net_family family;
     const size_t n_kinds = options->kind == MODEL_KIND_COUNT ? MODEL_KIND_COUNT : 1;
     struct progress progress = {.all = n_kinds * options->n_folds + (options->output ? 1 : 0),
                                 .begun_ns = tl_clock_mono_ns()};
@@ -198,7 +196,8 @@ static enum tl_rc fit(const struct options *options, const char *command, struct
     struct accuracy_score score = {0};
     enum model_kind kind = MODEL_KERNEL;
 
-    enum tl_rc rc = family_named(options->space, &family, err);
+    struct net_family family;
+    enum tl_rc rc = net_family_find(options->space, &family, err);
     rc = rc ? rc : space_of_family(&family, space, err);
     rc = rc ? rc : accuracy_rows_read(options->path, &options->columns, space, &rows, err);
     rc = rc ? rc : tl_pool_new(&plan.pool, options->n_threads, err);
@@ -211,14 +210,15 @@ static enum tl_rc fit(const struct options *options, const char *command, struct
     return rc;
 }
 
-/* The command with everything that decides the bytes, for the model's facts; the file by its name alone. */
+/* The command with everything that decides the bytes, for the model's facts; files by their names alone. */
 static void command_text(const struct options *options, char *text, size_t size)
 {
     const char *name = strrchr(options->path, '/');
+    const char *space = strrchr(options->space, '/');
     (void)snprintf(text, size,
                    "tailor fit-accuracy --space %s --target %s --folds %zu --inducing %zu --seed %" PRIu64 " %s",
-                   options->space, options->columns.target, options->n_folds, options->n_inducing, options->seed,
-                   name ? name + 1 : options->path);
+                   space ? space + 1 : options->space, options->columns.target, options->n_folds, options->n_inducing,
+                   options->seed, name ? name + 1 : options->path);
 }
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)

@@ -10,6 +10,7 @@ enum { TABLES_MAX = 32, RESOLUTION_MAX = 1024 };
 
 struct import_words {
     const char *server, *space, *device, *format;
+    char space_name[ARGUMENT_SPACE];
     const char *words[TABLES_MAX + 1]; /* the kind, then files */
     size_t n;
 };
@@ -37,7 +38,10 @@ static enum tl_rc parse(int argc, char **argv, struct import_words *ret_words, s
     if (rc == TL_OK && !words.space) {
         return tl_fail(err, TL_INVALID, "--space is missing; `tailor spaces` lists them");
     }
-    *ret_words = words;
+    if (rc == TL_OK && !(rc = argument_space(words.space, words.space_name, err))) {
+        *ret_words = words;
+        ret_words->space = ret_words->space_name;
+    }
     return rc;
 }
 

@@ -142,7 +142,7 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
         wish->server = value;
         return TL_OK;
     case SPACE:
-        return copy_text("space", value, request->space, sizeof request->space, err);
+        return argument_space(value, request->space, err);
     case DEVICE:
         return copy_text("device", value, request->device, sizeof request->device, err);
     case LABEL:
@@ -352,7 +352,8 @@ const struct command command_search = {
     .help =
         "usage: tailor search --space NAME [--device NAME] [--max METRIC=N]... [--min METRIC=N]... [OPTIONS]\n\n"
         "Metrics: latency_ms, macs, params, size_bytes, peak_memory_bytes, accuracy (per cent).\n\n"
-        "  --space NAME         what may be built; `tailor spaces` lists the spaces\n"
+        "  --space NAME         what may be built; `tailor spaces` lists the spaces. Or the FILE.json that the server knows\n"
+        "                       by its --family\n"
         "  --device NAME        where it must run; `tailor devices` lists the devices\n"
         "  --max METRIC=N       at most; again for further limits. N% is a share of what can be reached there (0%: its\n"
         "                       minimum, 100%: its maximum); a device that is not known yet is profiled first\n"

@@ -3,6 +3,7 @@
 #include "server/flow.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
+#include "server/space_of_family.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CONNECTIONS_MAX = 512 };
@@ -59,11 +61,25 @@ static enum tl_rc parse_listen(const char *text, struct listen_address *ret_addr
     return TL_OK;
 }
 
+/* Make the family of a file known, if its space can be searched. */
+static enum tl_rc add_family(const char *path, struct tl_err *err)
+{
+    struct net_family family;
+    struct space *space = malloc(sizeof *space);
+    enum tl_rc rc = space ? net_family_load(path, &family, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a space");
+    rc = rc ? rc : space_of_family(&family, space, err);
+    free(space);
+    return rc ? rc : net_family_add(&family, err);
+}
+
 static enum tl_rc parse(int argc, char **argv, const char **ret_data, struct listen_address *ret_address,
                         struct tl_err *err)
 {
-    enum { DATA, LISTEN, VERBOSE };
-    static const struct argument known[] = {{"data", false}, {"listen", false}, {"verbose", true}};
+    enum { DATA, LISTEN, FAMILY, VERBOSE };
+    static const struct argument known[] = {[DATA] = {"data", false},
+                                            [LISTEN] = {"listen", false},
+                                            [FAMILY] = {"family", false},
+                                            [VERBOSE] = {"verbose", true}};
     struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
     const char *value = NULL;
     int which = 0;
@@ -73,6 +89,8 @@ static enum tl_rc parse(int argc, char **argv, const char **ret_data, struct lis
             *ret_data = value;
         } else if (which == LISTEN) {
             rc = parse_listen(value, ret_address, err);
+        } else if (which == FAMILY) {
+            rc = add_family(value, err);
         } else if (which == VERBOSE) {
             tl_log_level_set(TL_LOG_DEBUG);
         } else {
@@ -163,10 +181,13 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 const struct command command_serve = {
     .name = "serve",
     .summary = "run the server: searches, devices, measurements, the page",
-    .help = "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--verbose]\n\n"
-            "Keeps everything in DIR (default: data) and answers on HOST:PORT (default: 127.0.0.1:8080; port 0: any).\n"
-            "Prints the address it listens on as one line on stdout, and its log on stderr. Listens on loopback only.\n"
-            "Ctrl-C or SIGTERM stop it; a search that was running goes on at the next start.\n\n"
-            "example: tailor serve --data /var/lib/tailor --listen 127.0.0.1:8080\n",
+    .help =
+        "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--family FILE.json]... [--verbose]\n\n"
+        "Keeps everything in DIR (default: data) and answers on HOST:PORT (default: 127.0.0.1:8080; port 0: any).\n"
+        "Prints the address it listens on as one line on stdout, and its log on stderr. Listens on loopback only.\n"
+        "Each --family adds a family of your own to the spaces; supernet/families/ shows the form, `tailor spaces show\n"
+        "FILE.json` checks one.\n"
+        "Ctrl-C or SIGTERM stop it; a search that was running goes on at the next start.\n\n"
+        "example: tailor serve --data /var/lib/tailor --listen 127.0.0.1:8080\n",
     .run = run,
 };

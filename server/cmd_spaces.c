@@ -6,6 +6,111 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- numbers of sub-networks --------------------------------------------------------------------------------- */
+
+/* `space` is scratch; its contents are the family's space afterwards. Without resolutions: at one of them. */
+static enum tl_rc count(const struct net_family *family, struct space *space, char ret_one[SPACE_COUNT_TEXT],
+                        char ret_all[SPACE_COUNT_TEXT], struct tl_err *err)
+{
+    struct net_family one = *family;
+    enum tl_rc rc = TL_OK;
+
+    one.n_resolutions = 1;
+    if ((rc = space_of_family(&one, space, err))) {
+        return rc;
+    }
+    space_count(space, ret_one);
+    if ((rc = space_of_family(family, space, err))) {
+        return rc;
+    }
+    space_count(space, ret_all);
+    return TL_OK;
+}
+
+/* "21819729984000000000 (2.18e+19)"; short numbers alone. */
+static void print_count(const char *digits)
+{
+    if (strlen(digits) > 6) {
+        printf("%s (%.3g)", digits, strtod(digits, NULL));
+    } else {
+        printf("%s", digits);
+    }
+}
+
+/* ---- one space ----------------------------------------------------------------------------------------------- */
+
+static const char *const act_names[NET_ACT_COUNT] = {"-", "relu", "relu6", "hswish"};
+
+static void print_list(const uint8_t *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        printf(" %u", values[i]);
+    }
+}
+
+static void print_part(const char *part, unsigned channels, unsigned stride, enum net_act act, bool se)
+{
+    printf("  %-10s %8u %7u  %-7s %-3s", part, channels, stride, act_names[act], se ? "yes" : "-");
+}
+
+static void print_slots(const struct net_family *family)
+{
+    if (family->n_kernels) {
+        printf("  a block: kernel");
+        print_list(family->kernels, family->n_kernels);
+        printf(", expansion");
+        print_list(family->expands, family->n_expands);
+        printf("\n");
+        return;
+    }
+    printf("  a block:");
+    for (size_t i = 0; i < family->n_choices; i++) {
+        const struct net_choice *choice = &family->choices[i];
+        if (choice->identity) {
+            printf("%s identity", i ? "," : "");
+        } else {
+            printf("%s kernel %u expansion %u", i ? "," : "", choice->kernel, choice->expand);
+        }
+    }
+    printf("\n");
+}
+
+static void print_parts(const struct net_family *family)
+{
+    printf("\n  %-10s %8s %7s  %-7s %-3s  blocks\n", "part", "channels", "stride", "act", "SE");
+    print_part("stem", family->stem_width, family->stem_stride, family->stem_act, false);
+    printf("\n");
+    if (family->first_width) {
+        print_part("first", family->first_width, 1, family->first_act, false);
+        printf("  kernel 3, expansion 1\n");
+    }
+    for (size_t s = 0; s < family->n_stages; s++) {
+        const struct net_stage *stage = &family->stages[s];
+        char name[16];
+        (void)snprintf(name, sizeof name, "stage %zu", s + 1);
+        print_part(name, stage->width, stage->stride, stage->act, stage->se);
+        printf(" ");
+        print_list(stage->n_depths ? stage->depths : &stage->n_slots, stage->n_depths ? stage->n_depths : 1);
+        printf("\n");
+    }
+    if (family->final_width) {
+        print_part("final", family->final_width, 1, family->head_act, false);
+        printf("\n");
+    }
+    if (family->feature_width) {
+        print_part("feature", family->feature_width, 1, family->head_act, false);
+        printf("  after the mean of the map\n");
+    }
+    print_part("classes", family->n_classes, 1, NET_ACT_NONE, false);
+    printf("\n\n");
+    print_slots(family);
+    printf("  resolutions:");
+    for (size_t i = 0; i < family->n_resolutions; i++) {
+        printf(" %u", family->resolutions[i]);
+    }
+    printf("\n  batch norm adds %g to variances\n", (double)family->bn_eps);
+}
+
 static void print_variable(const struct space *space, const struct space_variable *variable)
 {
     printf("  %-16s", variable->name);
@@ -25,61 +130,106 @@ static void print_variable(const struct space *space, const struct space_variabl
     putchar('\n');
 }
 
-static void print_space(const struct net_family *family, const struct space *space, bool in_full)
+static enum tl_rc print_space(const struct net_family *family, struct space *space, bool in_full, struct tl_err *err)
 {
-    char count[SPACE_COUNT_TEXT];
-    space_count(space, count);
-    printf("%s\n  %s\n  source: %s\n  %s sub-networks (%.3g) of %u variables\n", family->name, family->title,
-           family->source, count, strtod(count, NULL), space->n_variables);
+    char one[SPACE_COUNT_TEXT];
+    char all[SPACE_COUNT_TEXT];
+    const enum tl_rc rc = count(family, space, one, all, err);
+
+    if (rc) {
+        return rc;
+    }
+    printf("%s\n  %s\n  source: %s\n  sub-networks: ", family->name, family->title, family->source);
+    print_count(one);
+    if (family->n_resolutions > 1) {
+        printf(" without resolutions, ");
+        print_count(all);
+        printf(" with %u", family->n_resolutions);
+    }
+    printf("\n");
+    if (in_full) {
+        print_parts(family);
+        printf("\n  %u variables\n", space->n_variables);
+    }
     for (size_t i = 0; in_full && i < space->n_variables; i++) {
         print_variable(space, &space->variables[i]);
     }
+    return TL_OK;
 }
 
-static enum tl_rc show(const struct net_family *family, bool in_full, struct tl_err *err)
+/* ---- the command --------------------------------------------------------------------------------------------- */
+
+static enum tl_rc list(struct space *space, struct tl_err *err)
 {
-    struct space *space = malloc(sizeof *space);
-    enum tl_rc rc = space ? space_of_family(family, space, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a space");
-    if (rc == TL_OK) {
-        print_space(family, space, in_full);
+    enum tl_rc rc = TL_OK;
+
+    for (size_t i = 0; !rc && i < net_family_count(); i++) {
+        rc = print_space(net_family_at(i), space, false, err);
     }
-    free(space);
     return rc;
 }
 
-static enum tl_rc unknown_space(const char *name, struct tl_err *err)
+static enum tl_rc show(const char *name, struct space *space, struct tl_err *err)
 {
-    const char *names[8];
-    size_t n = net_family_count() < TL_COUNT_OF(names) ? net_family_count() : TL_COUNT_OF(names);
-    for (size_t i = 0; i < n; i++) {
-        names[i] = net_family_at(i)->name;
+    struct net_family family;
+    const enum tl_rc rc = net_family_find(name, &family, err);
+
+    return rc ? rc : print_space(&family, space, true, err);
+}
+
+/* "show NAME", or nothing at all: *ret_name is then NULL. */
+static enum tl_rc parse(int argc, char **argv, const char **ret_name, struct tl_err *err)
+{
+    struct arguments arguments = {.argc = argc, .argv = argv};
+    const char *words[2] = {NULL, NULL};
+    const char *word = NULL;
+    size_t n = 0;
+    int which = 0;
+    enum tl_rc rc;
+
+    while (!(rc = arguments_next(&arguments, &which, &word, err)) && which != ARGUMENT_END) {
+        if (n == TL_COUNT_OF(words)) {
+            return tl_fail(err, TL_INVALID, "\"%.80s\" is one word too many", word);
+        }
+        words[n++] = word;
     }
-    const char *near = tl_nearest(name, names, n);
-    return tl_fail(err, TL_INVALID, "no space is called \"%.80s\"%s%s", name, near ? "; did you mean " : "",
-                   near ? near : "");
+    if (rc || n == 0) {
+        return rc;
+    }
+    if (strcmp(words[0], "show") != 0) {
+        return tl_fail(err, TL_INVALID, "wants `show NAME` or nothing, not \"%.80s\"", words[0]);
+    }
+    if (n < 2) {
+        return tl_fail(err, TL_INVALID,
+                       "`show` wants the name of a space or a FILE.json; `tailor spaces` lists the names");
+    }
+    *ret_name = words[1];
+    return TL_OK;
 }
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    struct arguments arguments = {.argc = argc, .argv = argv};
     const char *name = NULL;
-    int which = 0;
-    enum tl_rc rc;
-    while (!(rc = arguments_next(&arguments, &which, &name, err)) && which != ARGUMENT_END) {
-        const struct net_family *family = net_family_get(name);
-        if ((rc = family ? show(family, true, err) : unknown_space(name, err)) != TL_OK) {
-            return rc;
-        }
+    enum tl_rc rc = parse(argc, argv, &name, err);
+
+    if (rc) {
+        return rc;
     }
-    for (size_t i = 0; rc == TL_OK && !name && i < net_family_count(); i++) {
-        rc = show(net_family_at(i), false, err);
+    struct space *space = malloc(sizeof *space);
+    if (!space) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for a space");
     }
+    rc = name ? show(name, space, err) : list(space, err);
+    free(space);
     return rc;
 }
 
 const struct command command_spaces = {
     .name = "spaces",
-    .summary = "list the spaces of networks, or show one with its variables",
-    .help = "usage: tailor spaces [NAME]...\n\nNeeds no server.\n\nexample: tailor spaces ofa-mbv3-w1.0\n",
+    .summary = "list the spaces of networks, or show one with its parts and variables",
+    .help = "usage: tailor spaces\n"
+            "       tailor spaces show NAME|FILE.json\n\n"
+            "Needs no server. A file describes a family of your own; those of supernet/families/ show the form.\n\n"
+            "example: tailor spaces show ofa-mbv3-w1.0\n",
     .run = run,
 };

@@ -81,8 +81,8 @@ static enum tl_rc by_lists(struct tl_json_object *top, const struct net_family *
     struct net_pick pick = {0};
     size_t n = 0;
     enum tl_rc rc = TL_OK;
-    if (family->n_depths == 0) {
-        return tl_fail(err, TL_INVALID, "family %s has no elastic depth: give its \"options\"", family->name);
+    if (family->n_kernels == 0) {
+        return tl_fail(err, TL_INVALID, "family %s has no kernels and expansions: give its \"options\"", family->name);
     }
     if ((rc = tl_json_ints(top, "ks", TL_REQUIRED, slots, slots, 1, 7, ks, &n, err)) ||
         (rc = tl_json_ints(top, "e", TL_REQUIRED, slots, slots, 1, 16, e, &n, err)) ||

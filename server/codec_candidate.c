@@ -97,7 +97,7 @@ static json_t *architecture_json(const struct net_family *family, const struct s
 
     tl_hash_format(&id, text);
     json = json_pack("{s:s, s:s, s:o}", "space", space->name, "id", text, "options", encode_options(space, genes));
-    if (family->n_depths > 0) {
+    if (family->n_kernels > 0) {
         pick_of_arch(family, space, genes, &pick);
         json_object_set_new(json, "ofa", encode_ofa(family, &pick));
     }

@@ -48,5 +48,9 @@ TL_MUST_CHECK enum tl_rc argument_int(const char *name, const char *value, int64
                                       struct tl_err *err);
 TL_MUST_CHECK enum tl_rc argument_real(const char *name, const char *value, double min, double max, double *ret_value,
                                        struct tl_err *err);
+/* The name of the space that a --space means: of itself, or of a family file whose path ends in .json. TL_INVALID: a name
+ * that cannot be; why a file is none. A server must know the family too: `tailor serve --family FILE`. */
+enum { ARGUMENT_SPACE = 65 };
+TL_MUST_CHECK enum tl_rc argument_space(const char *value, char ret_name[ARGUMENT_SPACE], struct tl_err *err);
 
 #endif

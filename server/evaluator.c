@@ -245,7 +245,7 @@ static void sum_slots(const struct evaluator *e, const uint8_t *arch, struct cel
 
     for (size_t s = 0; s < e->family->n_stages; s++) {
         size_t n_slots = e->family->stages[s].n_slots;
-        size_t depth = e->map.depth[s] >= 0 ? e->family->depths[arch[e->map.depth[s]]] : n_slots;
+        size_t depth = e->map.depth[s] >= 0 ? e->family->stages[s].depths[arch[e->map.depth[s]]] : n_slots;
         for (size_t b = 0; b < depth; b++) {
             const struct cell *cell = &table->slots[slot + b][choice_at(e, arch, slot + b)];
             sum.macs += cell->macs;
@@ -364,8 +364,8 @@ static double stage_extreme(const struct evaluator *e, const struct resolution_t
         }
         total = memory ? fmax(total, extreme) : total + extreme;
         bool ends_here = b + 1 == n_slots;
-        for (size_t d = 0; elastic && d < e->family->n_depths; d++) {
-            ends_here = ends_here || e->family->depths[d] == b + 1;
+        for (size_t d = 0; elastic && d < e->family->stages[stage].n_depths; d++) {
+            ends_here = ends_here || e->family->stages[stage].depths[d] == b + 1;
         }
         if (ends_here) {
             best = isnan(best) ? total : want_max ? fmax(best, total) : fmin(best, total);

@@ -305,6 +305,10 @@ static enum tl_rc fit_make(struct store *store, const char *device, const char *
         return tl_fail(err, TL_NO_MEMORY, "no memory to fit a latency model");
     }
     fit->family = net_family_get(space);
+    if (!fit->family) {
+        return tl_fail(err, TL_NOT_FOUND, "no space is called %s; start the server with the --family file it is in",
+                       space);
+    }
     if ((rc = space_of_family(fit->family, &fit->space, err)) || (rc = flow_device_facts(store, device, &facts, err))) {
         return rc;
     }

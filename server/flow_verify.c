@@ -192,6 +192,10 @@ static enum tl_rc round_load(struct round *round, struct tl_err *err)
         return tl_fail(err, TL_NO_MEMORY, "no memory to judge a round");
     }
     round->family = net_family_get(row->space);
+    if (!round->family) {
+        return tl_fail(err, TL_NOT_FOUND, "no space is called %s; start the server with the --family file it is in",
+                       row->space);
+    }
     for (size_t i = 0; i < row->progress.n_verifications && round->n < TOP_K_MAX; i++) {
         if (row->progress.verifications[i].round == row->progress.round) {
             round->list[round->n++].verification = &row->progress.verifications[i];

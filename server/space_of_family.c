@@ -5,10 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where things stand among a family's variables: resolution, depths, slots. */
+/* Where things stand among a family's variables: resolution, the depths of stages that have one, slots. */
+static size_t depth_variable(const struct net_family *family, size_t stage)
+{
+    size_t at = 1;
+
+    for (size_t s = 0; s < stage; s++) {
+        at += family->stages[s].n_depths > 0;
+    }
+    return at;
+}
+
 static size_t first_slot_variable(const struct net_family *family)
 {
-    return 1 + (family->n_depths ? family->n_stages : 0U);
+    return depth_variable(family, family->n_stages);
 }
 
 static struct space_variable *add_variable(struct space *space, uint16_t group, int parent, uint32_t active_under)
@@ -43,16 +53,17 @@ static void add_choice(struct space_variable *v, const struct net_choice *choice
 /* Kernel and expand of a slot, or its op. */
 static void add_slot(struct space *space, const struct net_family *family, size_t stage, size_t slot, uint16_t group)
 {
+    const struct net_stage *of = &family->stages[stage];
     uint32_t keeps = 0;
-    for (unsigned i = 0; i < family->n_depths; i++) {
-        keeps |= (uint32_t)(family->depths[i] > slot) << i;
+    for (unsigned i = 0; i < of->n_depths; i++) {
+        keeps |= (uint32_t)(of->depths[i] > slot) << i;
     }
-    const bool always = keeps == (1U << family->n_depths) - 1U;
-    const int parent = always ? -1 : (int)(1 + stage);
+    const bool always = keeps == (1U << of->n_depths) - 1U;
+    const int parent = always ? -1 : (int)depth_variable(family, stage);
     const uint32_t under = always ? 0 : keeps;
 
-    if (family->n_depths == 0) {
-        struct space_variable *op = add_variable(space, group, -1, 0);
+    if (family->n_kernels == 0) {
+        struct space_variable *op = add_variable(space, group, parent, under);
         (void)snprintf(op->name, SPACE_LABEL_MAX, "s%zu.b%zu.op", stage + 1, slot + 1);
         for (size_t i = 0; i < family->n_choices; i++) {
             add_choice(op, &family->choices[i]);
@@ -73,7 +84,7 @@ static void add_slot(struct space *space, const struct net_family *family, size_
 
 enum tl_rc space_of_family(const struct net_family *family, struct space *ret_space, struct tl_err *err)
 {
-    const size_t per_slot = family->n_depths ? 2 : 1;
+    const size_t per_slot = family->n_kernels ? 2 : 1;
     uint16_t group = 0;
 
     if (first_slot_variable(family) + per_slot * net_family_slots(family, family->n_stages) > SPACE_VARIABLES_MAX) {
@@ -87,11 +98,15 @@ enum tl_rc space_of_family(const struct net_family *family, struct space *ret_sp
     for (size_t i = 0; i < family->n_resolutions; i++) {
         add_number(resolution, family->resolutions[i]);
     }
-    for (size_t s = 0; family->n_depths && s < family->n_stages; s++) {
+    for (size_t s = 0; s < family->n_stages; s++) {
+        const struct net_stage *stage = &family->stages[s];
+        if (stage->n_depths == 0) {
+            continue;
+        }
         struct space_variable *depth = add_variable(ret_space, group++, -1, 0);
         (void)snprintf(depth->name, SPACE_LABEL_MAX, "s%zu.depth", s + 1);
-        for (size_t i = 0; i < family->n_depths; i++) {
-            add_number(depth, family->depths[i]);
+        for (size_t i = 0; i < stage->n_depths; i++) {
+            add_number(depth, stage->depths[i]);
         }
     }
     for (size_t s = 0; s < family->n_stages; s++) {
@@ -111,10 +126,11 @@ void pick_of_arch(const struct net_family *family, const struct space *space, co
     memset(ret_pick, 0, sizeof(*ret_pick));
     ret_pick->resolution = (uint16_t)space->variables[0].numbers[arch[0]];
     for (size_t s = 0; s < family->n_stages; s++) {
-        ret_pick->depth[s] = family->n_depths ? family->depths[arch[1 + s]] : family->stages[s].n_slots;
+        const struct net_stage *stage = &family->stages[s];
+        ret_pick->depth[s] = stage->n_depths ? stage->depths[arch[depth_variable(family, s)]] : stage->n_slots;
     }
     for (size_t j = 0; j < n_slots; j++) {
         ret_pick->choice[j] =
-            family->n_depths ? (uint8_t)(slots[2 * j] * family->n_expands + slots[2 * j + 1]) : slots[j];
+            family->n_kernels ? (uint8_t)(slots[2 * j] * family->n_expands + slots[2 * j + 1]) : slots[j];
     }
 }

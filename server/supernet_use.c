@@ -8,22 +8,6 @@ static const double HOLDOUT = 0.1; /* tailor train's default; the images held ou
 
 enum { FILE_MAX_BYTES = INT32_MAX };
 
-enum tl_rc family_named(const char *text, struct net_family *ret_family, struct tl_err *err)
-{
-    const size_t n = strlen(text);
-    if (n > 5 && strcmp(text + n - 5, ".json") == 0) {
-        return net_family_load(text, ret_family, err);
-    }
-    const struct net_family *shipped = net_family_get(text);
-    if (!shipped) {
-        return tl_fail(err, TL_INVALID,
-                       "no family is called \"%.80s\"; tailor spaces lists them, and a file of your own ends in .json",
-                       text);
-    }
-    *ret_family = *shipped;
-    return TL_OK;
-}
-
 static enum tl_rc open_images(struct supernet_use *use, struct train_images_plan *plan, struct tl_err *err)
 {
     memcpy(plan->mean, use->facts.mean, sizeof plan->mean);

@@ -28,7 +28,4 @@ TL_MUST_CHECK enum tl_rc supernet_use_bytes(struct supernet_use *use, const stru
 TL_MUST_CHECK enum tl_rc supernet_use_kept(struct supernet_use *use, struct tl_err *err);
 void supernet_use_done(struct supernet_use *use);
 
-/* A family by its name, or out of a file ending in .json. */
-TL_MUST_CHECK enum tl_rc family_named(const char *text, struct net_family *ret_family, struct tl_err *err);
-
 #endif

@@ -1,21 +1,11 @@
 /* family.c - from a family and a pick to the operators.
  *
  * One idea: a pick is checked whole before the first operator is written, so that building cannot fail.
- * Threads: families are static and shared; a network belongs to its thread.
+ * Threads: families are shared; a network belongs to its thread.
  */
 #include "supernet/build.h"
 
 #include <string.h>
-
-const struct net_family *net_family_get(const char *name)
-{
-    for (size_t i = 0; i < net_family_count(); i++) {
-        if (strcmp(net_family_at(i)->name, name) == 0) {
-            return net_family_at(i);
-        }
-    }
-    return NULL;
-}
 
 size_t net_family_slots(const struct net_family *family, size_t stage)
 {
@@ -27,10 +17,24 @@ size_t net_family_slots(const struct net_family *family, size_t stage)
     return n;
 }
 
-/* Slots of a stage that the pick uses. */
-static unsigned used_slots(const struct net_family *family, const struct net_pick *pick, size_t stage)
+unsigned net_family_used(const struct net_family *family, const struct net_pick *pick, size_t stage)
 {
-    return family->n_depths ? pick->depth[stage] : family->stages[stage].n_slots;
+    return family->stages[stage].n_depths ? pick->depth[stage] : family->stages[stage].n_slots;
+}
+
+void net_family_extreme(const struct net_family *family, unsigned resolution, bool largest, struct net_pick *ret_pick)
+{
+    size_t first = 0;
+
+    *ret_pick = (struct net_pick){.resolution = (uint16_t)resolution};
+    for (size_t s = 0; s < family->n_stages; s++) {
+        const struct net_stage *stage = &family->stages[s];
+        if (stage->n_depths) {
+            ret_pick->depth[s] = stage->depths[largest ? stage->n_depths - 1 : 0];
+        }
+        memset(&ret_pick->choice[first], largest ? family->n_choices - 1 : 0, net_family_used(family, ret_pick, s));
+        first += stage->n_slots;
+    }
 }
 
 static bool has_resolution(const struct net_family *family, unsigned resolution)
@@ -43,14 +47,14 @@ static bool has_resolution(const struct net_family *family, unsigned resolution)
     return false;
 }
 
-static bool has_depth(const struct net_family *family, unsigned depth)
+static bool has_depth(const struct net_stage *stage, unsigned depth)
 {
-    for (size_t i = 0; i < family->n_depths; i++) {
-        if (family->depths[i] == depth) {
+    for (size_t i = 0; i < stage->n_depths; i++) {
+        if (stage->depths[i] == depth) {
             return true;
         }
     }
-    return family->n_depths == 0;
+    return stage->n_depths == 0;
 }
 
 static enum tl_rc check_pick(const struct net_family *family, const struct net_pick *pick, struct tl_err *err)
@@ -63,17 +67,18 @@ static enum tl_rc check_pick(const struct net_family *family, const struct net_p
                        family->resolutions[family->n_resolutions - 1]);
     }
     for (size_t s = 0; s < family->n_stages; s++) {
-        if (!has_depth(family, pick->depth[s])) {
+        const struct net_stage *stage = &family->stages[s];
+        if (!has_depth(stage, pick->depth[s])) {
             return tl_fail(err, TL_INVALID, "stage %zu of %s cannot have depth %u; it has %u to %u", s, family->name,
-                           pick->depth[s], family->depths[0], family->depths[family->n_depths - 1]);
+                           pick->depth[s], stage->depths[0], stage->depths[stage->n_depths - 1]);
         }
-        for (unsigned i = 0; i < used_slots(family, pick, s); i++) {
+        for (unsigned i = 0; i < net_family_used(family, pick, s); i++) {
             if (choice[i] >= family->n_choices) {
                 return tl_fail(err, TL_INVALID, "stage %zu slot %u of %s: choice %u is not one of its %u", s, i,
                                family->name, choice[i], family->n_choices);
             }
         }
-        choice += family->stages[s].n_slots;
+        choice += stage->n_slots;
     }
     return TL_OK;
 }
@@ -145,7 +150,7 @@ enum tl_rc net_build(const struct net_family *family, const struct net_pick *pic
     struct net_builder builder = net_builder_make(ret_net, pick->resolution);
     add_entry(&builder, family);
     for (unsigned s = 0; s < family->n_stages; s++) {
-        for (unsigned i = 0; i < used_slots(family, pick, s); i++) {
+        for (unsigned i = 0; i < net_family_used(family, pick, s); i++) {
             add_slot(&builder, &family->stages[s], s, i, &family->choices[choice[i]]);
         }
         choice += family->stages[s].n_slots;

@@ -140,8 +140,6 @@ void net_layer_name(const struct network *net, size_t op, unsigned layer, char r
 
 /* ---- families ------------------------------------------------------------------------------------------------ */
 
-enum { NET_FAMILY_NAME_MAX = 65, NET_FAMILY_TEXT_MAX = 256, NET_FAMILY_JSON_MAX = 1 << 16 };
-
 /* What one slot of a stage may hold. */
 struct net_choice {
     bool identity;  /* nothing (in slot 0, where shapes change: 1x1 convolution + batch norm) */
@@ -155,18 +153,19 @@ struct net_stage {
     enum net_act act;
     bool se;
     uint8_t n_slots;
+    uint8_t n_depths, depths[4]; /* ascending; the largest equals n_slots. n_depths 0: every slot is used */
 };
 
 /* A family of MobileNet-like networks: a 3x3 stem, stages of inverted residual blocks (middle channels
  * net_divisible(expand x ci), a residual wherever the shapes allow), a head, a classifier with bias.
  *
- * Elastic kernel/expand families have choices = kernels x expands, choice index = kernel index * n_expands + expand
- * index; depth d keeps the first d slots of a stage. A family without elastic depth has n_depths 0: every slot is used
- * and may be identity. */
+ * Families with elastic kernels and expansions have choices = kernels x expands, choice index = kernel index *
+ * n_expands + expand index; others (n_kernels 0) list their choices. Depth d keeps the first d slots of a stage. */
 struct net_family {
-    char name[NET_FAMILY_NAME_MAX];   /* also the space's name, e.g. "ofa-mbv3-w1.0" */
-    char title[NET_FAMILY_TEXT_MAX];  /* for people */
-    char source[NET_FAMILY_TEXT_MAX]; /* where the numbers come from */
+    char name[65];    /* also the space's name, e.g. "ofa-mbv3-w1.0" */
+    char title[121];  /* for people */
+    char source[241]; /* where the numbers come from */
+    float bn_eps;     /* added to variances by every batch norm */
     uint16_t n_classes;
     uint16_t stem_width;
     uint8_t stem_stride;
@@ -177,13 +176,11 @@ struct net_family {
     struct net_stage stages[NET_STAGES_MAX];
     uint8_t n_kernels, kernels[4];
     uint8_t n_expands, expands[4];
-    uint8_t n_depths, depths[4]; /* ascending; the largest equals n_slots */
     uint8_t n_choices;
     struct net_choice choices[16];
     uint16_t final_width;   /* 1x1 convolution + batch norm + act before the pool; 0: none */
     uint16_t feature_width; /* 1x1 convolution + act, without batch norm or bias, after the pool; 0: none */
     enum net_act head_act;
-    float bn_eps; /* added to variances in batch norm */
     uint8_t n_resolutions;
     uint16_t resolutions[32]; /* ascending */
 };
@@ -192,32 +189,52 @@ struct net_family {
  * ignored). */
 struct net_pick {
     uint16_t resolution;
-    uint8_t depth[NET_STAGES_MAX];
+    uint8_t depth[NET_STAGES_MAX]; /* ignored for a stage without elastic depth */
     uint8_t choice[NET_SLOTS_MAX]; /* stage by stage, slot by slot */
 };
 
-/* The shipped families, from supernet/families. NULL: unknown name. Static; any thread. */
+/* The known families: those of supernet/families/, compiled in and read before main, then what net_family_add added.
+ * NULL: unknown name. Static. */
 const struct net_family *net_family_get(const char *name);
 size_t net_family_count(void);
 const struct net_family *net_family_at(size_t index);
 
-/* A family out of its JSON description (codec_family.c says what it looks like). TL_MALFORMED or TL_INVALID names the
- * field and what it may be; *ret_family is then as it was. Every pick of a family that was taken passes net_check. */
-TL_MUST_CHECK enum tl_rc net_family_decode(const char *json, size_t n, struct net_family *ret_family,
-                                           struct tl_err *err);
-/* The same from a file. */
+/* Families as JSON files; supernet/families/ shows the form. TL_INVALID and TL_MALFORMED name the field and what would be
+ * right. A family that was read can be built whatever its picks: no limit above is passed. */
+enum { NET_FAMILY_BYTES_MAX = 65536, NET_FAMILIES_MAX = 64 };
+TL_MUST_CHECK enum tl_rc net_family_parse(const char *text, size_t n, struct net_family *ret_family,
+                                          struct tl_err *err);
 TL_MUST_CHECK enum tl_rc net_family_load(const char *path, struct net_family *ret_family, struct tl_err *err);
-/* The description of a family: net_family_decode gives the same family back. */
-TL_MUST_CHECK enum tl_rc net_family_encode(const struct net_family *family, struct tl_buf *buf, struct tl_err *err);
+
+/* Append the description of a family, from which net_family_parse gives the same family back. */
+TL_MUST_CHECK enum tl_rc net_family_write(const struct net_family *family, struct tl_buf *buf, struct tl_err *err);
 
 /* Whether two families make the same networks of the same picks: everything but title and source. */
 bool net_family_equal(const struct net_family *a, const struct net_family *b);
+
+/* Make a family known to the functions above (copied). Call before threads start. TL_CONFLICT: the name is taken.
+ * TL_TOO_LARGE: there are NET_FAMILIES_MAX. */
+TL_MUST_CHECK enum tl_rc net_family_add(const struct net_family *family, struct tl_err *err);
+
+/* Does it end in .json, as paths of family files do, and no name of a family? */
+bool net_family_is_path(const char *name_or_path);
+
+/* The family of a name, or of a file whose path ends in .json. TL_INVALID: there is none of that name; the nearest is
+ * suggested. */
+TL_MUST_CHECK enum tl_rc net_family_find(const char *name_or_path, struct net_family *ret_family, struct tl_err *err);
 
 /* Once-for-all's rule: the multiple of 8 nearest to v, not below 0.9 v, at least 8. */
 unsigned net_divisible(double v);
 
 /* Slots before stage `stage` (stage == n_stages: all). */
 size_t net_family_slots(const struct net_family *family, size_t stage);
+
+/* Slots of a stage that a pick uses. */
+unsigned net_family_used(const struct net_family *family, const struct net_pick *pick, size_t stage);
+
+/* The smallest (false) or largest (true) network: choices and depths run from small to large. Unused slots stay 0, so that
+ * equal networks are equal bytes. */
+void net_family_extreme(const struct net_family *family, unsigned resolution, bool largest, struct net_pick *ret_pick);
 
 /* Build the operators of a pick. TL_INVALID naming the part that is outside the family; *ret_net is then as it was. It
  * is large (about 16 KiB): do not put many on a stack. Allocates nothing. */

@@ -193,11 +193,11 @@ static enum tl_rc encode(const struct supernet *net, const struct entries *entri
                          const struct trainer_state *state, bool half, struct tl_buf *buf, struct tl_err *err)
 {
     TL_AUTO(tl_buf) about = {0};
-    TL_AUTO(tl_buf) family = {.max = NET_FAMILY_JSON_MAX};
+    TL_AUTO(tl_buf) family = {.max = NET_FAMILY_BYTES_MAX};
     const size_t floats = net->n_params + net->n_stats + (state == NULL ? 0 : 3 * net->n_params);
     struct writing writing = {.half = half};
     enum tl_rc rc = facts_text(net, facts, &about, err);
-    rc = rc ? rc : net_family_encode(&net->family, &family, err);
+    rc = rc ? rc : net_family_write(&net->family, &family, err);
     writing.tensors = calloc(entries->n + MORE_TENSORS, sizeof *writing.tensors);
     writing.bytes = malloc(floats * sizeof(float));
     float *scratch = calloc(net->n_params, sizeof *scratch);
@@ -405,7 +405,7 @@ enum tl_rc supernet_decode(const struct safetensors *file, struct supernet **ret
                        "checkpoint becomes one with tailor convert",
                        FORMAT);
     }
-    enum tl_rc rc = net_family_decode(text, strlen(text), &family, err);
+    enum tl_rc rc = net_family_parse(text, strlen(text), &family, err);
     if (rc || (rc = supernet_new(&family, 0, &net, err)) || (rc = read_entries(find_ours, file, net, err)) ||
         (rc = read_facts(file, &facts, err)) || (rc = read_images(file, &facts, err))) {
         supernet_facts_done(&facts);

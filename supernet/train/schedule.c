@@ -49,7 +49,6 @@ static size_t shrinking_phases(const struct train_plan *plan, const struct net_f
     for (size_t i = 0; i < TRAIN_PHASES_MAX; i++) {
         struct train_phase phase = SHRINKING[i];
         phase.kernels = at_most(phase.kernels, family->n_kernels);
-        phase.depths = at_most(phase.depths, family->n_depths);
         phase.expands = at_most(phase.expands, family->n_expands);
         phase.subnets = phase.subnets ? phase.subnets : plan->random_subnets;
         phase.distills = i > 0;
@@ -71,7 +70,7 @@ size_t train_phases(const struct train_plan *plan, const struct net_family *fami
     ret_phases[0] = (struct train_phase){
         .name = sandwich ? "sandwich" : "alone",
         .kernels = family->n_kernels,
-        .depths = family->n_depths,
+        .depths = NET_SLOTS_MAX,
         .expands = family->n_expands,
         .subnets = sandwich ? 2 + plan->random_subnets : 1,
         .sandwich = sandwich,
@@ -113,8 +112,11 @@ static unsigned among(struct tl_rng *rng, unsigned n, unsigned open)
 static struct net_pick random_pick(const struct train_phase *phase, const struct net_family *family, struct tl_rng *rng)
 {
     struct net_pick pick = supernet_largest(family);
-    for (size_t s = 0; s < family->n_stages && family->n_depths; s++) {
-        pick.depth[s] = family->depths[among(rng, family->n_depths, phase->depths)];
+    for (size_t s = 0; s < family->n_stages; s++) {
+        const struct net_stage *stage = &family->stages[s];
+        if (stage->n_depths) {
+            pick.depth[s] = stage->depths[among(rng, stage->n_depths, at_most(phase->depths, stage->n_depths))];
+        }
     }
     for (size_t i = 0; i < net_family_slots(family, family->n_stages); i++) {
         const unsigned kernel = among(rng, family->n_kernels, phase->kernels);

@@ -12,48 +12,26 @@ enum { ALIGN_FLOATS = 16 }; /* tensors begin at whole vectors, and whole vectors
 
 /* ---- picks --------------------------------------------------------------------------------------------------- */
 
-static uint8_t extreme_choice(const struct net_family *family, bool largest)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < family->n_choices; i++) {
-        const struct net_choice *a = &family->choices[i], *b = &family->choices[best];
-        const bool more = a->identity != b->identity ? b->identity
-                          : a->kernel != b->kernel   ? a->kernel > b->kernel
-                                                     : a->expand > b->expand;
-        if (more == largest) {
-            best = i;
-        }
-    }
-    return (uint8_t)best;
-}
-
-static struct net_pick extreme(const struct net_family *family, bool largest)
-{
-    struct net_pick pick = {.resolution = family->resolutions[largest ? family->n_resolutions - 1 : 0]};
-    for (size_t s = 0; s < family->n_stages; s++) {
-        pick.depth[s] =
-            family->n_depths ? family->depths[largest ? family->n_depths - 1 : 0] : family->stages[s].n_slots;
-    }
-    memset(pick.choice, extreme_choice(family, largest), net_family_slots(family, family->n_stages));
-    return pick;
-}
-
 struct net_pick supernet_largest(const struct net_family *family)
 {
-    return extreme(family, true);
+    struct net_pick pick;
+    net_family_extreme(family, family->resolutions[family->n_resolutions - 1], true, &pick);
+    return pick;
 }
 
 struct net_pick supernet_smallest(const struct net_family *family)
 {
-    return extreme(family, false);
+    struct net_pick pick;
+    net_family_extreme(family, family->resolutions[0], false, &pick);
+    return pick;
 }
 
 struct net_pick supernet_random(const struct net_family *family, struct tl_rng *rng)
 {
     struct net_pick pick = {.resolution = family->resolutions[tl_rng_below(rng, family->n_resolutions)]};
     for (size_t s = 0; s < family->n_stages; s++) {
-        pick.depth[s] =
-            family->n_depths ? family->depths[tl_rng_below(rng, family->n_depths)] : family->stages[s].n_slots;
+        const struct net_stage *stage = &family->stages[s];
+        pick.depth[s] = stage->n_depths ? stage->depths[tl_rng_below(rng, stage->n_depths)] : stage->n_slots;
     }
     for (size_t i = 0; i < net_family_slots(family, family->n_stages); i++) {
         pick.choice[i] = (uint8_t)tl_rng_below(rng, family->n_choices);

@@ -66,11 +66,11 @@ static unsigned option_index(const uint8_t *options, size_t n, unsigned value, c
 static void build(struct network *net, const struct options *options, unsigned kernel, unsigned expand, unsigned depth)
 {
     const struct net_family *family = net_family_get(options->family);
-    if (family == NULL || family->n_depths == 0) {
+    if (family == NULL || family->n_kernels == 0 || family->stages[0].n_depths == 0) {
         die("no family %s with elastic kernels, expansions and depths", options->family);
     }
     struct net_pick pick = {.resolution = (uint16_t)options->resolution};
-    (void)option_index(family->depths, family->n_depths, depth, "depth");
+    (void)option_index(family->stages[0].depths, family->stages[0].n_depths, depth, "depth");
     const unsigned choice = option_index(family->kernels, family->n_kernels, kernel, "kernel") * family->n_expands +
                             option_index(family->expands, family->n_expands, expand, "expansion");
     memset(pick.depth, (int)depth, sizeof pick.depth);

@@ -17,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     family.n_stages = 1; /* small, so that a table of few keys is whole */
     family.stages[0].n_slots = 1;
-    family.n_depths = 1;
-    family.depths[0] = 1;
+    family.stages[0].n_depths = 1;
+    family.stages[0].depths[0] = 1;
     family.n_choices = 1;
     family.resolutions[0] = 32;
     if (lat_model_import(&family, &table, 1, &model, &err)) {

@@ -33,6 +33,7 @@ FLOORS = {
 
 # What a room shows to others, besides its codec_*.h: by default the header that has its name.
 PUBLIC = {
+    "supernet/train": {"train.h", "source.h"},
     "base": {"base.h", "http_client.h"},
     "search": {"search.h", "space.h"},
     "supernet": {"network.h"},

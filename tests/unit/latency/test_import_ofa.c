@@ -130,8 +130,8 @@ static struct net_family small_family(void)
 
     small.n_stages = 1;
     small.stages[0].n_slots = 1;
-    small.n_depths = 1;
-    small.depths[0] = 1;
+    small.stages[0].n_depths = 1;
+    small.stages[0].depths[0] = 1;
     small.n_choices = 1; /* kernel 3, expand 3 */
     small.resolutions[0] = 32;
     return small;

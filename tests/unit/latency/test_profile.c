@@ -107,8 +107,8 @@ static void the_anchor_is_the_smallest_network_and_all_last_the_largest(void **s
         }
         struct net_pick largest = {.resolution = (uint16_t)resolution};
         memset(largest.choice, family->n_choices - 1, sizeof largest.choice);
-        for (size_t s = 0; s < family->n_stages && family->n_depths > 0; s++) {
-            largest.depth[s] = family->depths[family->n_depths - 1];
+        for (size_t s = 0; s < family->n_stages; s++) {
+            largest.depth[s] = family->stages[s].n_depths ? family->stages[s].n_slots : 0;
         }
         assert_true(most == macs_of(family, &largest));
     }

@@ -76,12 +76,26 @@ static void numbers_are_whole_and_within_their_range(void **state)
     assert_string_equal(err.text, "--wait wants a number from 0 to 10, not \"inf\"");
 }
 
+static void a_space_is_a_name_or_a_family_file(void **state)
+{
+    char name[ARGUMENT_SPACE] = "as it was";
+    (void)state;
+    assert_int_equal(argument_space("No Name", name, NULL), TL_INVALID);
+    assert_int_equal(argument_space("/nowhere/at-all.json", name, NULL), TL_NOT_FOUND);
+    assert_string_equal(name, "as it was");
+    assert_int_equal(argument_space("a-space-that-only-the-server-knows", name, NULL), TL_OK);
+    assert_string_equal(name, "a-space-that-only-the-server-knows");
+    assert_int_equal(argument_space("supernet/families/cifar-mbv3.json", name, NULL), TL_OK);
+    assert_string_equal(name, "cifar-mbv3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_and_words_come_in_any_order),
         cmocka_unit_test(a_wrong_option_is_told_the_right_one),
         cmocka_unit_test(numbers_are_whole_and_within_their_range),
+        cmocka_unit_test(a_space_is_a_name_or_a_family_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,8 +38,9 @@ static inline struct net_pick random_pick(const struct net_family *family, struc
 {
     struct net_pick pick = {.resolution = family->resolutions[tl_rng_below(rng, family->n_resolutions)]};
 
-    for (size_t s = 0; s < family->n_stages && family->n_depths; s++) {
-        pick.depth[s] = family->depths[tl_rng_below(rng, family->n_depths)];
+    for (size_t s = 0; s < family->n_stages; s++) {
+        const struct net_stage *stage = &family->stages[s];
+        pick.depth[s] = stage->n_depths ? stage->depths[tl_rng_below(rng, stage->n_depths)] : 0;
     }
     for (size_t i = 0; i < net_family_slots(family, family->n_stages); i++) {
         pick.choice[i] = (uint8_t)tl_rng_below(rng, family->n_choices);

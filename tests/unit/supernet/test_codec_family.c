@@ -1,90 +1,222 @@
-/* test_codec_family.c - families as JSON: what is taken comes back, what cannot be is refused where it stands. */
-#include "supernet/network.h"
+/* Families as files: what is read is what was written, and impossible numbers are refused by field. */
+#include "alloc_fail.h"
+#include "nets.h"
+#include "supernet/codec_family.h"
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
-static void every_shipped_family_comes_back_from_its_description(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < net_family_count(); i++) {
-        TL_AUTO(tl_buf) text = {.max = NET_FAMILY_JSON_MAX};
-        struct net_family back;
-        struct tl_err err = {0};
-        assert_int_equal(net_family_encode(net_family_at(i), &text, &err), TL_OK);
-        assert_int_equal(net_family_decode(text.data, text.len, &back, &err), TL_OK);
-        assert_true(net_family_equal(&back, net_family_at(i)));
-        assert_string_equal(back.title, net_family_at(i)->title);
-        back.stages[0].width++;
-        assert_false(net_family_equal(&back, net_family_at(i)));
-    }
-}
+static const char small[] =
+    "{\"name\": \"small\", \"title\": \"t\", \"source\": \"s\", \"classes\": 4, \"bn_eps\": 0.001, "
+    "\"resolutions\": [16, 32], \"stem\": {\"width\": 8, \"stride\": 2, \"act\": \"relu6\"}, "
+    "\"kernels\": [3, 5], \"expands\": [2, 4], \"depths\": [1, 2], "
+    "\"stages\": [{\"width\": 8, \"stride\": 1, \"act\": \"relu\"}, "
+    "{\"width\": 16, \"stride\": 2, \"act\": \"hswish\", \"se\": true, \"slots\": 1}], "
+    "\"head\": {\"act\": \"relu\"}}";
 
-/* The description of cifar-mbv3 with the first `from` replaced by `to`. */
-static char *changed(const char *from, const char *to)
-{
-    TL_AUTO(tl_buf) text = {.max = NET_FAMILY_JSON_MAX};
-    TL_AUTO(tl_buf) result = {.max = NET_FAMILY_JSON_MAX};
-    assert_int_equal(net_family_encode(net_family_get("cifar-mbv3"), &text, NULL), TL_OK);
-    const char *at = strstr(text.data, from);
-    assert_non_null(at);
-    assert_int_equal(tl_buf_add(&result, text.data, (size_t)(at - text.data), NULL), TL_OK);
-    assert_int_equal(tl_buf_add(&result, to, strlen(to), NULL), TL_OK);
-    assert_int_equal(tl_buf_add(&result, at + strlen(from), strlen(at + strlen(from)), NULL), TL_OK);
-    return tl_buf_take(&result);
-}
+static struct network net;
 
-static void impossible_numbers_are_refused_by_their_pointer(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *from, *to, *pointer;
-    } cases[] = {
-        {"\"kernels\":[3,5]", "\"kernels\":[3,4]", "/kernels"},
-        {"\"kernels\":[3,5]", "\"kernels\":[5,3]", "/kernels/1"},
-        {"\"kernels\":[3,5]", "\"kernels\":[]", "/kernels"},
-        {"\"expands\":[3,4,6]", "\"expands\":[3,4,600]", "/expands/2"},
-        {"\"depths\":[2,3,4]", "\"depths\":[2,3]", "/stages"},
-        {"\"slots\":4", "\"slots\":0", "/stages/0/slots"},
-        {"\"slots\":4", "\"slots\":400", "/stages/0/slots"},
-        {"\"stride\":2", "\"stride\":3", "/stages/0/stride"},
-        {"\"act\":\"relu\"", "\"act\":\"rellu\"", "/first/act"},
-        {"\"classes\":10", "\"classes\":1", "/classes"},
-        {"\"bn_eps\":", "\"bn_epsilon\":", "/bn_eps"},
-        {"\"resolutions\":[24,28,32]", "\"resolutions\":[24,28,3200]", "/resolutions/2"},
-        {"\"width\":96", "\"width\":8000", "/stages"},
-        {"\"name\":\"cifar-mbv3\"", "\"name\":\"CIFAR net\"", "/name"},
-        {"\"classes\":10", "\"classes\":10,\"klasses\":1", "/klasses"},
-    };
-    for (size_t i = 0; i < TL_COUNT_OF(cases); i++) {
-        struct net_family family = {.n_classes = 77};
-        struct tl_err err = {0};
-        char *text = changed(cases[i].from, cases[i].to);
-        const enum tl_rc rc = net_family_decode(text, strlen(text), &family, &err);
-        free(text);
-        if (rc != TL_INVALID || strcmp(err.pointer, cases[i].pointer) != 0) {
-            fail_msg("%s: %d at %s: %s", cases[i].to, rc, err.pointer, err.text);
-        }
-        assert_int_equal(family.n_classes, 77);
-    }
-}
-
-static void a_file_that_is_no_json_or_not_there_is_refused(void **state)
+static void a_family_file_says_everything(void **state)
 {
     (void)state;
     struct net_family family;
-    assert_int_equal(net_family_decode("{", 1, &family, NULL), TL_MALFORMED);
-    assert_int_equal(net_family_load("/nowhere/family.json", &family, NULL), TL_NOT_FOUND);
+    struct net_pick pick;
+    assert_int_equal(net_family_parse(small, strlen(small), &family, NULL), TL_OK);
+    assert_string_equal(family.name, "small");
+    assert_true(family.bn_eps == 0.001F);
+    assert_int_equal(family.n_choices, 4);
+    assert_int_equal(family.choices[2].kernel, 5);
+    assert_int_equal(family.choices[2].expand, 2);
+    assert_int_equal(family.stages[0].n_slots, 2);
+    assert_int_equal(family.stages[0].n_depths, 2);
+    assert_int_equal(family.stages[1].n_slots, 1);
+    assert_int_equal(family.stages[1].n_depths, 0);
+    assert_true(family.stages[1].se && !family.stages[0].se);
+    net_family_extreme(&family, 32, true, &pick);
+    assert_int_equal(net_build(&family, &pick, &net, NULL), TL_OK);
+    assert_int_equal(net.n_blocks, 1 + 2 + 1 + 1);
+}
+
+static void every_shipped_family_comes_back_as_it_was_written(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < net_family_count(); i++) {
+        struct net_family again;
+        json_t *json = net_family_encode(net_family_at(i));
+        assert_non_null(json);
+        assert_int_equal(net_family_decode(json, "", &again, NULL), TL_OK);
+        json_decref(json);
+        assert_memory_equal(&again, net_family_at(i), sizeof again);
+    }
+}
+
+/* `small` with the text `from` in place of `to` is refused at `pointer` with a sentence that has `word` in it. */
+static void refuse(const char *from, const char *to, const char *pointer, const char *word)
+{
+    struct net_family family;
+    struct tl_err err = {0};
+    char text[4096];
+    const char *at = strstr(small, from);
+    assert_non_null(at);
+    const int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - small), small, to, at + strlen(from));
+    memset(&family, 0x5a, sizeof family);
+    assert_int_equal(net_family_parse(text, (size_t)n, &family, &err), TL_INVALID);
+    if (strcmp(err.pointer, pointer) != 0 || strstr(err.text, word) == NULL) {
+        fail_msg("%s is refused at \"%s\": %s", to, err.pointer, err.text);
+    }
+    assert_int_equal(family.name[0], 0x5a); /* untouched */
+}
+
+static void impossible_numbers_are_refused_by_field(void **state)
+{
+    (void)state;
+    refuse("\"small\"", "\"Small one\"", "/name", "");
+    refuse("\"classes\": 4", "\"classes\": 0", "/classes", "1");
+    refuse("\"bn_eps\": 0.001", "\"bn_eps\": 0", "/bn_eps", "");
+    refuse("[16, 32]", "[32, 16]", "/resolutions", "rise");
+    refuse("[16, 32]", "[]", "/resolutions", "");
+    refuse("[16, 32]", "[16, 2000]", "/resolutions/1", "1024");
+    refuse("\"width\": 8, \"stride\": 2", "\"width\": 9000, \"stride\": 2", "/stem/width", "8192");
+    refuse("\"stride\": 2, \"act\": \"relu6\"", "\"stride\": 3, \"act\": \"relu6\"", "/stem/stride", "2");
+    refuse("relu6", "relu7", "/stem/act", "did you mean");
+    refuse("[3, 5]", "[3, 4]", "/kernels", "3, 5 or 7");
+    refuse("[3, 5]", "[3, 9]", "/kernels/1", "7");
+    refuse("[3, 5]", "[5, 5]", "/kernels", "rise");
+    refuse("[2, 4]", "[0, 4]", "/expands/0", "1");
+    refuse("[1, 2]", "[2, 1]", "/depths", "rise");
+    refuse("[1, 2]", "[33]", "/depths/0", "32");
+    refuse("\"width\": 16", "\"width\": 4096", "/stages/1/width", "lower the width");
+    refuse("\"width\": 16, ", "", "/stages/1/width", "");
+    refuse("\"slots\": 1", "\"slots\": 31", "/stages/1", "at most 32");
+    refuse("\"slots\": 1", "\"slots\": 1, \"depths\": [1]", "/stages/1", "depths and slots");
+    refuse("\"depths\": [1, 2], ", "", "/stages/0", "neither depths nor slots");
+    refuse("\"kernels\": [3, 5], \"expands\": [2, 4]", "\"choices\": [{\"kernel\": 2, \"expand\": 1}]",
+           "/choices/0/kernel", "3, 5 or 7");
+    refuse("\"kernels\": [3, 5], \"expands\": [2, 4]", "\"choices\": [{\"identity\": true}, {\"identity\": true}]",
+           "/choices/1", "once more");
+    refuse("\"kernels\": [3, 5]", "\"kernel\": [3, 5]", "/choices", "");
+    refuse("\"se\": true", "\"sse\": true", "/stages/1/sse", "se");
+    refuse("\"head\": {\"act\": \"relu\"}", "\"head\": {\"act\": \"relu\", \"final\": -1}", "/head/final", "0");
+    refuse("\"head\": {\"act\": \"relu\"}", "\"head\": {\"act\": \"relu\"}, \"tail\": 1", "/tail", "");
+}
+
+static void a_family_whose_largest_network_is_too_large_is_refused(void **state)
+{
+    (void)state;
+    static const char huge[] =
+        "{\"name\": \"huge\", \"title\": \"t\", \"source\": \"s\", \"classes\": 4, \"bn_eps\": 0.001, "
+        "\"resolutions\": [1024], \"stem\": {\"width\": 512, \"stride\": 1, \"act\": \"relu6\"}, "
+        "\"kernels\": [3], \"expands\": [4], "
+        "\"stages\": [{\"width\": 512, \"stride\": 1, \"act\": \"relu\", \"slots\": 4}], \"head\": {\"act\": \"relu\"}}";
+    struct net_family family;
+    struct tl_err err = {0};
+    assert_int_equal(net_family_parse(huge, strlen(huge), &family, &err), TL_INVALID);
+    assert_non_null(strstr(err.text, "MACs"));
+}
+
+/* ---- files and names ----------------------------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/tailor-family-XXXXXX";
+static char path[sizeof folder + 16];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder)) {
+        return -1;
+    }
+    (void)snprintf(path, sizeof path, "%s/small.json", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+static void write_file(const char *text)
+{
+    assert_int_equal(tl_file_write(path, text, strlen(text), NULL), TL_OK);
+}
+
+static void a_family_is_found_by_name_or_by_file(void **state)
+{
+    (void)state;
+    struct net_family family;
+    struct tl_err err = {0};
+    write_file(small);
+    assert_int_equal(net_family_find(path, &family, NULL), TL_OK);
+    assert_string_equal(family.name, "small");
+    assert_int_equal(net_family_find("nasbench-macro", &family, NULL), TL_OK);
+    assert_string_equal(family.name, "nasbench-macro");
+    assert_int_equal(net_family_find("nasbench-makro", &family, &err), TL_INVALID);
+    assert_non_null(strstr(err.text, "did you mean nasbench-macro"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(net_family_find(path, &family, NULL), TL_NOT_FOUND);
+}
+
+static void a_bad_file_is_refused_with_its_path(void **state)
+{
+    (void)state;
+    struct net_family family;
+    struct tl_err err = {0};
+    write_file("{\"name\": 4}");
+    assert_int_equal(net_family_load(path, &family, &err), TL_INVALID);
+    assert_string_equal(err.pointer, "/name");
+    assert_non_null(strstr(err.text, path));
+    assert_int_equal(unlink(path), 0);
+    write_file("{\"name\":");
+    assert_int_equal(net_family_load(path, &family, NULL), TL_MALFORMED);
+    assert_int_equal(unlink(path), 0);
+    write_file("");
+    assert_int_equal(net_family_load(path, &family, NULL), TL_MALFORMED);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void an_added_family_is_known_by_its_name(void **state)
+{
+    (void)state;
+    struct net_family family;
+    const size_t before = net_family_count();
+    assert_int_equal(net_family_parse(small, strlen(small), &family, NULL), TL_OK);
+    assert_int_equal(net_family_add(&family, NULL), TL_OK);
+    assert_int_equal(net_family_count(), before + 1);
+    assert_ptr_equal(net_family_get("small"), net_family_at(before));
+    assert_int_equal(net_family_add(&family, NULL), TL_CONFLICT);
+    for (size_t i = before + 1; i < NET_FAMILIES_MAX; i++) {
+        (void)snprintf(family.name, sizeof family.name, "small-%zu", i);
+        assert_int_equal(net_family_add(&family, NULL), TL_OK);
+    }
+    (void)snprintf(family.name, sizeof family.name, "one-more");
+    assert_int_equal(net_family_add(&family, NULL), TL_TOO_LARGE);
+}
+
+static enum tl_rc parse_small(void *ctx, struct tl_err *err)
+{
+    (void)ctx;
+    struct net_family family;
+    return net_family_parse(small, strlen(small), &family, err);
+}
+
+static void reading_survives_every_allocation_that_fails(void **state)
+{
+    (void)state;
+    assert_true(alloc_fail_each(parse_small, NULL) > 20);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_shipped_family_comes_back_from_its_description),
-        cmocka_unit_test(impossible_numbers_are_refused_by_their_pointer),
-        cmocka_unit_test(a_file_that_is_no_json_or_not_there_is_refused),
+        cmocka_unit_test(a_family_file_says_everything),
+        cmocka_unit_test(every_shipped_family_comes_back_as_it_was_written),
+        cmocka_unit_test(impossible_numbers_are_refused_by_field),
+        cmocka_unit_test(a_family_whose_largest_network_is_too_large_is_refused),
+        cmocka_unit_test(a_family_is_found_by_name_or_by_file),
+        cmocka_unit_test(a_bad_file_is_refused_with_its_path),
+        cmocka_unit_test(reading_survives_every_allocation_that_fails),
+        cmocka_unit_test(an_added_family_is_known_by_its_name), /* last: it fills the table */
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -224,6 +224,60 @@ static void published_networks_cost_what_is_printed(void **state)
     assert_int_equal(n, 50);
 }
 
+/* The pick of `family` that makes a network's blocks: kernels and expansions as their depthwise convolutions show them. */
+static struct net_pick pick_of_net(const struct net_family *family, const struct network *of)
+{
+    struct net_pick pick = {.resolution = of->resolution};
+    for (size_t b = 0; b < of->n_blocks; b++) {
+        const struct net_block *block = &of->blocks[b];
+        if (block->slot < 0) {
+            continue;
+        }
+        const struct net_op *first = &of->ops[block->first_op];
+        const struct net_op *depthwise = first->kind == NET_DEPTHWISE ? first : first + 1;
+        const size_t slot = net_family_slots(family, (size_t)block->stage) + (size_t)block->slot;
+        for (size_t c = 0; c < family->n_choices; c++) {
+            if (family->choices[c].kernel == depthwise->kernel &&
+                family->choices[c].expand == depthwise->ci / first->ci) {
+                pick.choice[slot] = (uint8_t)c;
+            }
+        }
+        pick.depth[block->stage]++;
+    }
+    return pick;
+}
+
+/* All three of once-for-all's families; their nets are also published at resolutions that the families do not train. */
+static void every_published_network_is_one_of_its_family(void **state)
+{
+    (void)state;
+    static struct network built;
+    char path[DATA_PATH_MAX];
+    char name[128];
+    double ignored = 0;
+    size_t n[3] = {0};
+    TL_AUTO(tl_buf) text = {0};
+    data_path("ofa_mbv3_accuracy/ofa_published_specialized.csv", path);
+    assert_int_equal(tl_file_read(path, &text, NULL), TL_OK);
+    for (const char *at = text.data; next_published(&at, name, &ignored, &ignored);) {
+        struct net_cost cost;
+        cost_of_published(name, &cost);
+        const size_t which = net.ops[0].act == NET_ACT_RELU6 ? 2 : net.ops[0].co == 24;
+        static const char *const names[] = {"ofa-mbv3-w1.0", "ofa-mbv3-w1.2", "ofa-proxyless-w1.3"};
+        struct net_family family = *net_family_get(names[which]);
+        family.n_resolutions = 1;
+        family.resolutions[0] = net.resolution;
+        const struct net_pick pick = pick_of_net(&family, &net);
+        assert_int_equal(net_build(&family, &pick, &built, NULL), TL_OK);
+        if (built.n_ops != net.n_ops || memcmp(built.ops, net.ops, net.n_ops * sizeof net.ops[0]) != 0) {
+            fail_msg("%s is not of %s", name, names[which]);
+        }
+        n[which]++;
+    }
+    assert_int_equal(n[2], 16);
+    assert_int_equal(n[0] + n[1], 34);
+}
+
 static void the_publisher_s_slip_is_known(void **state)
 {
     (void)state;
@@ -323,6 +377,7 @@ int main(void)
         cmocka_unit_test(proxyless_mixes_features_before_the_pool),
         cmocka_unit_test(a_published_file_is_the_family_s_network),
         cmocka_unit_test(published_networks_cost_what_is_printed),
+        cmocka_unit_test(every_published_network_is_one_of_its_family),
         cmocka_unit_test(the_publisher_s_slip_is_known),
         cmocka_unit_test(an_edited_file_is_refused_where_it_breaks),
         cmocka_unit_test(sizes_outside_the_limits_are_refused),

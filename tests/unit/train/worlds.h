@@ -10,8 +10,8 @@
 static const char SMALL_FAMILY[] =
     "{\"name\": \"small\", \"title\": \"small\", \"source\": \"test\", \"classes\": 4,"
     " \"stem\": {\"width\": 8, \"stride\": 1, \"act\": \"hswish\"}, \"first\": {\"width\": 8, \"act\": \"relu\"},"
-    " \"stages\": [{\"width\": 8, \"stride\": 2, \"act\": \"relu\", \"slots\": 2},"
-    "              {\"width\": 16, \"stride\": 2, \"act\": \"hswish\", \"se\": true, \"slots\": 2}],"
+    " \"stages\": [{\"width\": 8, \"stride\": 2, \"act\": \"relu\"},"
+    "              {\"width\": 16, \"stride\": 2, \"act\": \"hswish\", \"se\": true}],"
     " \"kernels\": [3, 5], \"expands\": [2, 3], \"depths\": [1, 2],"
     " \"head\": {\"final\": 32, \"act\": \"hswish\"}, \"bn_eps\": 1e-5, \"resolutions\": [8, 12]}";
 
@@ -26,7 +26,7 @@ static inline struct net_family small_family(void)
 {
     struct net_family family;
     struct tl_err err = {0};
-    must(net_family_decode(SMALL_FAMILY, sizeof SMALL_FAMILY - 1, &family, &err), &err);
+    must(net_family_parse(SMALL_FAMILY, sizeof SMALL_FAMILY - 1, &family, &err), &err);
     return family;
 }
 
