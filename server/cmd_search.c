@@ -279,7 +279,19 @@ static void print_quoted(const char *text)
     putchar('\'');
 }
 
-static void print_answer(const struct cli *cli, const struct search_request *request, const struct cli_search *search,
+/* Where the answer can be had: ONNX and weights too, where the space has a supernet. */
+static void print_files(struct cli *cli, long long candidate)
+{
+    TL_AUTO(http_answer) answer = {0};
+    char path[64], names[200] = "";
+    (void)snprintf(path, sizeof path, "/candidates/%lld", candidate);
+    if (cli_call(cli, "GET", path, NULL, NULL, &answer, NULL) == TL_OK) {
+        cli_artifacts_decode(answer.body.data, answer.body.len, names, sizeof names);
+    }
+    printf("  as files      %s%s/artifacts/{%s}\n", cli->server, path, names);
+}
+
+static void print_answer(struct cli *cli, const struct search_request *request, const struct cli_search *search,
                          const char *body)
 {
     print_verdict(search);
@@ -288,8 +300,7 @@ static void print_answer(const struct cli *cli, const struct search_request *req
         printf("\n  architecture  %s\n", search->architecture);
     }
     if (search->has_answer) {
-        printf("  as a file     %s/candidates/%lld/artifacts/architecture.json\n", cli->server,
-               (long long)search->candidate);
+        print_files(cli, (long long)search->candidate);
     }
     printf("  page          %s/#/search/%s\n", cli->server, search->id);
     printf("  evaluations   %lld%s", (long long)search->evaluations, isfinite(search->seconds) ? "" : "\n");

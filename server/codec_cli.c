@@ -156,6 +156,18 @@ enum tl_rc cli_devices_decode(const char *json, size_t n, cli_device_fn *fn, voi
     return TL_OK;
 }
 
+void cli_artifacts_decode(const char *json, size_t n, char *ret_names, size_t size)
+{
+    json_t *root = json_loadb(json, n, 0, NULL), *list = json_object_get(root, "artifacts");
+    size_t len = 0;
+    ret_names[0] = '\0';
+    for (size_t i = 0; i < json_array_size(list) && len < size; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        len += (size_t)snprintf(ret_names + len, size - len, "%s%s", i ? "," : "", name ? name : "");
+    }
+    json_decref(root);
+}
+
 /* ---- models -------------------------------------------------------------------------------------------------- */
 
 enum tl_rc cli_model_encode(const char *kind, const char *space, const char *format, const char *hash,

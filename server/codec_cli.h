@@ -71,6 +71,9 @@ struct cli_table {
     char hash[TL_HASH_TEXT];
 };
 
+/* Names of the files that GET /candidates/{id} offers, with commas between them; a body that cannot be read: "". */
+void cli_artifacts_decode(const char *json, size_t n, char *ret_names, size_t size);
+
 /* Bodies of POST /models. */
 TL_MUST_CHECK enum tl_rc cli_model_encode(const char *kind, const char *space, const char *format, const char *hash,
                                           struct tl_buf *buf, struct tl_err *err);
