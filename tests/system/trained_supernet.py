@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""From images to a network that leaves with its weights: train (killed, stopped and resumed to the same bytes), measure, fit,
+serve, search, download. The images are the test's own: stripes of four directions."""
+import atexit
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+
+from tailor import fact, main, until
+
+SHARED = tempfile.mkdtemp(prefix="tailor-trained-")  # the facts build on one another's files
+atexit.register(shutil.rmtree, SHARED, ignore_errors=True)
+
+FAMILY = {
+    "name": "stripes", "title": "A family for stripes", "source": "this test", "classes": 4, "bn_eps": 1e-5,
+    "resolutions": [12, 16], "stem": {"width": 8, "stride": 1, "act": "hswish"}, "first": {"width": 8, "act": "relu"},
+    "kernels": [3, 5], "expands": [2, 3], "depths": [1, 2],
+    "stages": [{"width": 8, "stride": 2, "act": "relu"}, {"width": 16, "stride": 2, "act": "hswish", "se": True}],
+    "head": {"final": 32, "act": "hswish"}}
+TRAIN = ["--epochs", "4", "--batch", "25", "--measure", "1", "--calibration", "100", "--warmup", "0.5",
+         "--no-mirror", "--pad", "1"]
+
+
+def stripes(label, rng, side=16):
+    at = {0: lambda x, y: y, 1: lambda x, y: x, 2: lambda x, y: x + y, 3: lambda x, y: x - y}[label]
+    return bytes(min(255, max(0, int((200 if at(x, y) % 4 < 2 else 60) + rng.gauss(0, 25))))
+                 for y in range(side) for x in range(side))
+
+
+def write_idx(folder, name, n, seed):
+    rng = random.Random(seed)
+    labels = [i % 4 for i in range(n)]
+    with open(os.path.join(folder, f"{name}-images-idx3-ubyte"), "wb") as file:
+        file.write(struct.pack(">IIII", 0x803, n, 16, 16) + b"".join(stripes(label, rng) for label in labels))
+    with open(os.path.join(folder, f"{name}-labels-idx1-ubyte"), "wb") as file:
+        file.write(struct.pack(">II", 0x801, n) + bytes(labels))
+
+
+def shared(name):
+    return os.path.join(SHARED, name)
+
+
+def images():
+    folder = shared("images")
+    if not os.path.isdir(folder):
+        os.mkdir(folder)
+        write_idx(folder, "train", 1000, 1)
+        write_idx(folder, "t10k", 200, 2)
+    return folder
+
+
+def family():
+    path = shared("stripes.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(FAMILY, file)
+    return path
+
+
+def tailor(house, *arguments, cwd=None, status=0):
+    done = subprocess.run([os.path.join(house.build, "tailor"), *arguments], capture_output=True, text=True, timeout=300,
+                          check=False, cwd=cwd)
+    assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr[-800:])
+    return done.stdout + done.stderr
+
+
+def train_words(*more):
+    return ["train", "--family", family(), "--data", images(), "--output", "out", *TRAIN, *more]
+
+
+def trained(name):
+    """A folder of its own, so that the command, which the file tells, is the same in each."""
+    folder = shared(name)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def begun(house, folder, *more):
+    return subprocess.Popen([os.path.join(house.build, "tailor"), *train_words(*more)], cwd=folder,
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def bytes_of(folder):
+    with open(os.path.join(folder, "out", "supernet.safetensors"), "rb") as file:
+        return file.read()
+
+
+@fact
+def a_training_that_is_killed_and_stopped_gives_the_same_bytes(house):
+    whole, broken = trained("whole"), trained("broken")
+    tailor(house, *train_words(), cwd=whole)
+    checkpoint = os.path.join(broken, "out", "checkpoint.safetensors")
+    first = begun(house, broken)
+    until(lambda: os.path.exists(checkpoint), 120, "the first checkpoint")
+    first.kill()
+    first.wait()
+    second = begun(house, broken)
+    time.sleep(0.2)
+    second.send_signal(signal.SIGTERM)
+    out, _ = second.communicate(timeout=60)
+    assert second.returncode == 0 and ("stopped" in out or "is ready" in out), out
+    tailor(house, *train_words("--threads", "1"), cwd=broken)
+    theirs, ours = bytes_of(broken), bytes_of(whole)
+    n = struct.unpack("<Q", ours[:8])[0]
+    m = struct.unpack("<Q", theirs[:8])[0]
+    assert ours[8 + n:] == theirs[8 + m:], "the weights differ"
+
+
+@fact
+def another_plan_does_not_touch_the_checkpoint(house):
+    folder = trained("whole")
+    before = bytes_of(folder)
+    said = tailor(house, *train_words("--lr", "0.2"), cwd=folder, status=1)
+    assert "other options" in said, said
+    assert bytes_of(folder) == before
+
+
+@fact
+def wrong_words_are_answered_with_what_would_be_right(house):
+    for words, status, says in [
+            (["train", "--family", "nothing", "--data", "x", "--output", "y"], 2, "no space is called"),
+            (["train", "--family", "mnist-mbv3", "--data", images(), "--output", shared("no")], 2, "4 classes"),
+            (["train", "--family", "mnist-mbv3", "--data", shared("absent"), "--output", shared("no")], 1, "absent"),
+            (["train", "--family", family(), "--data", images(), "--output", shared("no"), "--batch", "1"], 2,
+             "batch"),
+            (["evaluate", "--supernet", family(), "--data", images()], 1, "safetensors")]:
+        said = tailor(house, *words, status=status)
+        assert says in said, (words, said)
+
+
+@fact
+def sub_networks_are_measured_and_a_model_is_fitted(house):
+    folder = trained("whole")
+    supernet, rows = os.path.join(folder, "out", "supernet.safetensors"), shared("rows.csv")
+    words = ["sample-accuracy", "--supernet", supernet, "--data", images(), "--part", "held-out", "--output", rows,
+             "--calibration", "200"]
+    tailor(house, *words, "--n", "10")
+    with open(rows, encoding="utf-8") as file:
+        ten = file.read()
+    tailor(house, *words, "--n", "24")
+    with open(rows, encoding="utf-8") as file:
+        more = file.read()
+    assert more.startswith(ten) and more.count("\n") == 25, more
+    tailor(house, "fit-accuracy", "--space", family(), "--kind", "kernel", "--inducing", "16", "--folds", "2", rows,
+           "--output", shared("accuracy.bin"))
+    said = tailor(house, "evaluate", "--supernet", supernet, "--data", images())
+    assert float(said.split("largest")[1].split()[0]) > 80, said
+
+
+@fact
+def a_supernet_gives_itself_away_without_its_images(house):
+    supernet = os.path.join(trained("whole"), "out", "supernet.safetensors")
+    said = tailor(house, "distill", "--supernet", supernet, "--data", images(), "--output",
+                  shared("dreamt.safetensors"), "--iterations", "60", "--images", "50", "--subnets", "4", "--check", "4")
+    loses = float(said.split("the worst loses")[1].split()[0])
+    assert loses < 10, said
+
+
+@fact
+def a_candidate_of_a_served_supernet_leaves_with_its_weights(house):
+    server = house.server(command=("tailor", "serve", "--family", family()))
+    url = f"http://127.0.0.1:{server.port}"
+    supernet = os.path.join(trained("whole"), "out", "supernet.safetensors")
+    tailor(house, "import", "--server", url, "--space", "stripes", "supernet", supernet)
+    tailor(house, "import", "--server", url, "--space", "stripes", "accuracy", shared("accuracy.bin"))
+    said = tailor(house, "search", "--server", url, "--space", "stripes", "--max", "macs=4e5", "--evaluations", "300",
+                  "--no-verify")
+    assert "onnx" in said, said
+    link = server.link()
+    candidate = link.items("/search")[0]
+    answer = link.get(f"/search/{candidate['id']}")["answer"]["candidate"]
+    assert link.get(f"/candidates/{answer}")["artifacts"][-2:] == ["onnx", "safetensors"]
+    whole = link.ask("GET", f"/candidates/{answer}/artifacts/safetensors")
+    assert whole.status == 200 and whole.headers["ETag"], whole
+    tag = whole.headers["ETag"]
+    assert link.ask("GET", f"/candidates/{answer}/artifacts/safetensors", headers={"If-None-Match": tag}).status == 304
+    part = link.ask("GET", f"/candidates/{answer}/artifacts/safetensors", headers={"Range": "bytes=0-7"})
+    assert part.status == 206 and part.headers["Content-Range"].startswith("bytes 0-7/"), part
+    beyond = link.ask("GET", f"/candidates/{answer}/artifacts/safetensors", headers={"Range": "bytes=999999999-"})
+    assert beyond.status == 416, beyond
+    assert link.ask("GET", f"/candidates/{answer}/artifacts/net.config").json["name"] == "ProxylessNASNets"
+    wrong = subprocess.run([os.path.join(house.build, "tailor"), "import", "--server", url, "--space", "cifar-mbv3",
+                            "supernet", supernet], capture_output=True, text=True, check=False, timeout=60)
+    assert wrong.returncode != 0 and "not the one this server knows" in wrong.stderr, wrong.stderr
+    assert server.stop() == 0
+
+
+if __name__ == "__main__":
+    main()
