@@ -31,6 +31,9 @@ enum net_op_kind {
     NET_ADD,       /* residual: output += the input of operator `skip_from`; in place */
     NET_POOL,      /* global average: h x w to 1 x 1 */
     NET_LINEAR,    /* fully connected on a 1 x 1 map */
+    NET_MAX_POOL,  /* largest of k x k, pixels outside the map left out; ci == co */
+    NET_PROJECT, /* residual of another shape: the input of operator `skip_from`, of `hidden` channels, averaged stride x
+                      stride (over the pixels inside the map), through a 1x1 convolution, is added; in place */
     NET_OP_KIND_COUNT
 };
 
@@ -39,14 +42,14 @@ enum net_act { NET_ACT_NONE, NET_ACT_RELU, NET_ACT_RELU6, NET_ACT_HSWISH, NET_AC
 /* One operator. Padding is k/2 on each side; h_out = (h_in - 1) / stride + 1. */
 struct net_op {
     enum net_op_kind kind;
-    enum net_act act;        /* applied to the output, after batch norm; convolutions and NET_LINEAR only */
-    bool batch_norm;         /* two parameters a channel; folded into the weights when it runs; likewise */
-    bool bias;               /* co further parameters; likewise (both layers inside a NET_SE always have one) */
+    enum net_act act; /* applied to the output, after batch norm or the addition; not in NET_SE and the pools */
+    bool batch_norm;  /* two parameters a channel; folded into the weights when it runs; only of what has weights */
+    bool bias;        /* co further parameters; likewise (both layers inside a NET_SE always have one) */
     uint16_t kernel, stride; /* 1 where they mean nothing */
     uint16_t h_in, w_in, ci;
     uint16_t h_out, w_out, co;
-    uint16_t hidden;   /* NET_SE only, else 0 */
-    int16_t skip_from; /* NET_ADD: the first operator of its block, whose input is added; else -1 */
+    uint16_t hidden;   /* NET_SE and NET_PROJECT only, else 0 */
+    int16_t skip_from; /* NET_ADD and NET_PROJECT: the first operator of its block, whose input is added; else -1 */
     int16_t block;     /* index into network.blocks */
 };
 
@@ -71,14 +74,14 @@ struct net_cost {
     uint64_t size_bytes;        /* params x 4: float32 weights */
     uint64_t peak_memory_bytes; /* largest sum of live float32 activations while any operator runs, batch 1: its input
                                    and output (one buffer where it works in place), and a block input that a later
-                                   NET_ADD still needs; weights not counted */
+                                   NET_ADD or NET_PROJECT still needs; weights not counted */
 };
 
 /* The most MACs that net_check lets pass: 100 times the largest shipped network. */
 #define NET_MACS_MAX 100000000000U
 
 /* Costs of operators first..first+n-1 where they stand in the network: the input of the part is live at its start, and
- * a block input that a NET_ADD behind the part needs stays live. */
+ * a block input that a residual behind the part needs stays live. */
 void net_cost_of(const struct network *net, size_t first, size_t n, struct net_cost *ret_cost);
 void net_cost_total(const struct network *net, struct net_cost *ret_cost);
 uint64_t net_op_macs(const struct net_op *op);
@@ -87,7 +90,7 @@ uint64_t net_op_params(const struct net_op *op);
 /* TL_INVALID, naming the operator or block (pointer "/ops/5", as in codec_network.h), unless shapes chain from an input
  * `resolution` high, sizes are within the limits above, strides are 1 or 2, kernels odd and at most 7, blocks cover the
  * operators in order, residuals add the input of their block's first operator (which does not work in place) at equal
- * shapes, and total MACs are at most NET_MACS_MAX. For operator lists from outside: nothing in *net is trusted. */
+ * shapes (NET_PROJECT: at those that its stride and `hidden` say), and total MACs are at most NET_MACS_MAX. For operator lists from outside: nothing in *net is trusted. */
 TL_MUST_CHECK enum tl_rc net_check(const struct network *net, struct tl_err *err);
 
 /* A block's key: input shape, then the operators, "56x56x24-pw96.relu-dwk5s2.relu-se24-pw40". Blocks have equal keys if
@@ -102,8 +105,8 @@ void net_block_cut(const struct network *net, size_t block, struct network *ret_
 
 /* ---- parameters ---------------------------------------------------------------------------------------------- */
 
-/* Parameters of one layer of an operator: NET_SE has two (0: squeeze, 1: back), a convolution or linear layer one,
- * others none. Weights are in the order (co, kernel, kernel, ci), depthwise (co, kernel, kernel). All borrowed from the
+/* Parameters of one layer of an operator: NET_SE has two (0: squeeze, 1: back), a convolution, linear layer or
+ * NET_PROJECT (the 1x1 of its residual) one, others none. Weights are in the order (co, kernel, kernel, ci), depthwise (co, kernel, kernel). All borrowed from the
  * arena of their net_params. */
 struct net_layer {
     size_t co, inputs;                     /* outputs; weights of one output; 0: there is no such layer */
