@@ -65,12 +65,21 @@ static struct net_pick draw_pick(const struct net_family *family, unsigned resol
     struct net_pick pick = {.resolution = (uint16_t)resolution};
     size_t first = 0;
 
+    if (net_family_elastic_stem(family)) {
+        pick.stem_depth = family->stem_depths[draw_option(rng, size, family->n_stem_depths)];
+    }
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        if (net_family_elastic_width(family, place)) {
+            pick.width[place] = (uint8_t)draw_option(rng, size, family->n_widths);
+        }
+    }
     for (size_t s = 0; s < family->n_stages; s++) {
         const struct net_stage *stage = &family->stages[s];
         if (stage->n_depths) {
             pick.depth[s] = stage->depths[draw_option(rng, size, stage->n_depths)];
         }
-        for (unsigned i = 0; i < net_family_used(family, &pick, s); i++) {
+        const unsigned n = family->per_stage ? 1 : net_family_used(family, &pick, s);
+        for (unsigned i = 0; i < n; i++) {
             pick.choice[first + i] = (uint8_t)draw_option(rng, size, family->n_choices);
         }
         first += family->stages[s].n_slots;
@@ -148,23 +157,40 @@ static enum tl_rc add_blocks(struct maker *maker, const struct net_pick *pick, i
 
 /* What a slot sees does not depend on the choices of other slots, so that each of its choices in the largest network
  * gives all its blocks. */
-static enum tl_rc add_all_blocks(struct maker *maker, struct tl_err *err)
+static enum tl_rc add_blocks_of_widths(struct maker *maker, struct net_pick pick, struct tl_err *err)
 {
     const struct net_family *family = maker->family;
-    struct net_pick pick = extreme_pick(family, maker->resolution, true);
     uint8_t *choice = pick.choice;
     enum tl_rc rc = add_blocks(maker, &pick, -1, -1, err);
 
     for (int s = 0; !rc && s < family->n_stages; s++) {
         for (int i = 0; !rc && i < family->stages[s].n_slots; i++) {
             for (unsigned c = 0; !rc && c < family->n_choices; c++) {
-                choice[i] = (uint8_t)c;
+                choice[family->per_stage ? 0 : i] = (uint8_t)c;
                 rc = add_blocks(maker, &pick, s, i, err);
             }
         }
         choice += family->stages[s].n_slots;
     }
     return rc ? rc : add_blocks(maker, &pick, family->n_stages, -1, err);
+}
+
+/* A block sees two widths at most, those of neighbouring places: every pair of them in turn along the network, with the
+ * deepest stem, which has all blocks of the others. */
+static enum tl_rc add_all_blocks(struct maker *maker, struct tl_err *err)
+{
+    const unsigned n = maker->family->n_widths > 1 ? maker->family->n_widths : 1;
+    struct net_pick pick = extreme_pick(maker->family, maker->resolution, true);
+    enum tl_rc rc = TL_OK;
+
+    for (unsigned pair = 0; !rc && pair < n * n; pair++) {
+        for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+            const unsigned width = place % 2 ? pair % n : pair / n;
+            pick.width[place] = (uint8_t)(net_family_elastic_width(maker->family, place) ? width : 0);
+        }
+        rc = add_blocks_of_widths(maker, pick, err);
+    }
+    return rc;
 }
 
 struct drawn {

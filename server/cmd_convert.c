@@ -59,14 +59,15 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 const struct command command_convert = {
     .name = "convert",
     .summary = "make a supernet of a once-for-all checkpoint",
-    .help = "usage: tailor convert --family NAME --input CHECKPOINT.safetensors --output SUPERNET.safetensors [--half]\n"
-            "\n"
-            "CHECKPOINT is the state dict of a once-for-all network, which this line makes of their .pth:\n"
-            "\n"
-            "  python3 -c \"import torch, safetensors.torch as s; s.save_file({k: v.contiguous() for k, v in\n"
-            "    torch.load('ofa.pth', map_location='cpu')['state_dict'].items()}, 'ofa.safetensors')\"\n"
-            "\n"
-            "Kernel matrices and running statistics come along: tailor run on a sub-network gives what their code gives.\n"
-            "--half stores float16.\n",
+    .help =
+        "usage: tailor convert --family NAME --input CHECKPOINT.safetensors --output SUPERNET.safetensors [--half]\n"
+        "\n"
+        "CHECKPOINT is the state dict of a once-for-all network, which this line makes of their .pth:\n"
+        "\n"
+        "  python3 -c \"import torch, safetensors.torch as s; s.save_file({k: v.contiguous() for k, v in\n"
+        "    torch.load('ofa.pth', map_location='cpu')['state_dict'].items()}, 'ofa.safetensors')\"\n"
+        "\n"
+        "Kernel matrices and running statistics come along: tailor run on a sub-network gives what their code gives.\n"
+        "--half stores float16.\n",
     .run = run,
 };

@@ -230,8 +230,9 @@ static enum tl_rc options_parse(int argc, char **argv, struct training *training
     }
     training->data = words.of[DATA];
     training->output = words.of[OUTPUT];
-    (void)((rc = net_family_find(words.of[FAMILY], &training->family, err)) || (rc = method_set(&words, training, err)) ||
-           (rc = plan_set(&words, &training->plan, err)) || (rc = images_set(&words, training, err)));
+    (void)((rc = net_family_find(words.of[FAMILY], &training->family, err)) ||
+           (rc = method_set(&words, training, err)) || (rc = plan_set(&words, &training->plan, err)) ||
+           (rc = images_set(&words, training, err)));
     return rc;
 }
 

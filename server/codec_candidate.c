@@ -97,7 +97,7 @@ static json_t *architecture_json(const struct net_family *family, const struct s
 
     tl_hash_format(&id, text);
     json = json_pack("{s:s, s:s, s:o}", "space", space->name, "id", text, "options", encode_options(space, genes));
-    if (family->n_kernels > 0) {
+    if (family->n_kernels > 0 && !family->bottleneck && !family->per_stage) {
         pick_of_arch(family, space, genes, &pick);
         json_object_set_new(json, "ofa", encode_ofa(family, &pick));
     }
@@ -121,7 +121,7 @@ static const char *block_name(const struct network *net, const struct net_block 
     if (block->slot >= 0) {
         return "block";
     }
-    return first->ci == 3 ? "stem" : first->kind == NET_DEPTHWISE ? "first" : "head";
+    return block->stage >= 0 ? "head" : first->kind == NET_DEPTHWISE ? "first" : "stem";
 }
 
 /* Kernel, stride, expansion, SE and activation as people read a block: of its depthwise and first operators. */

@@ -1,10 +1,11 @@
-/* evaluator.c - tables by (resolution, slot, choice), filled from operator lists once and summed ever after.
+/* evaluator.c - tables by (resolution, slot, widths, choice), filled from operator lists once and summed ever after.
  */
-#include "server/evaluator.h"
 #include "base/model/model.h"
 #include "server/accuracy.h"
+#include "server/evaluator_tables.h"
 #include "server/space_of_family.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,42 +16,6 @@ const char *const metric_names[METRIC_COUNT] = {
     [METRIC_PEAK_MEMORY_BYTES] = "peak_memory_bytes",
     [METRIC_LATENCY_MS] = "latency_ms",
     [METRIC_ACCURACY] = "accuracy",
-};
-
-enum { CHOICES_MAX = 16 };
-
-/* What one block, or all fixed blocks together, add: in memory the table's unit is one cache line for two choices. */
-struct cell {
-    double macs, params, latency_ms, memory_bytes;
-};
-
-struct resolution_table {
-    struct cell fixed; /* stem, first block, head, and the latency model's constant */
-    struct cell slots[NET_SLOTS_MAX][CHOICES_MAX];
-};
-
-/* Which variable of the space says what; -1 where the family has no such variable. */
-struct variable_map {
-    int resolution;
-    int depth[NET_STAGES_MAX];
-    int kernel[NET_SLOTS_MAX], expand[NET_SLOTS_MAX], op[NET_SLOTS_MAX];
-};
-
-struct evaluator {
-    const struct net_family *family; /* the whole one, static */
-    struct net_family narrowed;
-    struct space space, full_space;
-    uint8_t full_resolution[SPACE_OPTIONS_MAX]; /* narrowed resolution option -> the whole space's */
-    struct variable_map map;
-    struct resolution_table *tables; /* owned, one a narrowed resolution */
-    const struct accuracy_model *accuracy;
-    const struct lat_model *latency;
-    unsigned n_threads;
-    struct model_scratch **scratch; /* owned, one a thread */
-    uint16_t *hot;                  /* owned, SEARCH_BATCH_MAX rows a thread */
-    size_t hot_width;
-    double latency_scale, latency_half_width;
-    struct search_evaluator table;
 };
 
 /* ---- filling the tables -------------------------------------------------------------------------------------- */
@@ -78,37 +43,74 @@ static void cell_add(struct cell *sum, const struct cell *part)
     sum->memory_bytes = fmax(sum->memory_bytes, part->memory_bytes);
 }
 
-/* One network with every slot at `choice` shows every cell of that choice: a block's shapes do not depend on its
- * neighbours' choices. An identity slot has no block and stays at zero. */
-static enum tl_rc table_fill_choice(struct evaluator *e, size_t r, uint8_t choice, struct network *net,
-                                    struct tl_err *err)
+/* The network that shows every cell of a choice under two widths: every slot at `choice`, the places at `even` and `odd` in
+ * turn. A block's shapes do not depend on its neighbours' choices. */
+struct showing {
+    size_t even, odd;
+    uint8_t choice, stem_depth;
+};
+
+static size_t width_of(const struct showing *showing, size_t place)
+{
+    return place % 2 ? showing->odd : showing->even;
+}
+
+static void show(const struct evaluator *e, const struct showing *showing, size_t r, struct net_pick *ret_pick)
+{
+    net_family_extreme(e->family, e->narrowed.resolutions[r], true, ret_pick);
+    memset(ret_pick->choice, showing->choice, sizeof(ret_pick->choice));
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        ret_pick->width[place] = (uint8_t)width_of(showing, place);
+    }
+    ret_pick->stem_depth = showing->stem_depth;
+}
+
+/* Put the blocks of a shown network where they belong. An identity slot has no block and stays at zero. */
+static enum tl_rc keep_blocks(struct evaluator *e, size_t r, const struct showing *showing, const struct network *net,
+                              struct tl_err *err)
 {
     struct resolution_table *table = &e->tables[r];
-    struct net_pick pick = {.resolution = e->narrowed.resolutions[r]};
-    enum tl_rc rc;
+    struct cell *stem = &table->stem[showing->even][showing->odd][showing->stem_depth];
+    const size_t last = NET_PLACE_STAGE + e->family->n_stages - 1U;
 
-    for (size_t s = 0; s < e->family->n_stages; s++) {
-        pick.depth[s] = e->family->stages[s].n_slots;
-    }
-    memset(pick.choice, choice, sizeof(pick.choice));
-    if ((rc = net_build(e->family, &pick, net, err))) {
-        return rc;
-    }
+    *stem = (struct cell){.latency_ms = e->latency ? lat_model_constant_ms(e->latency) : (double)NAN};
     for (size_t b = 0; b < net->n_blocks; b++) {
         const struct net_block *block = &net->blocks[b];
         struct cell cell;
-        bool in_slot = block->stage >= 0 && block->stage < e->family->n_stages;
-        if (!in_slot && choice > 0) {
-            continue;
-        }
-        if ((rc = cell_of_block(e, net, b, &cell, err))) {
+        const enum tl_rc rc = cell_of_block(e, net, b, &cell, err);
+        if (rc) {
             return rc;
         }
-        if (in_slot) {
-            size_t slot = net_family_slots(e->family, (size_t)block->stage) + (size_t)block->slot;
-            table->slots[slot][choice] = cell;
+        if (block->stage < 0) {
+            cell_add(stem, &cell);
+        } else if (block->slot < 0) {
+            table->head[width_of(showing, last)] = cell;
         } else {
-            cell_add(&table->fixed, &cell);
+            const size_t place = NET_PLACE_STAGE + (size_t)block->stage;
+            const size_t slot = net_family_slots(e->family, (size_t)block->stage) + (size_t)block->slot;
+            slot_cells(e, table, slot, width_of(showing, place - 1), width_of(showing, place))[showing->choice] = cell;
+        }
+    }
+    return TL_OK;
+}
+
+/* All choices, under all pairs of widths and depths of the stem. */
+static enum tl_rc table_fill(struct evaluator *e, size_t r, struct network *net, struct tl_err *err)
+{
+    const size_t n_depths = net_family_elastic_stem(e->family) ? 2 : 1;
+    const size_t pairs = e->n_widths * e->n_widths;
+
+    for (size_t i = 0; i < pairs * n_depths * e->family->n_choices; i++) {
+        const size_t pair = i / n_depths / e->family->n_choices;
+        const struct showing showing = {.even = pair / e->n_widths,
+                                        .odd = pair % e->n_widths,
+                                        .stem_depth = (uint8_t)(i / e->family->n_choices % n_depths),
+                                        .choice = (uint8_t)(i % e->family->n_choices)};
+        struct net_pick pick;
+        enum tl_rc rc;
+        show(e, &showing, r, &pick);
+        if ((rc = net_build(e->family, &pick, net, err)) || (rc = keep_blocks(e, r, &showing, net, err))) {
+            return rc;
         }
     }
     return TL_OK;
@@ -119,16 +121,18 @@ static enum tl_rc tables_fill(struct evaluator *e, struct tl_err *err)
     struct network *net = malloc(sizeof(*net));
     enum tl_rc rc = TL_OK;
 
+    e->n_widths = e->family->n_widths ? e->family->n_widths : 1;
+    const size_t n_slots = net_family_slots(e->family, e->family->n_stages);
+    const size_t each = n_slots * e->n_widths * e->n_widths * e->family->n_choices;
     e->tables = calloc(e->narrowed.n_resolutions, sizeof(*e->tables));
-    if (!net || !e->tables) {
+    e->cells = calloc(e->narrowed.n_resolutions * each, sizeof(*e->cells));
+    if (!net || !e->tables || !e->cells) {
         free(net);
         return tl_fail(err, TL_NO_MEMORY, "no memory for the tables of %s", e->family->name);
     }
     for (size_t r = 0; r < e->narrowed.n_resolutions && !rc; r++) {
-        e->tables[r].fixed.latency_ms = e->latency ? lat_model_constant_ms(e->latency) : (double)NAN;
-        for (uint8_t choice = 0; choice < e->family->n_choices && !rc; choice++) {
-            rc = table_fill_choice(e, r, choice, net, err);
-        }
+        e->tables[r].slots = e->cells + r * each;
+        rc = table_fill(e, r, net, err);
     }
     free(net);
     return rc;
@@ -174,32 +178,32 @@ static enum tl_rc narrow(struct evaluator *e, struct tl_err *err)
     return TL_OK;
 }
 
-static int variable(const struct space *space, const char *format, size_t stage, size_t slot)
+/* "s1.WHAT", or "s1.b1.WHAT"; where all slots of a stage hold the same, theirs is the stage's. */
+static int variable(const struct evaluator *e, size_t stage, const size_t *slot, const char *what)
 {
-    struct tl_buf name = {.max = 64};
-    int found = -1;
+    char name[SPACE_LABEL_MAX];
 
-    /* The formats are the three literals below; stage and slot count from 1 in names. */
-    if (strcmp(format, "depth") == 0) {
-        found = tl_buf_addf(&name, NULL, "s%zu.depth", stage + 1) ? -1 : space_variable_find(space, name.data);
+    if (slot && !e->family->per_stage) {
+        (void)snprintf(name, sizeof name, "s%zu.b%zu.%s", stage + 1, *slot + 1, what);
     } else {
-        found = tl_buf_addf(&name, NULL, "s%zu.b%zu.%s", stage + 1, slot + 1, format)
-                    ? -1
-                    : space_variable_find(space, name.data);
+        (void)snprintf(name, sizeof name, "s%zu.%s", stage + 1, what);
     }
-    tl_buf_done(&name);
-    return found;
+    return space_variable_find(&e->space, name);
 }
 
 static void map_variables(struct evaluator *e)
 {
     e->map.resolution = space_variable_find(&e->space, "resolution");
+    e->map.stem_depth = space_variable_find(&e->space, "stem.depth");
+    e->map.width[NET_PLACE_MID] = space_variable_find(&e->space, "stem.mid");
+    e->map.width[NET_PLACE_STEM] = space_variable_find(&e->space, "stem.width");
     for (size_t s = 0, slot = 0; s < e->family->n_stages; s++) {
-        e->map.depth[s] = variable(&e->space, "depth", s, 0);
+        e->map.width[NET_PLACE_STAGE + s] = variable(e, s, NULL, "width");
+        e->map.depth[s] = variable(e, s, NULL, "depth");
         for (size_t b = 0; b < e->family->stages[s].n_slots; b++, slot++) {
-            e->map.kernel[slot] = variable(&e->space, "kernel", s, b);
-            e->map.expand[slot] = variable(&e->space, "expand", s, b);
-            e->map.op[slot] = variable(&e->space, "op", s, b);
+            e->map.kernel[slot] = variable(e, s, &b, "kernel");
+            e->map.expand[slot] = variable(e, s, &b, "expand");
+            e->map.op[slot] = variable(e, s, &b, "op");
         }
     }
 }
@@ -229,32 +233,42 @@ bool evaluator_narrow_arch(const struct evaluator *e, const uint8_t *full, uint8
 
 /* ---- values -------------------------------------------------------------------------------------------------- */
 
+/* The option taken of a variable; 0 where there is none. */
+static size_t option_at(const uint8_t *arch, int at)
+{
+    return at >= 0 ? arch[at] : 0U;
+}
+
 static size_t choice_at(const struct evaluator *e, const uint8_t *arch, size_t slot)
 {
     if (e->map.op[slot] >= 0) {
         return arch[e->map.op[slot]];
     }
-    return (size_t)arch[e->map.kernel[slot]] * e->family->n_expands + arch[e->map.expand[slot]];
+    return option_at(arch, e->map.kernel[slot]) * e->family->n_expands + option_at(arch, e->map.expand[slot]);
 }
 
 static void sum_slots(const struct evaluator *e, const uint8_t *arch, struct cell *ret_sum)
 {
-    const struct resolution_table *table = &e->tables[e->map.resolution >= 0 ? arch[e->map.resolution] : 0];
-    struct cell sum = table->fixed;
-    size_t slot = 0;
+    const struct resolution_table *table = &e->tables[option_at(arch, e->map.resolution)];
+    size_t before = option_at(arch, e->map.width[NET_PLACE_STEM]), slot = 0;
+    struct cell sum =
+        table->stem[option_at(arch, e->map.width[NET_PLACE_MID])][before][option_at(arch, e->map.stem_depth)];
 
     for (size_t s = 0; s < e->family->n_stages; s++) {
-        size_t n_slots = e->family->stages[s].n_slots;
-        size_t depth = e->map.depth[s] >= 0 ? e->family->stages[s].depths[arch[e->map.depth[s]]] : n_slots;
+        const struct net_stage *stage = &e->family->stages[s];
+        const size_t depth = e->map.depth[s] >= 0 ? stage->depths[arch[e->map.depth[s]]] : stage->n_slots;
+        const size_t own = option_at(arch, e->map.width[NET_PLACE_STAGE + s]);
         for (size_t b = 0; b < depth; b++) {
-            const struct cell *cell = &table->slots[slot + b][choice_at(e, arch, slot + b)];
+            const struct cell *cell = slot_cells(e, table, slot + b, before, own) + choice_at(e, arch, slot + b);
             sum.macs += cell->macs;
             sum.params += cell->params;
             sum.latency_ms += cell->latency_ms;
             sum.memory_bytes = cell->memory_bytes > sum.memory_bytes ? cell->memory_bytes : sum.memory_bytes;
         }
-        slot += n_slots;
+        slot += stage->n_slots;
+        before = own;
     }
+    cell_add(&sum, &table->head[before]);
     *ret_sum = sum;
 }
 
@@ -280,8 +294,8 @@ static struct model_hot hot_rows(struct evaluator *e, const uint8_t *archs, size
     return (struct model_hot){rows, n, e->hot_width};
 }
 
-static void values_accuracy(struct evaluator *e, const uint8_t *archs, size_t stride, size_t n, double *out,
-                            unsigned thread)
+void evaluator_accuracy(struct evaluator *e, const uint8_t *archs, size_t stride, size_t n, double *out,
+                        unsigned thread)
 {
     double y[SEARCH_BATCH_MAX];
 
@@ -313,7 +327,7 @@ static enum tl_rc values(void *ctx, size_t first, size_t n_metrics, const uint8_
         }
     }
     if (first + n_metrics > METRIC_ACCURACY) {
-        values_accuracy(e, archs, stride, n, out, thread);
+        evaluator_accuracy(e, archs, stride, n, out, thread);
     }
     return TL_OK;
 }
@@ -323,7 +337,7 @@ void evaluator_describe(struct evaluator *e, const uint8_t *arch, struct metric_
     double row[SEARCH_METRICS_MAX];
 
     values_table(e, arch, row);
-    values_accuracy(e, arch, e->space.n_variables, 1, row, 0);
+    evaluator_accuracy(e, arch, e->space.n_variables, 1, row, 0);
     for (size_t m = 0; m < METRIC_COUNT; m++) {
         ret_values[m] = (struct metric_value){row[m], 0.0};
     }
@@ -335,120 +349,6 @@ void evaluator_describe(struct evaluator *e, const uint8_t *arch, struct metric_
         struct model_hot rows = hot_rows(e, arch, e->space.n_variables, 1, 0);
         model_half_width(accuracy_regression(e->accuracy), e->scratch[0], &rows,
                          &ret_values[METRIC_ACCURACY].half_width);
-    }
-}
-
-/* ---- ranges -------------------------------------------------------------------------------------------------- */
-
-static double cell_metric(const struct cell *cell, enum metric metric)
-{
-    const double by_metric[METRIC_COUNT] = {cell->macs,         cell->params,     cell->params * 4.0,
-                                            cell->memory_bytes, cell->latency_ms, (double)NAN};
-    return by_metric[metric];
-}
-
-/* Best or worst of one metric over everything a stage can hold, added to `sum`. Values are not negative, except corrected
- * latencies, for which taking each depth in turn is still exact. */
-static double stage_extreme(const struct evaluator *e, const struct resolution_table *table, size_t stage,
-                            enum metric metric, bool want_max, double sum)
-{
-    size_t first = net_family_slots(e->family, stage), n_slots = e->family->stages[stage].n_slots;
-    bool elastic = e->map.depth[stage] >= 0, memory = metric == METRIC_PEAK_MEMORY_BYTES;
-    double best = NAN, total = sum;
-
-    for (size_t b = 0; b < n_slots; b++) {
-        double extreme = cell_metric(&table->slots[first + b][0], metric);
-        for (size_t c = 1; c < e->family->n_choices; c++) {
-            double value = cell_metric(&table->slots[first + b][c], metric);
-            extreme = want_max ? fmax(extreme, value) : fmin(extreme, value);
-        }
-        total = memory ? fmax(total, extreme) : total + extreme;
-        bool ends_here = b + 1 == n_slots;
-        for (size_t d = 0; elastic && d < e->family->stages[stage].n_depths; d++) {
-            ends_here = ends_here || e->family->stages[stage].depths[d] == b + 1;
-        }
-        if (ends_here) {
-            best = isnan(best) ? total : want_max ? fmax(best, total) : fmin(best, total);
-        }
-    }
-    return best;
-}
-
-static double table_extreme(const struct evaluator *e, enum metric metric, bool want_max)
-{
-    double best = NAN;
-
-    for (size_t r = 0; r < e->narrowed.n_resolutions; r++) {
-        double sum = cell_metric(&e->tables[r].fixed, metric);
-        for (size_t s = 0; s < e->family->n_stages; s++) {
-            sum = stage_extreme(e, &e->tables[r], s, metric, want_max, sum);
-        }
-        best = isnan(best) ? sum : want_max ? fmax(best, sum) : fmin(best, sum);
-    }
-    return metric == METRIC_LATENCY_MS ? best * e->latency_scale : best;
-}
-
-static double accuracy_of(struct evaluator *e, const uint8_t *arch)
-{
-    double row[SEARCH_METRICS_MAX];
-
-    values_accuracy(e, arch, e->space.n_variables, 1, row, 0);
-    return row[METRIC_ACCURACY];
-}
-
-/* Coordinate ascent from the last (or first) option of every variable: accuracy rises with size nearly everywhere, so two
- * or three sweeps end it; at most eight are made. */
-static double accuracy_extreme(struct evaluator *e, bool want_max, double *ret_slack)
-{
-    uint8_t arch[SPACE_VARIABLES_MAX], trial[SPACE_VARIABLES_MAX];
-    struct metric_value at_end[METRIC_COUNT];
-    double best, before;
-    int sweep = 0;
-
-    for (size_t v = 0; v < e->space.n_variables; v++) {
-        arch[v] = want_max ? (uint8_t)(e->space.variables[v].n_options - 1) : 0;
-    }
-    best = accuracy_of(e, arch);
-    do {
-        before = best;
-        for (size_t v = 0; v < e->space.n_variables; v++) {
-            for (uint8_t option = 0; option < e->space.variables[v].n_options; option++) {
-                memcpy(trial, arch, e->space.n_variables);
-                trial[v] = option;
-                space_canonical(&e->space, trial);
-                double value = accuracy_of(e, trial);
-                if (want_max ? value > best : value < best) {
-                    best = value;
-                    arch[v] = option;
-                }
-            }
-        }
-    } while (best != before && ++sweep < 8);
-    space_canonical(&e->space, arch);
-    evaluator_describe(e, arch, at_end);
-    *ret_slack = at_end[METRIC_ACCURACY].half_width == HUGE_VAL ? 0.0 : at_end[METRIC_ACCURACY].half_width;
-    return best;
-}
-
-void evaluator_ranges(struct evaluator *e, struct metric_range ret_ranges[METRIC_COUNT])
-{
-    for (enum metric m = 0; m < METRIC_COUNT; m++) {
-        struct metric_range *range = &ret_ranges[m];
-        *range = (struct metric_range){NAN, NAN, 0.0, 0.0};
-        if (!evaluator_has(e, m)) {
-            continue;
-        }
-        if (m == METRIC_ACCURACY) {
-            range->min = accuracy_extreme(e, false, &range->min_slack);
-            range->max = accuracy_extreme(e, true, &range->max_slack);
-            continue;
-        }
-        range->min = table_extreme(e, m, false);
-        range->max = table_extreme(e, m, true);
-        if (m == METRIC_LATENCY_MS && !isnan(e->latency_half_width)) {
-            range->min_slack = range->min * e->latency_half_width;
-            range->max_slack = range->max * e->latency_half_width;
-        }
     }
 }
 
@@ -512,6 +412,7 @@ void evaluator_free(struct evaluator *e)
     free(e->scratch);
     free(e->hot);
     free(e->tables);
+    free(e->cells);
     free(e);
 }
 

@@ -5,10 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where things stand among a family's variables: resolution, the depths of stages that have one, slots. */
+/* Variables come in one order: resolution, depth of the stem, widths, depths of stages, slots. What a family does not
+ * leave open has none. */
+
+static size_t n_widths(const struct net_family *family)
+{
+    size_t n = 0;
+
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        n += net_family_elastic_width(family, place);
+    }
+    return n;
+}
+
 static size_t depth_variable(const struct net_family *family, size_t stage)
 {
-    size_t at = 1;
+    size_t at = 1U + net_family_elastic_stem(family) + n_widths(family);
 
     for (size_t s = 0; s < stage; s++) {
         at += family->stages[s].n_depths > 0;
@@ -16,10 +28,31 @@ static size_t depth_variable(const struct net_family *family, size_t stage)
     return at;
 }
 
-static size_t first_slot_variable(const struct net_family *family)
+/* Does a slot choose at all, and kernel and expansion or one of a list? */
+static bool chooses(const struct net_family *family, size_t slot)
 {
-    return depth_variable(family, family->n_stages);
+    return slot == 0 || !family->per_stage;
 }
+
+static bool chooses_kernel(const struct net_family *family)
+{
+    return family->n_kernels > 1;
+}
+
+static bool chooses_expand(const struct net_family *family)
+{
+    return family->n_expands > 1;
+}
+
+static size_t count_variables(const struct net_family *family)
+{
+    const size_t each = family->n_kernels ? (size_t)chooses_kernel(family) + chooses_expand(family) : 1;
+    const size_t slots = family->per_stage ? family->n_stages : net_family_slots(family, family->n_stages);
+
+    return depth_variable(family, family->n_stages) + each * slots;
+}
+
+/* ---- making the space ---------------------------------------------------------------------------------------- */
 
 static struct space_variable *add_variable(struct space *space, uint16_t group, int parent, uint32_t active_under)
 {
@@ -31,11 +64,11 @@ static struct space_variable *add_variable(struct space *space, uint16_t group, 
     return v;
 }
 
-static void add_number(struct space_variable *v, unsigned number)
+static void add_number(struct space_variable *v, double number)
 {
     v->ordered = true;
     v->numbers[v->n_options] = number;
-    (void)snprintf(v->labels[v->n_options++], SPACE_LABEL_MAX, "%u", number);
+    (void)snprintf(v->labels[v->n_options++], SPACE_LABEL_MAX, "%g", number);
 }
 
 static void add_choice(struct space_variable *v, const struct net_choice *choice)
@@ -45,8 +78,53 @@ static void add_choice(struct space_variable *v, const struct net_choice *choice
     v->numbers[v->n_options++] = (double)NAN;
     if (choice->identity) {
         (void)snprintf(label, SPACE_LABEL_MAX, "identity");
+        return;
+    }
+    char what[10];
+    if (choice->conv) {
+        (void)snprintf(what, sizeof what, "conv%u", choice->kernel);
     } else {
-        (void)snprintf(label, SPACE_LABEL_MAX, "k%ue%u", choice->kernel, choice->expand);
+        (void)snprintf(what, sizeof what, "k%ue%u", choice->kernel, choice->expand);
+    }
+    (void)snprintf(label, SPACE_LABEL_MAX, "%s%s%s", what, choice->se ? "-se" : "", choice->plain ? "-plain" : "");
+}
+
+/* The stem's depth and all widths, a group each; returns the next group. */
+static uint16_t add_widths(struct space *space, const struct net_family *family, uint16_t group)
+{
+    static const char *const names[] = {[NET_PLACE_MID] = "stem.mid", [NET_PLACE_STEM] = "stem.width"};
+
+    if (net_family_elastic_stem(family)) {
+        struct space_variable *depth = add_variable(space, group++, -1, 0);
+        (void)snprintf(depth->name, SPACE_LABEL_MAX, "stem.depth");
+        for (size_t i = 0; i < family->n_stem_depths; i++) {
+            add_number(depth, family->stem_depths[i]);
+        }
+    }
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        if (!net_family_elastic_width(family, place)) {
+            continue;
+        }
+        struct space_variable *width = add_variable(space, group++, -1, 0);
+        if (place < NET_PLACE_STAGE) {
+            (void)snprintf(width->name, SPACE_LABEL_MAX, "%s", names[place]);
+        } else {
+            (void)snprintf(width->name, SPACE_LABEL_MAX, "s%zu.width", place - NET_PLACE_STAGE + 1);
+        }
+        for (size_t i = 0; i < family->n_widths; i++) {
+            add_number(width, family->multipliers[i]);
+        }
+    }
+    return group;
+}
+
+static void name_slot(struct space_variable *v, const struct net_family *family, size_t stage, size_t slot,
+                      const char *what)
+{
+    if (family->per_stage) {
+        (void)snprintf(v->name, SPACE_LABEL_MAX, "s%zu.%s", stage + 1, what);
+    } else {
+        (void)snprintf(v->name, SPACE_LABEL_MAX, "s%zu.b%zu.%s", stage + 1, slot + 1, what);
     }
 }
 
@@ -64,30 +142,33 @@ static void add_slot(struct space *space, const struct net_family *family, size_
 
     if (family->n_kernels == 0) {
         struct space_variable *op = add_variable(space, group, parent, under);
-        (void)snprintf(op->name, SPACE_LABEL_MAX, "s%zu.b%zu.op", stage + 1, slot + 1);
+        name_slot(op, family, stage, slot, "op");
         for (size_t i = 0; i < family->n_choices; i++) {
             add_choice(op, &family->choices[i]);
         }
         return;
     }
-    struct space_variable *kernel = add_variable(space, group, parent, under);
-    (void)snprintf(kernel->name, SPACE_LABEL_MAX, "s%zu.b%zu.kernel", stage + 1, slot + 1);
-    for (size_t i = 0; i < family->n_kernels; i++) {
-        add_number(kernel, family->kernels[i]);
+    if (chooses_kernel(family)) {
+        struct space_variable *kernel = add_variable(space, group, parent, under);
+        name_slot(kernel, family, stage, slot, "kernel");
+        for (size_t i = 0; i < family->n_kernels; i++) {
+            add_number(kernel, family->kernels[i]);
+        }
     }
-    struct space_variable *expand = add_variable(space, group, parent, under);
-    (void)snprintf(expand->name, SPACE_LABEL_MAX, "s%zu.b%zu.expand", stage + 1, slot + 1);
-    for (size_t i = 0; i < family->n_expands; i++) {
-        add_number(expand, family->expands[i]);
+    if (chooses_expand(family)) {
+        struct space_variable *expand = add_variable(space, group, parent, under);
+        name_slot(expand, family, stage, slot, "expand");
+        for (size_t i = 0; i < family->n_expands; i++) {
+            add_number(expand, net_choice_expand(family, &family->choices[i]));
+        }
     }
 }
 
 enum tl_rc space_of_family(const struct net_family *family, struct space *ret_space, struct tl_err *err)
 {
-    const size_t per_slot = family->n_kernels ? 2 : 1;
     uint16_t group = 0;
 
-    if (first_slot_variable(family) + per_slot * net_family_slots(family, family->n_stages) > SPACE_VARIABLES_MAX) {
+    if (count_variables(family) > SPACE_VARIABLES_MAX) {
         return tl_fail(err, TL_TOO_LARGE, "family %s has more than %d variables", family->name,
                        (int)SPACE_VARIABLES_MAX);
     }
@@ -98,6 +179,7 @@ enum tl_rc space_of_family(const struct net_family *family, struct space *ret_sp
     for (size_t i = 0; i < family->n_resolutions; i++) {
         add_number(resolution, family->resolutions[i]);
     }
+    group = add_widths(ret_space, family, group);
     for (size_t s = 0; s < family->n_stages; s++) {
         const struct net_stage *stage = &family->stages[s];
         if (stage->n_depths == 0) {
@@ -110,27 +192,47 @@ enum tl_rc space_of_family(const struct net_family *family, struct space *ret_sp
         }
     }
     for (size_t s = 0; s < family->n_stages; s++) {
-        for (size_t j = 0; j < family->stages[s].n_slots; j++) {
+        for (size_t j = 0; j < family->stages[s].n_slots && chooses(family, j); j++) {
             add_slot(ret_space, family, s, j, group++);
         }
     }
     return space_finish(ret_space, err);
 }
 
+/* ---- from architectures to picks ------------------------------------------------------------------------------- */
+
+static uint8_t take_choice(const struct net_family *family, const uint8_t **arch)
+{
+    if (family->n_kernels == 0) {
+        return *(*arch)++;
+    }
+    const unsigned kernel = chooses_kernel(family) ? *(*arch)++ : 0U;
+    const unsigned expand = chooses_expand(family) ? *(*arch)++ : 0U;
+    return (uint8_t)(kernel * family->n_expands + expand);
+}
+
 void pick_of_arch(const struct net_family *family, const struct space *space, const uint8_t *arch,
                   struct net_pick *ret_pick)
 {
-    const uint8_t *slots = arch + first_slot_variable(family);
-    const size_t n_slots = net_family_slots(family, family->n_stages);
-
     memset(ret_pick, 0, sizeof(*ret_pick));
-    ret_pick->resolution = (uint16_t)space->variables[0].numbers[arch[0]];
+    ret_pick->resolution = (uint16_t)space->variables[0].numbers[*arch++];
+    if (net_family_elastic_stem(family)) {
+        ret_pick->stem_depth = family->stem_depths[*arch++];
+    }
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        if (net_family_elastic_width(family, place)) {
+            ret_pick->width[place] = *arch++;
+        }
+    }
     for (size_t s = 0; s < family->n_stages; s++) {
         const struct net_stage *stage = &family->stages[s];
-        ret_pick->depth[s] = stage->n_depths ? stage->depths[arch[depth_variable(family, s)]] : stage->n_slots;
+        ret_pick->depth[s] = stage->n_depths ? stage->depths[*arch++] : stage->n_slots;
     }
-    for (size_t j = 0; j < n_slots; j++) {
-        ret_pick->choice[j] =
-            family->n_kernels ? (uint8_t)(slots[2 * j] * family->n_expands + slots[2 * j + 1]) : slots[j];
+    uint8_t *choice = ret_pick->choice;
+    for (size_t s = 0; s < family->n_stages; s++) {
+        for (size_t j = 0; j < family->stages[s].n_slots && chooses(family, j); j++) {
+            choice[j] = take_choice(family, &arch);
+        }
+        choice += family->stages[s].n_slots;
     }
 }

@@ -1,7 +1,9 @@
 /* space_of_family.h - a family of networks as a search space, and an architecture of it as a pick of the family.
  *
- * Variables, in order: `resolution`; `s1.depth` .. of the stages with elastic depth; then per slot `s1.b1.kernel` and
- * `s1.b1.expand` (labels are the numbers), or `s1.b1.op` (identity, k3e3, ..) in families that list choices. A slot
+ * Variables, in order: `resolution`; `stem.depth`, `stem.mid`, `stem.width`, `s1.width` .. where they are elastic (labels
+ * of widths are the multipliers); `s1.depth` .. of the stages with elastic depth; then per slot `s1.b1.kernel` and
+ * `s1.b1.expand` (labels are the numbers), or `s1.b1.op` (identity, k3e3, ..) in families that list choices, and `s1.op` where all slots of
+ * a stage hold the same; nothing where there is one option. A slot
  * that only some depths keep is active under those options of its stage's depth.
  *
  * Threads: pure functions.

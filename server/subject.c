@@ -44,6 +44,29 @@ static uint8_t option_of(const struct space_variable *variable, double number)
     return 0;
 }
 
+/* "op", "kernel" or "expand" of a slot. */
+static uint8_t of_slot(const struct net_family *family, const struct space_variable *variable, unsigned choice,
+                       const char *what)
+{
+    const struct net_choice *taken = &family->choices[choice];
+
+    if (strcmp(what, "op") == 0) {
+        return (uint8_t)choice;
+    }
+    return option_of(variable, what[0] == 'k' ? taken->kernel : net_choice_expand(family, taken));
+}
+
+/* "depth" or "width" of a stage, or what all its slots hold. */
+static uint8_t of_stage(const struct net_family *family, const struct space_variable *variable,
+                        const struct net_pick *pick, size_t stage, const char *what)
+{
+    if (strcmp(what, "depth") == 0) {
+        return option_of(variable, pick->depth[stage]);
+    }
+    return strcmp(what, "width") == 0 ? pick->width[NET_PLACE_STAGE + stage]
+                                      : of_slot(family, variable, pick->choice[net_family_slots(family, stage)], what);
+}
+
 void arch_of_pick(const struct net_family *family, const struct space *space, const struct net_pick *pick,
                   uint8_t *ret_arch)
 {
@@ -54,13 +77,15 @@ void arch_of_pick(const struct net_family *family, const struct space *space, co
         char what[SPACE_LABEL_MAX] = "";
         if (strcmp(variable->name, "resolution") == 0) {
             ret_arch[v] = option_of(variable, pick->resolution);
+        } else if (strcmp(variable->name, "stem.depth") == 0) {
+            ret_arch[v] = option_of(variable, pick->stem_depth);
+        } else if (strcmp(variable->name, "stem.mid") == 0 || strcmp(variable->name, "stem.width") == 0) {
+            ret_arch[v] = pick->width[variable->name[5] == 'm' ? NET_PLACE_MID : NET_PLACE_STEM];
         } else if (sscanf(variable->name, "s%u.b%u.%23s", &stage, &slot, what) == 3) {
-            size_t choice = pick->choice[net_family_slots(family, stage - 1) + slot - 1];
-            const struct net_choice *taken = &family->choices[choice];
-            ret_arch[v] = strcmp(what, "op") == 0 ? (uint8_t)choice
-                                                  : option_of(variable, what[0] == 'k' ? taken->kernel : taken->expand);
-        } else if (sscanf(variable->name, "s%u.depth", &stage) == 1) {
-            ret_arch[v] = option_of(variable, pick->depth[stage - 1]);
+            const size_t at = net_family_slots(family, stage - 1) + slot - 1;
+            ret_arch[v] = of_slot(family, variable, pick->choice[at], what);
+        } else if (sscanf(variable->name, "s%u.%23s", &stage, what) == 2) {
+            ret_arch[v] = of_stage(family, variable, pick, stage - 1, what);
         }
     }
     space_canonical(space, ret_arch);

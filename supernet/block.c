@@ -36,7 +36,13 @@ static void op_text(const struct net_op *op, char ret_text[TOKEN_MAX])
         (void)snprintf(ret_text, TOKEN_MAX, "-se%u", op->hidden);
         return;
     case NET_ADD:
-        (void)snprintf(ret_text, TOKEN_MAX, "-add");
+        (void)snprintf(ret_text, TOKEN_MAX, "-add%s", act);
+        return;
+    case NET_PROJECT: /* onto as many channels as there are, from those of the block's input */
+        (void)snprintf(ret_text, TOKEN_MAX, "-projects%u%s", op->stride, act);
+        return;
+    case NET_MAX_POOL:
+        (void)snprintf(ret_text, TOKEN_MAX, "-maxk%us%u", op->kernel, op->stride);
         return;
     case NET_POOL:
         (void)snprintf(ret_text, TOKEN_MAX, "-pool");

@@ -79,13 +79,52 @@ void net_add_inverted(struct net_builder *builder, const struct net_inverted *bl
     depthwise->act = block->act;
     depthwise->batch_norm = true;
     if (block->se) {
-        const unsigned quarter = block->mid / 4; /* whole quarters, as published */
-        add_op(builder, NET_SE)->hidden = (uint16_t)net_divisible(quarter);
+        net_add_se(builder);
     }
     net_add_conv(builder, block->width, 1, 1, NET_ACT_NONE, true);
     if (block->residual) {
-        add_op(builder, NET_ADD)->skip_from = (int16_t)first;
+        net_add_residual(builder, first, NET_ACT_NONE);
     }
+}
+
+void net_add_se(struct net_builder *builder)
+{
+    const unsigned quarter = builder->c / 4U; /* whole quarters, as published */
+
+    add_op(builder, NET_SE)->hidden = (uint16_t)net_divisible(quarter);
+}
+
+void net_add_residual(struct net_builder *builder, unsigned first, enum net_act act)
+{
+    struct net_op *op = add_op(builder, NET_ADD);
+
+    op->skip_from = (int16_t)first;
+    op->act = act;
+}
+
+void net_add_bottleneck(struct net_builder *builder, const struct net_bottleneck *block)
+{
+    const uint16_t first = builder->net->n_ops;
+    const uint16_t c = builder->c;
+
+    net_add_conv(builder, block->mid, 1, 1, block->act, true);
+    net_add_conv(builder, block->mid, block->kernel, block->stride, block->act, true);
+    net_add_conv(builder, block->width, 1, 1, NET_ACT_NONE, true);
+    if (block->stride == 1 && c == block->width) {
+        net_add_residual(builder, first, block->act);
+        return;
+    }
+    struct net_op *project = add_op(builder, NET_PROJECT);
+    project->skip_from = (int16_t)first;
+    project->hidden = c;
+    project->stride = (uint16_t)block->stride;
+    project->batch_norm = true;
+    project->act = block->act;
+}
+
+void net_add_max_pool(struct net_builder *builder)
+{
+    (void)add_sliding(builder, NET_MAX_POOL, builder->c, 3, 2);
 }
 
 void net_add_pool(struct net_builder *builder)

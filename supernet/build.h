@@ -25,6 +25,13 @@ struct net_inverted {
     bool residual;  /* adds the input; only at stride 1 and equal channels */
 };
 
+/* A bottleneck block: 1x1 to `mid`, k x k, 1x1 to `width`, the input added, the activation. Where shapes change, the
+ * input is averaged and projected. */
+struct net_bottleneck {
+    unsigned mid, kernel, stride, width;
+    enum net_act act;
+};
+
 /* Begin *net anew with an input of 3 x resolution x resolution. */
 struct net_builder net_builder_make(struct network *net, unsigned resolution);
 
@@ -35,6 +42,13 @@ void net_add_block(struct net_builder *builder, int stage, int slot);
 void net_add_conv(struct net_builder *builder, unsigned width, unsigned kernel, unsigned stride, enum net_act act,
                   bool batch_norm);
 void net_add_inverted(struct net_builder *builder, const struct net_inverted *block);
+void net_add_bottleneck(struct net_builder *builder, const struct net_bottleneck *block);
+/* Squeeze-and-excitation of the map, to net_divisible(channels / 4). */
+void net_add_se(struct net_builder *builder);
+/* The input of operator `first` of the block is added, of the same shape. */
+void net_add_residual(struct net_builder *builder, unsigned first, enum net_act act);
+/* The largest of 3 x 3, stride 2. */
+void net_add_max_pool(struct net_builder *builder);
 void net_add_pool(struct net_builder *builder);
 /* The classifier: fully connected, no activation. */
 void net_add_linear(struct net_builder *builder, unsigned width, bool bias);

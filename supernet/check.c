@@ -18,12 +18,17 @@ static bool in_range(unsigned value, unsigned max)
 
 static bool has_weights(enum net_op_kind kind)
 {
-    return kind == NET_CONV || kind == NET_DEPTHWISE || kind == NET_LINEAR;
+    return kind == NET_CONV || kind == NET_DEPTHWISE || kind == NET_LINEAR || kind == NET_PROJECT;
+}
+
+static bool is_residual(enum net_op_kind kind)
+{
+    return kind == NET_ADD || kind == NET_PROJECT;
 }
 
 static bool in_place(enum net_op_kind kind)
 {
-    return kind == NET_SE || kind == NET_ADD;
+    return kind == NET_SE || is_residual(kind);
 }
 
 static const char *size_complaint(const struct net_op *op)
@@ -34,24 +39,29 @@ static const char *size_complaint(const struct net_op *op)
     if (!in_range(op->ci, NET_CHANNELS_MAX) || !in_range(op->co, NET_CHANNELS_MAX)) {
         return "channels must be 1 to 8192";
     }
-    if (op->kind == NET_SE ? !in_range(op->hidden, NET_CHANNELS_MAX) : op->hidden != 0) {
-        return "squeeze-and-excitation has 1 to 8192 hidden channels, any other operator none";
+    const bool hides = op->kind == NET_SE || op->kind == NET_PROJECT;
+    if (hides ? !in_range(op->hidden, NET_CHANNELS_MAX) : op->hidden != 0) {
+        return "squeeze-and-excitation and projection have 1 to 8192 hidden channels, any other operator none";
     }
     return NULL;
 }
 
 static const char *form_complaint(const struct net_op *op)
 {
-    const bool slides = op->kind == NET_CONV || op->kind == NET_DEPTHWISE;
+    const bool slides = op->kind == NET_CONV || op->kind == NET_DEPTHWISE || op->kind == NET_MAX_POOL;
+    const bool strides = slides || op->kind == NET_PROJECT;
 
     if ((unsigned)op->act >= NET_ACT_COUNT) {
         return "the activation is unknown";
     }
-    if (!has_weights(op->kind) && (op->act != NET_ACT_NONE || op->batch_norm || op->bias)) {
-        return "only convolutions and linear layers have an activation, a batch norm or a bias";
+    if (!has_weights(op->kind) && (op->batch_norm || op->bias)) {
+        return "only convolutions, linear layers and projections have a batch norm or a bias";
     }
-    if (!slides && (op->kernel != 1 || op->stride != 1)) {
-        return "only convolutions have a kernel and a stride other than 1";
+    if (!has_weights(op->kind) && op->kind != NET_ADD && op->act != NET_ACT_NONE) {
+        return "only convolutions, linear layers and residuals have an activation";
+    }
+    if ((!slides && op->kernel != 1) || (!strides && op->stride != 1)) {
+        return "only convolutions and the largest of a window have a kernel and a stride other than 1";
     }
     if (!in_range(op->kernel, KERNEL_MAX) || op->kernel % 2 == 0) {
         return "the kernel must be 1, 3, 5 or 7";
@@ -67,8 +77,9 @@ static const char *form_complaint(const struct net_op *op)
 
 static const char *output_complaint(const struct net_op *op)
 {
-    unsigned h = (op->h_in - 1U) / op->stride + 1;
-    unsigned w = (op->w_in - 1U) / op->stride + 1;
+    const unsigned stride = in_place(op->kind) ? 1 : op->stride;
+    unsigned h = (op->h_in - 1U) / stride + 1;
+    unsigned w = (op->w_in - 1U) / stride + 1;
 
     if (op->kind == NET_LINEAR && (op->h_in != 1 || op->w_in != 1)) {
         return "a linear layer works on a 1x1 map";
@@ -104,7 +115,7 @@ static const char *skip_complaint(const struct network *net, size_t i)
     const size_t first = net->blocks[op->block].first_op;
     const struct net_op *from = &net->ops[first];
 
-    if (op->kind != NET_ADD) {
+    if (!is_residual(op->kind)) {
         return op->skip_from == -1 ? NULL : "only a residual has skip_from";
     }
     if (first == i || op->skip_from != (int)first) {
@@ -113,7 +124,10 @@ static const char *skip_complaint(const struct network *net, size_t i)
     if (in_place(from->kind)) {
         return "the first operator of its block works in place and leaves nothing to add";
     }
-    if (from->h_in != op->h_in || from->w_in != op->w_in || from->ci != op->ci) {
+    const unsigned h = (from->h_in - 1U) / op->stride + 1;
+    const unsigned w = (from->w_in - 1U) / op->stride + 1;
+    const unsigned channels = op->kind == NET_PROJECT ? op->hidden : op->ci;
+    if (h != op->h_in || w != op->w_in || channels != from->ci) {
         return "the residual has another shape than what it is added to";
     }
     return NULL;

@@ -1,4 +1,4 @@
-/* codec_family.c - families to JSON and back.
+/* codec_family.c - families from JSON.
  *
  * One idea: every number is ranged where it is read, so that the networks of a family fit their types; what then is left
  * to check, the largest networks as a whole, net_check says of real ones.
@@ -12,105 +12,8 @@
 
 enum { RESOLUTION_MIN = 8, EXPAND_MAX = 16 };
 
-static const char *const act_names[NET_ACT_COUNT] = {"none", "relu", "relu6", "hswish"};
-
-/* ---- writing ------------------------------------------------------------------------------------------------- */
-
-/* json_object_set_new takes the value even when it fails, and fails for NULL: true all the way means all is there. */
-static bool put(json_t *object, const char *name, json_t *value_taken)
-{
-    return json_object_set_new(object, name, value_taken) == 0;
-}
-
-static json_t *encode_bytes(const uint8_t *values, size_t n)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < n; i++) {
-        if (json_array_append_new(list, json_integer(values[i]))) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static json_t *encode_resolutions(const struct net_family *family)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < family->n_resolutions; i++) {
-        if (json_array_append_new(list, json_integer(family->resolutions[i]))) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static json_t *encode_choices(const struct net_family *family)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < family->n_choices; i++) {
-        const struct net_choice *choice = &family->choices[i];
-        json_t *json = choice->identity ? json_pack("{s:b}", "identity", 1)
-                                        : json_pack("{s:i, s:i}", "kernel", choice->kernel, "expand", choice->expand);
-        if (json_array_append_new(list, json)) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static json_t *encode_stages(const struct net_family *family)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < family->n_stages; i++) {
-        const struct net_stage *stage = &family->stages[i];
-        json_t *json = json_pack("{s:i, s:i, s:s, s:b}", "width", stage->width, "stride", stage->stride, "act",
-                                 act_names[stage->act], "se", stage->se);
-        const bool whole = stage->n_depths ? put(json, "depths", encode_bytes(stage->depths, stage->n_depths))
-                                           : put(json, "slots", json_integer(stage->n_slots));
-        if (json_array_append_new(list, json) || !whole) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-json_t *net_family_encode(const struct net_family *family)
-{
-    json_t *json = json_pack("{s:s, s:s, s:s, s:i, s:f}", "name", family->name, "title", family->title, "source",
-                             family->source, "classes", family->n_classes, "bn_eps", (double)family->bn_eps);
-    bool ok = put(json, "resolutions", encode_resolutions(family)) &&
-              put(json, "stem",
-                  json_pack("{s:i, s:i, s:s}", "width", family->stem_width, "stride", family->stem_stride, "act",
-                            act_names[family->stem_act])) &&
-              put(json, "stages", encode_stages(family)) &&
-              put(json, "head",
-                  json_pack("{s:i, s:i, s:s}", "final", family->final_width, "feature", family->feature_width, "act",
-                            act_names[family->head_act]));
-
-    if (ok && family->first_width) {
-        ok = put(json, "first",
-                 json_pack("{s:i, s:s}", "width", family->first_width, "act", act_names[family->first_act]));
-    }
-    if (ok && family->n_kernels) {
-        ok = put(json, "kernels", encode_bytes(family->kernels, family->n_kernels)) &&
-             put(json, "expands", encode_bytes(family->expands, family->n_expands));
-    } else if (ok) {
-        ok = put(json, "choices", encode_choices(family));
-    }
-    if (!ok) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
-}
+const char *const net_act_names[NET_ACT_COUNT] = {"none", "relu", "relu6", "hswish"};
+const char *const net_block_names[2] = {"inverted", "bottleneck"};
 
 /* ---- reading: values ----------------------------------------------------------------------------------------- */
 
@@ -157,7 +60,7 @@ static enum tl_rc read_stride(struct tl_json_object *object, uint8_t *ret_stride
 static enum tl_rc read_act(struct tl_json_object *object, enum net_act *ret_act, struct tl_err *err)
 {
     size_t act = 0;
-    const enum tl_rc rc = tl_json_choice(object, "act", TL_REQUIRED, act_names, NET_ACT_COUNT, &act, err);
+    const enum tl_rc rc = tl_json_choice(object, "act", TL_REQUIRED, net_act_names, NET_ACT_COUNT, &act, err);
 
     if (!rc) {
         *ret_act = (enum net_act)act;
@@ -197,10 +100,63 @@ static enum tl_rc read_bytes(struct tl_json_object *object, const char *name, en
     for (size_t i = 0; !rc && i < n; i++) {
         ret_values[i] = (uint8_t)values[i];
     }
-    if (!rc) {
+    if (!rc && n > 0) {
         *ret_n = (uint8_t)n;
     }
     return rc;
+}
+
+/* A rising list of numbers within [min, max]. */
+static enum tl_rc read_reals(struct tl_json_object *object, const char *name, enum tl_json_need need, size_t max_n,
+                             double min, double max, double *ret_values, uint8_t *ret_n, struct tl_err *err)
+{
+    char pointer[160];
+    json_t *array = NULL;
+    const enum tl_rc rc = tl_json_array(object, name, need, 1, max_n, &array, err);
+
+    if (rc || !array) {
+        return rc;
+    }
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *number = json_array_get(array, i);
+        const double value = json_number_value(number);
+        if (!json_is_number(number) || value < min || value > max || (i > 0 && value <= ret_values[i - 1])) {
+            (void)snprintf(pointer, sizeof pointer, "%s/%s/%zu", object->pointer, name, i);
+            return tl_fail_at(err, TL_INVALID, pointer, "must be a number from %g to %g, larger than the one before it",
+                              min, max);
+        }
+        ret_values[i] = value;
+    }
+    *ret_n = (uint8_t)json_array_size(array);
+    return TL_OK;
+}
+
+/* Channels at a place: one number, or a list of one a multiplier; *ret_width is the largest. */
+static enum tl_rc read_width(struct tl_json_object *object, const char *name, enum tl_json_need need, size_t place,
+                             struct net_family *family, uint16_t *ret_width, struct tl_err *err)
+{
+    int64_t values[NET_WIDTHS_MAX] = {0};
+    const size_t n = family->n_widths;
+    char pointer[160];
+    size_t ignored = 0;
+    enum tl_rc rc = TL_OK;
+
+    if (n == 0 || !json_is_array(json_object_get(object->json, name))) {
+        return read_u16(object, name, need, 1, NET_CHANNELS_MAX, ret_width, err);
+    }
+    if ((rc = tl_json_ints(object, name, need, n, n, 1, NET_CHANNELS_MAX, values, &ignored, err))) {
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && values[i] < values[i - 1]) {
+            pointer_of(object, name, pointer);
+            return tl_fail_at(err, TL_INVALID, pointer, "must not fall; %lld comes after %lld", (long long)values[i],
+                              (long long)values[i - 1]);
+        }
+        family->widths[place][i] = (uint16_t)values[i];
+    }
+    *ret_width = family->widths[place][n - 1];
+    return TL_OK;
 }
 
 /* ---- reading: parts ------------------------------------------------------------------------------------------ */
@@ -234,15 +190,34 @@ static enum tl_rc read_facts(struct tl_json_object *top, struct net_family *fami
 static enum tl_rc read_stem(struct tl_json_object *top, struct net_family *family, struct tl_err *err)
 {
     struct tl_json_object stem;
-    struct tl_json_object first;
     bool there = false;
     enum tl_rc rc = TL_OK;
 
     if ((rc = tl_json_nested(top, "stem", TL_REQUIRED, &stem, &there, err)) ||
-        (rc = read_u16(&stem, "width", TL_REQUIRED, 1, NET_CHANNELS_MAX, &family->stem_width, err)) ||
+        (rc = read_width(&stem, "width", TL_REQUIRED, NET_PLACE_STEM, family, &family->stem_width, err)) ||
         (rc = read_stride(&stem, &family->stem_stride, err)) || (rc = read_act(&stem, &family->stem_act, err)) ||
-        (rc = tl_json_object_close(&stem, err)) ||
-        (rc = tl_json_nested(top, "first", TL_OPTIONAL, &first, &there, err)) || !there) {
+        (rc = tl_json_bool(&stem, "pool", TL_OPTIONAL, &family->stem_pool, err)) ||
+        (rc = read_width(&stem, "mid", TL_OPTIONAL, NET_PLACE_MID, family, &family->stem_mid, err))) {
+        return rc;
+    }
+    if (family->stem_mid) {
+        uint8_t depths[4] = {0};
+        family->n_stem_depths = 1;
+        if ((rc = read_bytes(&stem, "depths", TL_OPTIONAL, 0, 1, depths, &family->n_stem_depths, err))) {
+            return rc;
+        }
+        memcpy(family->stem_depths, depths, sizeof family->stem_depths);
+    }
+    return tl_json_object_close(&stem, err);
+}
+
+static enum tl_rc read_first(struct tl_json_object *top, struct net_family *family, struct tl_err *err)
+{
+    struct tl_json_object first;
+    bool there = false;
+    enum tl_rc rc = tl_json_nested(top, "first", TL_OPTIONAL, &first, &there, err);
+
+    if (rc || !there) {
         return rc;
     }
     if ((rc = read_u16(&first, "width", TL_REQUIRED, 1, NET_CHANNELS_MAX, &family->first_width, err)) ||
@@ -287,8 +262,11 @@ static enum tl_rc read_choice(struct tl_json_object *object, struct net_choice *
     enum tl_rc rc = tl_json_bool(object, "identity", TL_OPTIONAL, &choice.identity, err);
 
     if (!rc && !choice.identity) {
-        (void)((rc = read_u16(object, "kernel", TL_REQUIRED, 1, 7, &kernel, err)) ||
-               (rc = read_u16(object, "expand", TL_REQUIRED, 1, EXPAND_MAX, &expand, err)) ||
+        (void)((rc = tl_json_bool(object, "conv", TL_OPTIONAL, &choice.conv, err)) ||
+               (rc = tl_json_bool(object, "se", TL_OPTIONAL, &choice.se, err)) ||
+               (rc = tl_json_bool(object, "plain", TL_OPTIONAL, &choice.plain, err)) ||
+               (rc = read_u16(object, "kernel", TL_REQUIRED, 1, 7, &kernel, err)) ||
+               (rc = choice.conv ? TL_OK : read_u16(object, "expand", TL_REQUIRED, 1, EXPAND_MAX, &expand, err)) ||
                (rc = check_kernel(object, "kernel", kernel, err)));
     }
     if (rc || (rc = tl_json_object_close(object, err))) {
@@ -302,7 +280,8 @@ static enum tl_rc read_choice(struct tl_json_object *object, struct net_choice *
 
 static bool same_choice(const struct net_choice *a, const struct net_choice *b)
 {
-    return a->identity == b->identity && a->kernel == b->kernel && a->expand == b->expand;
+    return a->identity == b->identity && a->kernel == b->kernel && a->expand == b->expand && a->conv == b->conv &&
+           a->se == b->se && a->plain == b->plain;
 }
 
 static enum tl_rc read_listed_choices(struct tl_json_object *top, struct net_family *family, struct tl_err *err)
@@ -326,15 +305,41 @@ static enum tl_rc read_listed_choices(struct tl_json_object *top, struct net_fam
     return rc;
 }
 
-/* Kernels and expands, or choices. */
+/* Bottlenecks: ratios of two decimals, kept as hundredths. */
+static enum tl_rc read_expands(struct tl_json_object *top, struct net_family *family, struct tl_err *err)
+{
+    double ratios[TL_COUNT_OF(family->expands)] = {0};
+    char pointer[160];
+    enum tl_rc rc = TL_OK;
+
+    if (!family->bottleneck) {
+        return read_bytes(top, "expands", TL_REQUIRED, 1, EXPAND_MAX, family->expands, &family->n_expands, err);
+    }
+    if ((rc = read_reals(top, "expands", TL_REQUIRED, TL_COUNT_OF(ratios), 0.01, 2.5, ratios, &family->n_expands,
+                         err))) {
+        return rc;
+    }
+    for (size_t i = 0; i < family->n_expands; i++) {
+        const double hundredths = ratios[i] * 100;
+        family->expands[i] = (uint8_t)(hundredths + 0.5);
+        if (hundredths - family->expands[i] > 1e-9 || family->expands[i] - hundredths > 1e-9) {
+            pointer_of(top, "expands", pointer);
+            return tl_fail_at(err, TL_INVALID, pointer, "ratios have two decimals at most, not %.9g", ratios[i]);
+        }
+    }
+    return TL_OK;
+}
+
+/* Kernels and expands, or (of inverted residual blocks) choices. */
 static enum tl_rc read_choices(struct tl_json_object *top, struct net_family *family, struct tl_err *err)
 {
-    enum tl_rc rc = read_bytes(top, "kernels", TL_OPTIONAL, 1, 7, family->kernels, &family->n_kernels, err);
+    const enum tl_json_need need = family->bottleneck ? TL_REQUIRED : TL_OPTIONAL;
+    enum tl_rc rc = read_bytes(top, "kernels", need, 1, 7, family->kernels, &family->n_kernels, err);
 
     if (rc || family->n_kernels == 0) {
         return rc ? rc : read_listed_choices(top, family, err);
     }
-    if ((rc = read_bytes(top, "expands", TL_REQUIRED, 1, EXPAND_MAX, family->expands, &family->n_expands, err))) {
+    if ((rc = read_expands(top, family, err))) {
         return rc;
     }
     for (size_t k = 0; k < family->n_kernels; k++) {
@@ -380,39 +385,54 @@ static enum tl_rc read_slots(struct tl_json_object *object, const struct net_sta
     return TL_OK;
 }
 
-/* The depthwise convolutions of a slot have its input channels times an expansion. */
+/* The middle of a slot has an expansion times its input channels or, in bottlenecks, its output channels. */
 static enum tl_rc check_mid(const struct tl_json_object *object, const struct net_family *family, unsigned channels,
                             struct tl_err *err)
 {
-    unsigned expand = 1;
+    double expand = 1;
     char pointer[160];
 
     for (size_t i = 0; i < family->n_choices; i++) {
-        expand = family->choices[i].expand > expand ? family->choices[i].expand : expand;
+        const double ratio = net_choice_expand(family, &family->choices[i]);
+        expand = ratio > expand ? ratio : expand;
     }
     if (channels * expand <= NET_CHANNELS_MAX) {
         return TL_OK;
     }
     pointer_of(object, "width", pointer);
     return tl_fail_at(err, TL_INVALID, pointer,
-                      "%u channels expanded %u times are %u; at most %d fit: lower the width or the expansion",
+                      "%u channels expanded %g times are %.0f; at most %d fit: lower the width or the expansion",
                       channels, expand, channels * expand, NET_CHANNELS_MAX);
 }
 
-static enum tl_rc read_stage(struct tl_json_object *object, const struct net_family *family, unsigned channels_in,
-                             const struct net_stage *common, struct net_stage *ret_stage, struct tl_err *err)
+static enum tl_rc check_no_se(const struct tl_json_object *object, const struct net_family *family,
+                              const struct net_stage *stage, struct tl_err *err)
+{
+    char pointer[160];
+
+    if (!family->bottleneck || !stage->se) {
+        return TL_OK;
+    }
+    pointer_of(object, "se", pointer);
+    return tl_fail_at(err, TL_INVALID, pointer, "must be false: bottlenecks have no squeeze-and-excitation");
+}
+
+/* Stage `index` of the family, which is being read. */
+static enum tl_rc read_stage(struct tl_json_object *object, struct net_family *family, size_t index,
+                             unsigned channels_in, const struct net_stage *common, struct tl_err *err)
 {
     struct net_stage stage = {0};
     enum tl_rc rc = TL_OK;
 
-    if ((rc = read_u16(object, "width", TL_REQUIRED, 1, NET_CHANNELS_MAX, &stage.width, err)) ||
+    if ((rc = read_width(object, "width", TL_REQUIRED, NET_PLACE_STAGE + index, family, &stage.width, err)) ||
         (rc = read_stride(object, &stage.stride, err)) || (rc = read_act(object, &stage.act, err)) ||
         (rc = tl_json_bool(object, "se", TL_OPTIONAL, &stage.se, err)) ||
         (rc = read_slots(object, common, &stage, err)) || (rc = tl_json_object_close(object, err)) ||
+        (rc = check_no_se(object, family, &stage, err)) ||
         (rc = check_mid(object, family, stage.width > channels_in ? stage.width : channels_in, err))) {
         return rc;
     }
-    *ret_stage = stage;
+    family->stages[index] = stage;
     return TL_OK;
 }
 
@@ -431,7 +451,7 @@ static enum tl_rc read_stages(struct tl_json_object *top, struct net_family *fam
     for (size_t i = 0; i < json_array_size(array); i++) {
         struct tl_json_object object;
         if ((rc = tl_json_element(top, "stages", array, i, &object, err)) ||
-            (rc = read_stage(&object, family, channels, &common, &family->stages[i], err))) {
+            (rc = read_stage(&object, family, i, channels, &common, err))) {
             return rc;
         }
         channels = family->stages[i].width;
@@ -469,12 +489,21 @@ enum tl_rc net_family_decode(json_t *json, const char *pointer, struct net_famil
 {
     struct net_family family = {0};
     struct tl_json_object top;
+    size_t block = 0;
     enum tl_rc rc = TL_OK;
 
     if ((rc = tl_json_object_open(&top, json, pointer, err)) || (rc = read_facts(&top, &family, err)) ||
-        (rc = read_stem(&top, &family, err)) || (rc = read_choices(&top, &family, err)) ||
-        (rc = read_stages(&top, &family, err)) || (rc = read_head(&top, &family, err)) ||
-        (rc = tl_json_object_close(&top, err)) || (rc = check_largest(&family, pointer, err))) {
+        (rc = tl_json_choice(&top, "block", TL_OPTIONAL, net_block_names, TL_COUNT_OF(net_block_names), &block, err))) {
+        return rc;
+    }
+    family.bottleneck = block == 1;
+    if ((rc = tl_json_bool(&top, "per_stage", TL_OPTIONAL, &family.per_stage, err)) ||
+        (rc = read_reals(&top, "multipliers", TL_OPTIONAL, NET_WIDTHS_MAX, 0.01, 100, family.multipliers,
+                         &family.n_widths, err)) ||
+        (rc = read_stem(&top, &family, err)) || (rc = read_first(&top, &family, err)) ||
+        (rc = read_choices(&top, &family, err)) || (rc = read_stages(&top, &family, err)) ||
+        (rc = read_head(&top, &family, err)) || (rc = tl_json_object_close(&top, err)) ||
+        (rc = check_largest(&family, pointer, err))) {
         return rc;
     }
     *ret_family = family;

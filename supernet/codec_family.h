@@ -11,6 +11,13 @@
  *                  "depths": [1, 2]  or  "slots": 1}, ..],         slots: all of them are used
  *      "head": {"final": 960, "feature": 1280, "act": "hswish"}}   final and feature optional
  *
+ * A choice may also say "se": true, "plain": true (no residual) and, in place of "expand", "conv": true (a full
+ * convolution is the whole block). "per_stage": true makes all slots of a stage hold the same choice.
+ *
+ * Elastic widths: "multipliers": [0.65, 0.8, 1.0] names them, and a width may then be a list of as many numbers. ResNets:
+ * "block": "bottleneck" (expands are then ratios to the output, [0.2, 0.25]); a stem with "mid": 32 is deep, "depths":
+ * [0, 1] makes its middle convolution a choice, "pool": true ends it with one.
+ *
  * Lists rise; choices run from small to large. Threads: pure functions.
  */
 #ifndef TAILOR_CODEC_FAMILY_H
@@ -18,6 +25,10 @@
 
 #include "base/codec_json.h"
 #include "supernet/network.h"
+
+/* Words of the files, by enum net_act and by net_family.bottleneck. */
+extern const char *const net_act_names[NET_ACT_COUNT];
+extern const char *const net_block_names[2];
 
 /* New reference; NULL without memory. net_family_decode gives back an equal family. */
 json_t *net_family_encode(const struct net_family *family);

@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-static const char *const kind_names[NET_OP_KIND_COUNT] = {"conv", "depthwise", "se", "add", "pool", "linear"};
+static const char *const kind_names[NET_OP_KIND_COUNT] = {"conv", "depthwise", "se",       "add",
+                                                          "pool", "linear",    "max_pool", "project"};
 static const char *const act_names[NET_ACT_COUNT] = {"none", "relu", "relu6", "hswish"};
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
@@ -41,10 +42,10 @@ static json_t *encode_op(const struct net_op *op)
     if (ok && op->bias) {
         ok = put(json, "bias", json_true());
     }
-    if (ok && op->kind == NET_SE) {
+    if (ok && op->hidden) {
         ok = put(json, "hidden", json_integer(op->hidden));
     }
-    if (ok && op->kind == NET_ADD) {
+    if (ok && op->skip_from >= 0) {
         ok = put(json, "skip_from", json_integer(op->skip_from));
     }
     if (!ok) {

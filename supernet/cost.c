@@ -21,8 +21,11 @@ uint64_t net_op_macs(const struct net_op *op)
         return 2 * (uint64_t)op->ci * op->hidden;
     case NET_LINEAR:
         return (uint64_t)op->ci * op->co;
+    case NET_PROJECT:
+        return (uint64_t)op->hidden * op->co * pixels;
     case NET_ADD:
     case NET_POOL:
+    case NET_MAX_POOL:
     case NET_OP_KIND_COUNT:
         break;
     }
@@ -43,8 +46,11 @@ uint64_t net_op_params(const struct net_op *op)
         return 2 * (uint64_t)op->ci * op->hidden + op->hidden + op->ci;
     case NET_LINEAR:
         return (uint64_t)op->ci * op->co + channel * op->co;
+    case NET_PROJECT:
+        return (uint64_t)op->hidden * op->co + channel * op->co;
     case NET_ADD:
     case NET_POOL:
+    case NET_MAX_POOL:
     case NET_OP_KIND_COUNT:
         break;
     }
@@ -56,25 +62,33 @@ static uint64_t input_floats(const struct net_op *op)
     return (uint64_t)op->h_in * op->w_in * op->ci;
 }
 
-/* Input and output of one operator; one buffer where it works in place. */
+static bool is_residual(const struct net_op *op)
+{
+    return op->kind == NET_ADD || op->kind == NET_PROJECT;
+}
+
+/* Input and output of one operator; one buffer where it works in place, with the averaged map of a projection. */
 static uint64_t own_floats(const struct net_op *op)
 {
-    if (op->kind == NET_SE || op->kind == NET_ADD) {
+    if (op->kind == NET_PROJECT && op->stride > 1) {
+        return input_floats(op) + (uint64_t)op->h_in * op->w_in * op->hidden;
+    }
+    if (op->kind == NET_SE || is_residual(op)) {
         return input_floats(op);
     }
     return input_floats(op) + (uint64_t)op->h_out * op->w_out * op->co;
 }
 
-/* Walks back from the end of the network, so that the walk meets a NET_ADD before the operators over which the added
+/* Walks back from the end of the network, so that the walk meets a residual before the operators over which the added
  * block input has to stay. Blocks hold at most one such input at a time: each adds the input of its first operator. */
 static uint64_t peak_floats(const struct network *net, size_t first, size_t n)
 {
     uint64_t peak = 0;
-    int kept = -1; /* the operator whose input is kept for a NET_ADD at or behind this one; -1: none */
+    int kept = -1; /* the operator whose input is kept for a residual at or behind this one; -1: none */
 
     for (int i = net->n_ops - 1; i >= (int)first; i--) {
         const struct net_op *op = &net->ops[i];
-        if (op->kind == NET_ADD) {
+        if (is_residual(op)) {
             kept = op->skip_from;
         }
         if (i == kept) { /* here the kept tensor is the operator's own input */

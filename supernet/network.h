@@ -21,7 +21,7 @@ enum {
     NET_CHANNELS_MAX = 8192,
     NET_STAGES_MAX = 8,
     NET_SLOTS_MAX = 32,                 /* over all stages */
-    NET_BLOCKS_MAX = NET_SLOTS_MAX + 3, /* the slots, stem, first block, head */
+    NET_BLOCKS_MAX = NET_SLOTS_MAX + 5, /* the slots, three of a stem, first block, head */
 };
 
 enum net_op_kind {
@@ -31,6 +31,9 @@ enum net_op_kind {
     NET_ADD,       /* residual: output += the input of operator `skip_from`; in place */
     NET_POOL,      /* global average: h x w to 1 x 1 */
     NET_LINEAR,    /* fully connected on a 1 x 1 map */
+    NET_MAX_POOL,  /* largest of k x k, pixels outside the map left out; ci == co */
+    NET_PROJECT, /* residual of another shape: the input of operator `skip_from`, of `hidden` channels, averaged stride x
+                      stride (over the pixels inside the map), through a 1x1 convolution, is added; in place */
     NET_OP_KIND_COUNT
 };
 
@@ -39,14 +42,14 @@ enum net_act { NET_ACT_NONE, NET_ACT_RELU, NET_ACT_RELU6, NET_ACT_HSWISH, NET_AC
 /* One operator. Padding is k/2 on each side; h_out = (h_in - 1) / stride + 1. */
 struct net_op {
     enum net_op_kind kind;
-    enum net_act act;        /* applied to the output, after batch norm; convolutions and NET_LINEAR only */
-    bool batch_norm;         /* two parameters a channel; folded into the weights when it runs; likewise */
-    bool bias;               /* co further parameters; likewise (both layers inside a NET_SE always have one) */
+    enum net_act act; /* applied to the output, after batch norm or the addition; not in NET_SE and the pools */
+    bool batch_norm;  /* two parameters a channel; folded into the weights when it runs; only of what has weights */
+    bool bias;        /* co further parameters; likewise (both layers inside a NET_SE always have one) */
     uint16_t kernel, stride; /* 1 where they mean nothing */
     uint16_t h_in, w_in, ci;
     uint16_t h_out, w_out, co;
-    uint16_t hidden;   /* NET_SE only, else 0 */
-    int16_t skip_from; /* NET_ADD: the first operator of its block, whose input is added; else -1 */
+    uint16_t hidden;   /* NET_SE and NET_PROJECT only, else 0 */
+    int16_t skip_from; /* NET_ADD and NET_PROJECT: the first operator of its block, whose input is added; else -1 */
     int16_t block;     /* index into network.blocks */
 };
 
@@ -71,14 +74,14 @@ struct net_cost {
     uint64_t size_bytes;        /* params x 4: float32 weights */
     uint64_t peak_memory_bytes; /* largest sum of live float32 activations while any operator runs, batch 1: its input
                                    and output (one buffer where it works in place), and a block input that a later
-                                   NET_ADD still needs; weights not counted */
+                                   NET_ADD or NET_PROJECT still needs; weights not counted */
 };
 
 /* The most MACs that net_check lets pass: 100 times the largest shipped network. */
 #define NET_MACS_MAX 100000000000U
 
 /* Costs of operators first..first+n-1 where they stand in the network: the input of the part is live at its start, and
- * a block input that a NET_ADD behind the part needs stays live. */
+ * a block input that a residual behind the part needs stays live. */
 void net_cost_of(const struct network *net, size_t first, size_t n, struct net_cost *ret_cost);
 void net_cost_total(const struct network *net, struct net_cost *ret_cost);
 uint64_t net_op_macs(const struct net_op *op);
@@ -87,7 +90,7 @@ uint64_t net_op_params(const struct net_op *op);
 /* TL_INVALID, naming the operator or block (pointer "/ops/5", as in codec_network.h), unless shapes chain from an input
  * `resolution` high, sizes are within the limits above, strides are 1 or 2, kernels odd and at most 7, blocks cover the
  * operators in order, residuals add the input of their block's first operator (which does not work in place) at equal
- * shapes, and total MACs are at most NET_MACS_MAX. For operator lists from outside: nothing in *net is trusted. */
+ * shapes (NET_PROJECT: at those that its stride and `hidden` say), and total MACs are at most NET_MACS_MAX. For operator lists from outside: nothing in *net is trusted. */
 TL_MUST_CHECK enum tl_rc net_check(const struct network *net, struct tl_err *err);
 
 /* A block's key: input shape, then the operators, "56x56x24-pw96.relu-dwk5s2.relu-se24-pw40". Blocks have equal keys if
@@ -102,8 +105,8 @@ void net_block_cut(const struct network *net, size_t block, struct network *ret_
 
 /* ---- parameters ---------------------------------------------------------------------------------------------- */
 
-/* Parameters of one layer of an operator: NET_SE has two (0: squeeze, 1: back), a convolution or linear layer one,
- * others none. Weights are in the order (co, kernel, kernel, ci), depthwise (co, kernel, kernel). All borrowed from the
+/* Parameters of one layer of an operator: NET_SE has two (0: squeeze, 1: back), a convolution, linear layer or
+ * NET_PROJECT (the 1x1 of its residual) one, others none. Weights are in the order (co, kernel, kernel, ci), depthwise (co, kernel, kernel). All borrowed from the
  * arena of their net_params. */
 struct net_layer {
     size_t co, inputs;                     /* outputs; weights of one output; 0: there is no such layer */
@@ -143,12 +146,15 @@ void net_layer_name(const struct network *net, size_t op, unsigned layer, char r
 /* What one slot of a stage may hold. */
 struct net_choice {
     bool identity;  /* nothing (in slot 0, where shapes change: 1x1 convolution + batch norm) */
-    uint8_t kernel; /* depthwise size */
-    uint8_t expand; /* ratio over the block's input channels */
+    uint8_t kernel; /* of the depthwise or, in bottlenecks and `conv`, full convolution */
+    uint8_t expand; /* ratio over the block's input channels; bottlenecks: hundredths of its output channels */
+    bool conv;      /* a full convolution is the whole block; no expansion */
+    bool se;        /* squeeze-and-excitation, also where the stage has none */
+    bool plain;     /* no residual even where the shapes allow one */
 };
 
 struct net_stage {
-    uint16_t width; /* output channels after the width multiplier */
+    uint16_t width; /* output channels; of an elastic width the largest */
     uint8_t stride; /* of slot 0 */
     enum net_act act;
     bool se;
@@ -156,8 +162,16 @@ struct net_stage {
     uint8_t n_depths, depths[4]; /* ascending; the largest equals n_slots. n_depths 0: every slot is used */
 };
 
+/* Elastic widths: one index into the family's multipliers for each of these places. */
+enum { NET_WIDTHS_MAX = 4, NET_PLACE_MID = 0, NET_PLACE_STEM = 1, NET_PLACE_STAGE = 2 /* and on */ };
+enum { NET_PLACES_MAX = NET_PLACE_STAGE + NET_STAGES_MAX, NET_CHOICES_MAX = 32 };
+
 /* A family of MobileNet-like networks: a 3x3 stem, stages of inverted residual blocks (middle channels
  * net_divisible(expand x ci), a residual wherever the shapes allow), a head, a classifier with bias.
+ *
+ * Or of ResNets: a deep stem (3x3 to `stem_mid` with the stride, up to one 3x3 with a residual, 3x3, each with the
+ * activation; then perhaps a pool, the largest of 3x3 at stride 2), stages of bottlenecks (middle channels
+ * net_divisible(expand / 100 x width); the activation behind each residual, which is projected where shapes change).
  *
  * Families with elastic kernels and expansions have choices = kernels x expands, choice index = kernel index *
  * n_expands + expand index; others (n_kernels 0) list their choices. Depth d keeps the first d slots of a stage. */
@@ -167,6 +181,14 @@ struct net_family {
     char source[241]; /* where the numbers come from */
     float bn_eps;     /* added to variances by every batch norm */
     uint16_t n_classes;
+    bool bottleneck;   /* what slots hold; else inverted residual blocks */
+    bool per_stage;    /* all slots of a stage hold the choice of its first slot; the others' are ignored */
+    bool stem_pool;    /* the largest of 3x3 at stride 2 ends the stem */
+    uint16_t stem_mid; /* first channels of a deep stem; 0: the stem is one convolution */
+    uint8_t n_stem_depths, stem_depths[2];           /* residual convolutions inside a deep stem: 0, 1, or a choice */
+    uint8_t n_widths;                                /* multipliers; 0: no width is elastic */
+    double multipliers[NET_WIDTHS_MAX];              /* rising; names of the elastic widths, no more */
+    uint16_t widths[NET_PLACES_MAX][NET_WIDTHS_MAX]; /* never falling; [..][0] == 0: that place has its one width */
     uint16_t stem_width;
     uint8_t stem_stride;
     enum net_act stem_act;
@@ -177,7 +199,7 @@ struct net_family {
     uint8_t n_kernels, kernels[4];
     uint8_t n_expands, expands[4];
     uint8_t n_choices;
-    struct net_choice choices[16];
+    struct net_choice choices[NET_CHOICES_MAX];
     uint16_t final_width;   /* 1x1 convolution + batch norm + act before the pool; 0: none */
     uint16_t feature_width; /* 1x1 convolution + act, without batch norm or bias, after the pool; 0: none */
     enum net_act head_act;
@@ -191,6 +213,8 @@ struct net_pick {
     uint16_t resolution;
     uint8_t depth[NET_STAGES_MAX]; /* ignored for a stage without elastic depth */
     uint8_t choice[NET_SLOTS_MAX]; /* stage by stage, slot by slot */
+    uint8_t stem_depth;            /* ignored without a deep stem, or one of fixed depth */
+    uint8_t width[NET_PLACES_MAX]; /* indices of multipliers; ignored where the width is not elastic */
 };
 
 /* The known families: those of supernet/families/, compiled in and read before main, then what net_family_add added.
@@ -228,6 +252,12 @@ unsigned net_divisible(double v);
 
 /* Slots before stage `stage` (stage == n_stages: all). */
 size_t net_family_slots(const struct net_family *family, size_t stage);
+
+/* Is there a choice of widths at a place, of depths of the stem? */
+bool net_family_elastic_width(const struct net_family *family, size_t place);
+bool net_family_elastic_stem(const struct net_family *family);
+/* The ratio that a choice expands by, as people write it. */
+double net_choice_expand(const struct net_family *family, const struct net_choice *choice);
 
 /* Slots of a stage that a pick uses. */
 unsigned net_family_used(const struct net_family *family, const struct net_pick *pick, size_t stage);

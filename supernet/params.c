@@ -21,8 +21,11 @@ struct net_layer net_layer_of(const struct net_op *op, unsigned layer)
     case NET_SE:
         return layer == 0 ? (struct net_layer){.co = op->hidden, .inputs = op->ci}
                           : (struct net_layer){.co = op->co, .inputs = op->hidden};
+    case NET_PROJECT:
+        return layer == 0 ? (struct net_layer){.co = op->co, .inputs = op->hidden} : (struct net_layer){0};
     case NET_ADD:
     case NET_POOL:
+    case NET_MAX_POOL:
     case NET_OP_KIND_COUNT:
         break;
     }
@@ -146,7 +149,10 @@ static const char *role(const struct network *net, size_t op, unsigned layer)
     case NET_ADD:
         return "add";
     case NET_POOL:
+    case NET_MAX_POOL:
         return "pool";
+    case NET_PROJECT:
+        return "shortcut";
     case NET_LINEAR:
     case NET_OP_KIND_COUNT:
         break;
@@ -168,24 +174,77 @@ static const char *head_role(const struct network *net, size_t op)
     case NET_DEPTHWISE:
     case NET_SE:
     case NET_ADD:
+    case NET_MAX_POOL:
+    case NET_PROJECT:
     case NET_OP_KIND_COUNT:
         break;
     }
     return of->batch_norm ? "final" : "feature";
 }
 
+/* The number of a convolution among those of its block, from 1; how many there are into *ret_n. */
+static unsigned conv_number(const struct network *net, size_t op, unsigned *ret_n)
+{
+    const struct net_block *block = &net->blocks[net->ops[op].block];
+    unsigned number = 0;
+
+    *ret_n = 0;
+    for (size_t i = block->first_op; i < (size_t)block->first_op + block->n_ops; i++) {
+        *ret_n += net->ops[i].kind == NET_CONV;
+        number += net->ops[i].kind == NET_CONV && i <= op;
+    }
+    return number;
+}
+
+/* A part of a block without a depthwise layer: "conv1" .. of a bottleneck, "conv" where it is the whole block. */
+static void plain_name(const struct network *net, size_t op, const char *block, char ret_name[NET_NAME_MAX])
+{
+    unsigned n = 0;
+    const unsigned number = conv_number(net, op, &n);
+
+    if (net->ops[op].kind != NET_CONV) {
+        (void)snprintf(ret_name, NET_NAME_MAX, "%s.%s", block, role(net, op, 0));
+    } else if (n > 1) {
+        (void)snprintf(ret_name, NET_NAME_MAX, "%s.conv%u", block, number);
+    } else {
+        (void)snprintf(ret_name, NET_NAME_MAX, "%s.conv", block);
+    }
+}
+
+/* The stem is one convolution, or, of a deep one, blocks of its own: stem, stem2, stem3. */
+static void stem_name(const struct network *net, size_t op, char ret_name[NET_NAME_MAX])
+{
+    const int block = net->ops[op].block;
+    char name[16] = "stem";
+
+    if (block > 0) {
+        (void)snprintf(name, sizeof name, "stem%d", block + 1);
+    }
+    if (net->ops[op].kind == NET_CONV) {
+        (void)snprintf(ret_name, NET_NAME_MAX, "%s", name);
+    } else {
+        plain_name(net, op, name, ret_name);
+    }
+}
+
 void net_layer_name(const struct network *net, size_t op, unsigned layer, char ret_name[NET_NAME_MAX])
 {
     const struct net_block *block = &net->blocks[net->ops[op].block];
+    const bool inverted = has_depthwise(net, block);
 
     if (block->slot >= 0) {
-        const bool alone = !has_depthwise(net, block); /* an identity that changes shape */
-        (void)snprintf(ret_name, NET_NAME_MAX, "s%d.b%d.%s", block->stage + 1, block->slot + 1,
-                       alone ? "shortcut" : role(net, op, layer));
-    } else if (block->stage < 0) {
-        const bool stem = !has_depthwise(net, block);
-        (void)snprintf(ret_name, NET_NAME_MAX, "%s%s", stem ? "stem" : "first.", stem ? "" : role(net, op, layer));
-    } else {
+        char name[16];
+        (void)snprintf(name, sizeof name, "s%d.b%d", block->stage + 1, block->slot + 1);
+        if (inverted) {
+            (void)snprintf(ret_name, NET_NAME_MAX, "%s.%s", name, role(net, op, layer));
+        } else {
+            plain_name(net, op, name, ret_name);
+        }
+    } else if (block->stage >= 0) {
         (void)snprintf(ret_name, NET_NAME_MAX, "head.%s", head_role(net, op));
+    } else if (inverted) {
+        (void)snprintf(ret_name, NET_NAME_MAX, "first.%s", role(net, op, layer));
+    } else {
+        stem_name(net, op, ret_name);
     }
 }

@@ -51,12 +51,9 @@ static const char *kind_of(const struct words *words)
     static const struct {
         const char *last, *plain, *norm;
     } kinds[] = {
-        {"weight", ".weight", ".bn.weight"},
-        {"bias", ".bias", ".bn.bias"},
-        {"running_mean", "", ".bn.running_mean"},
-        {"running_var", "", ".bn.running_var"},
-        {"7to5_matrix", ".transform_7to5", ""},
-        {"5to3_matrix", ".transform_5to3", ""},
+        {"weight", ".weight", ".bn.weight"},      {"bias", ".bias", ".bn.bias"},
+        {"running_mean", "", ".bn.running_mean"}, {"running_var", "", ".bn.running_var"},
+        {"7to5_matrix", ".transform_7to5", ""},   {"5to3_matrix", ".transform_5to3", ""},
     };
     const char *last = words->of[words->n - 1];
     for (size_t i = 0; i < TL_COUNT_OF(kinds); i++) {

@@ -245,6 +245,37 @@ static const char *add_linear(struct writer *writer, size_t op, const char *inpu
     return "logits";
 }
 
+static const char *add_max_pool(struct writer *writer, size_t op, const char *name, const char *input)
+{
+    const struct net_op *of = &writer->net->ops[op];
+    const char *output = add_simple(writer, "MaxPool", name, input, NULL);
+    Onnx__NodeProto *node = writer->nodes[writer->n_nodes - 1];
+    add_ints(writer, node, "kernel_shape", of->kernel, 2);
+    add_ints(writer, node, "strides", of->stride, 2);
+    add_ints(writer, node, "pads", of->kernel / 2, 4);
+    return output;
+}
+
+/* A residual of another shape: averaged, through a 1x1 convolution, added. */
+static const char *add_project(struct writer *writer, size_t op, const char *name, const char *input)
+{
+    const struct net_op *of = &writer->net->ops[op];
+    const char *skip = writer->value[of->skip_from];
+    if (of->stride > 1) {
+        skip = add_simple(writer, "AveragePool", text(writer, name, ".mean"), skip, NULL);
+        Onnx__NodeProto *pool = writer->nodes[writer->n_nodes - 1];
+        add_ints(writer, pool, "kernel_shape", of->stride, 2);
+        add_ints(writer, pool, "strides", of->stride, 2);
+        add_int(writer, pool, "ceil_mode", 1);
+    }
+    const char *projected = text(writer, name, ".out");
+    Onnx__NodeProto *conv = add_node(writer, "Conv", name, projected);
+    add_input(writer, conv, skip);
+    add_layer(writer, conv, op, 0, name);
+    add_ints(writer, conv, "kernel_shape", 1, 2);
+    return add_simple(writer, "Add", text(writer, name, ".add"), input, projected);
+}
+
 static const char *add_op(struct writer *writer, size_t op)
 {
     const struct net_op *of = &writer->net->ops[op];
@@ -258,7 +289,11 @@ static const char *add_op(struct writer *writer, size_t op)
     case NET_SE:
         return add_se(writer, op, input);
     case NET_ADD:
-        return add_simple(writer, "Add", name, input, writer->value[of->skip_from]);
+        return add_act(writer, of->act, name, add_simple(writer, "Add", name, input, writer->value[of->skip_from]));
+    case NET_PROJECT:
+        return add_act(writer, of->act, name, add_project(writer, op, name, input));
+    case NET_MAX_POOL:
+        return add_max_pool(writer, op, name, input);
     case NET_POOL:
         return add_simple(writer, "GlobalAveragePool", name, input, NULL);
     case NET_LINEAR:

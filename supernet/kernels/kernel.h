@@ -130,6 +130,16 @@ void k_pack_conv(float *restrict packed, const float *restrict w, struct net_lay
 /* (ceil(c / lanes), kernel * kernel, lanes) from (c, kernel * kernel); as above. */
 void k_pack_depthwise(float *restrict packed, const float *restrict w, struct net_layer layer, size_t lanes);
 
+/* ---- few and cheap, compiled once ---------------------------------------------------------------------------- */
+
+/* As their twins below, for the rows of `rows` (counted over all images). */
+void k_pool_max(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape, size_t kernel,
+                size_t stride, struct k_range rows);
+void k_pool_average(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
+                    size_t stride, struct k_range rows);
+/* y = act(y), padding left alone. */
+void k_map_activate(float *y, const struct k_shape *shape, enum k_act act, struct k_range rows);
+
 /* ---- plain twins --------------------------------------------------------------------------------------------- */
 
 float k_act_ref(float x, enum k_act act);
@@ -143,6 +153,12 @@ void k_depthwise_ref(float *y, const struct k_shape *y_shape, const float *x, co
 void k_mean_ref(float *y, size_t ldy, const float *x, const struct k_shape *shape);
 void k_scale_ref(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *shape, const float *s,
                  size_t lds);
+/* y[p,c] = the largest of x[p*stride + (ky,kx) - k/2, c] inside the map. */
+void k_pool_max_ref(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
+                    size_t kernel, size_t stride);
+/* y[p,c] = the mean of x[p*stride + (ky,kx), c] for ky, kx < stride inside the map. */
+void k_pool_average_ref(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
+                        size_t stride);
 void k_add_ref(float *y, const struct k_shape *y_shape, const float *a, const struct k_shape *a_shape, const float *b,
                const struct k_shape *b_shape);
 

@@ -1,8 +1,8 @@
 /* lower.c - operators to steps.
  *
  * The input of operator i is called value i; the network's output is value n_ops. Each value lies in one tensor; what
- * works in place keeps its tensor for the next value. A residual is added by the convolution before it;
- * squeeze-and-excitation becomes mean, two small layers and a scaling.
+ * works in place keeps its tensor for the next value. A residual is added by the convolution before it, one of another
+ * shape by the convolution that makes it; squeeze-and-excitation becomes mean, two small layers and a scaling.
  */
 #include "supernet/kernels/plan.h"
 
@@ -31,7 +31,7 @@ struct lowering {
 static size_t last_use(const struct network *net, size_t i)
 {
     for (size_t j = net->n_ops; j-- > i + 1;) {
-        if (net->ops[j].kind == NET_ADD && net->ops[j].skip_from == (int)i) {
+        if (net->ops[j].skip_from == (int)i) {
             return j;
         }
     }
@@ -135,11 +135,11 @@ static struct k_step *add_conv(struct lowering *low, size_t op, unsigned layer, 
     const struct k_shape *shape = &low->plan->tensors[y].shape;
     struct k_step *step = new_step(low, K_CONV, x, y);
     const struct net_op *of = &low->net->ops[op];
-    const bool se = of->kind == NET_SE;
+    const bool inner = of->kind == NET_SE || of->kind == NET_PROJECT;
     step->op = (uint16_t)op;
     step->layer = (uint8_t)layer;
-    step->kernel = se ? 1 : (uint8_t)of->kernel;
-    step->stride = se ? 1 : (uint8_t)of->stride;
+    step->kernel = inner ? 1 : (uint8_t)of->kernel;
+    step->stride = inner ? 1 : (uint8_t)of->stride;
     step->act = act_of[of->act];
     const size_t rows = shape->nb * shape->h, work = rows * shape->w * shape->c * net_layer_of(of, layer).inputs;
     if (k_flat(step->kernel, step->stride)) {
@@ -148,6 +148,17 @@ static struct k_step *add_conv(struct lowering *low, size_t op, unsigned layer, 
         tile_work(step, rows, TILE_ROWS, k_panels(step->vectors), work);
     }
     return step;
+}
+
+/* The activation of a residual: convolutions add behind their own. */
+static void add_activation(struct lowering *low, size_t op, uint16_t y)
+{
+    if (low->net->ops[op].act == NET_ACT_NONE) {
+        return;
+    }
+    struct k_step *step = new_step(low, K_ACTIVATE, y, y);
+    step->act = act_of[low->net->ops[op].act];
+    tile_rows(low, step);
 }
 
 /* The convolution at i, and the addition after it unless someone wants what lies between. Returns how many it took. */
@@ -159,6 +170,7 @@ static size_t lower_conv(struct lowering *low, size_t i)
     struct k_step *step = add_conv(low, i, 0, low->at[i], value_tensor(low, i + used, i));
     if (fuse) {
         step->second = low->at[net->ops[i + 1].skip_from];
+        add_activation(low, i + 1, low->at[i + 2]);
     }
     return used;
 }
@@ -217,6 +229,33 @@ static void lower_add(struct lowering *low, size_t i)
     struct k_step *step = new_step(low, K_ADD, x, in_place(low, i));
     step->second = low->at[low->net->ops[i].skip_from];
     tile_rows(low, step);
+    add_activation(low, i, step->y);
+}
+
+/* The convolution of the residual adds what it is added to. It wants its input without halo. */
+static void lower_project(struct lowering *low, size_t i)
+{
+    const struct net_op *op = &low->net->ops[i];
+    const uint16_t main = low->at[i], from = low->at[op->skip_from];
+    uint16_t x = from;
+    if (op->stride > 1 || low->plan->tensors[from].shape.halo > 0) {
+        x = new_tensor(low, op->h_in, op->w_in, op->hidden, 0, i, i);
+        struct k_step *average = new_step(low, K_AVERAGE, from, x);
+        average->stride = (uint8_t)op->stride;
+        tile_rows(low, average);
+    }
+    struct k_step *step = add_conv(low, i, 0, x, value_tensor(low, i + 1, i));
+    step->second = main;
+    step->act = K_NONE; /* it comes after the addition */
+    add_activation(low, i, step->y);
+}
+
+static void lower_max_pool(struct lowering *low, size_t i)
+{
+    struct k_step *step = new_step(low, K_MAX, low->at[i], value_tensor(low, i + 1, i));
+    step->kernel = (uint8_t)low->net->ops[i].kernel;
+    step->stride = (uint8_t)low->net->ops[i].stride;
+    tile_rows(low, step);
 }
 
 static size_t lower_op(struct lowering *low, size_t i)
@@ -234,8 +273,14 @@ static size_t lower_op(struct lowering *low, size_t i)
     case NET_ADD:
         lower_add(low, i);
         break;
+    case NET_PROJECT:
+        lower_project(low, i);
+        break;
     case NET_POOL:
         add_mean(low, low->at[i], value_tensor(low, i + 1, i));
+        break;
+    case NET_MAX_POOL:
+        lower_max_pool(low, i);
         break;
     case NET_OP_KIND_COUNT:
         break;

@@ -10,7 +10,7 @@
 #include "supernet/kernels/kernel.h"
 #include "supernet/kernels/kernels.h"
 
-enum k_step_kind { K_COPY, K_CONV, K_DEPTHWISE, K_MEAN, K_SCALE, K_ADD, K_STEP_COUNT };
+enum k_step_kind { K_COPY, K_CONV, K_DEPTHWISE, K_MEAN, K_SCALE, K_ADD, K_MAX, K_AVERAGE, K_ACTIVATE, K_STEP_COUNT };
 
 enum { K_NO_TENSOR = UINT16_MAX };
 

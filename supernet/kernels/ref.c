@@ -1,6 +1,8 @@
 /* ref.c - the plain twins of the kernels: the formula as a loop, summed in double, nothing else. */
 #include "supernet/kernels/kernel.h"
 
+#include <math.h>
+
 float k_act_ref(float x, enum k_act act)
 {
     const float up = x + 3 < 0 ? 0 : x + 3 > 6 ? 6 : x + 3;
@@ -112,5 +114,43 @@ void k_add_ref(float *y, const struct k_shape *y_shape, const float *a, const st
         for (size_t c = 0; c < y_shape->c; c++) {
             y[k_at(y_shape, n, row, col) + c] = a[k_at(a_shape, n, row, col) + c] + b[k_at(b_shape, n, row, col) + c];
         }
+    }
+}
+
+void k_pool_max_ref(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
+                    size_t kernel, size_t stride)
+{
+    const size_t pixels = y_shape->nb * y_shape->h * y_shape->w;
+    for (size_t i = 0; i < pixels * y_shape->c; i++) {
+        const size_t p = i / y_shape->c, c = i % y_shape->c;
+        const size_t col = p % y_shape->w, row = p / y_shape->w % y_shape->h, n = p / y_shape->w / y_shape->h;
+        float *to = &y[k_at(y_shape, n, row, col) + c];
+        *to = -INFINITY;
+        for (size_t tap = 0, iy, ix; tap < kernel * kernel; tap++) {
+            if (inside(row, tap / kernel, kernel, stride, x_shape->h, &iy) &&
+                inside(col, tap % kernel, kernel, stride, x_shape->w, &ix)) {
+                *to = fmaxf(*to, x[k_at(x_shape, n, iy, ix) + c]);
+            }
+        }
+    }
+}
+
+void k_pool_average_ref(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
+                        size_t stride)
+{
+    const size_t pixels = y_shape->nb * y_shape->h * y_shape->w;
+    for (size_t i = 0; i < pixels * y_shape->c; i++) {
+        const size_t p = i / y_shape->c, c = i % y_shape->c;
+        const size_t col = p % y_shape->w, row = p / y_shape->w % y_shape->h, n = p / y_shape->w / y_shape->h;
+        double sum = 0;
+        unsigned taps = 0;
+        for (size_t tap = 0; tap < stride * stride; tap++) {
+            const size_t iy = row * stride + tap / stride, ix = col * stride + tap % stride;
+            if (iy < x_shape->h && ix < x_shape->w) {
+                sum += (double)x[k_at(x_shape, n, iy, ix) + c];
+                taps++;
+            }
+        }
+        y[k_at(y_shape, n, row, col) + c] = (float)(sum / taps);
     }
 }

@@ -105,6 +105,24 @@ static void add_task(const struct stage *at, size_t task)
                      part(rows_of(&at->y_tensor->shape), task, at->step->tiles));
 }
 
+static void max_task(const struct stage *at, size_t task)
+{
+    k_pool_max(at->y, &at->y_tensor->shape, at->x, &at->x_tensor->shape, at->step->kernel, at->step->stride,
+               part(rows_of(&at->y_tensor->shape), task, at->step->tiles));
+}
+
+static void average_task(const struct stage *at, size_t task)
+{
+    k_pool_average(at->y, &at->y_tensor->shape, at->x, &at->x_tensor->shape, at->step->stride,
+                   part(rows_of(&at->y_tensor->shape), task, at->step->tiles));
+}
+
+static void activate_task(const struct stage *at, size_t task)
+{
+    k_map_activate(at->y, &at->y_tensor->shape, at->step->act,
+                   part(rows_of(&at->y_tensor->shape), task, at->step->tiles));
+}
+
 /* Between the caller's dense memory and padded pixels; padding of the arena is left as it is. */
 static void copy_task(const struct stage *at, size_t task)
 {
@@ -123,8 +141,9 @@ static void copy_task(const struct stage *at, size_t task)
 static void run_task(void *ctx, size_t task, unsigned thread)
 {
     static void (*const tasks[K_STEP_COUNT])(const struct stage *, size_t) = {
-        [K_COPY] = copy_task, [K_CONV] = conv_task,   [K_DEPTHWISE] = depthwise_task,
-        [K_MEAN] = mean_task, [K_SCALE] = scale_task, [K_ADD] = add_task,
+        [K_COPY] = copy_task, [K_CONV] = conv_task,       [K_DEPTHWISE] = depthwise_task,
+        [K_MEAN] = mean_task, [K_SCALE] = scale_task,     [K_ADD] = add_task,
+        [K_MAX] = max_task,   [K_AVERAGE] = average_task, [K_ACTIVATE] = activate_task,
     };
     (void)thread;
     const struct stage *at = ctx;

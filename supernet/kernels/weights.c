@@ -44,7 +44,8 @@ static void fill(float *to, size_t n, double mean, double deviation, struct tl_r
  * every residual would double what passes. */
 static double variance_of(const struct network *net, size_t op)
 {
-    const bool residual = op + 1U < net->n_ops && net->ops[op + 1].kind == NET_ADD;
+    const enum net_op_kind next = op + 1U < net->n_ops ? net->ops[op + 1].kind : NET_OP_KIND_COUNT;
+    const bool residual = next == NET_ADD || next == NET_PROJECT;
     return residual ? 0.1 : gain(net->ops[op].act);
 }
 

@@ -141,6 +141,8 @@ static bool find_middle(const struct supernet *net, size_t b, struct middle *ret
         case NET_ADD:
         case NET_POOL:
         case NET_LINEAR:
+        case NET_MAX_POOL:
+        case NET_PROJECT:
         case NET_OP_KIND_COUNT:
             break;
         }

@@ -147,8 +147,14 @@ static void start_layer(const struct supernet *net, size_t op, unsigned which, u
 /* Every option of a slot must run the same kinds of operators, or there is nothing to share. */
 static enum tl_rc check_family(const struct net_family *family, struct tl_err *err)
 {
+    if (family->bottleneck || family->per_stage || family->n_widths || family->stem_mid) {
+        return tl_fail(err, TL_INVALID,
+                       "family %s cannot be a supernet: only stages of inverted residual blocks behind a stem of one "
+                       "convolution can be trained",
+                       family->name);
+    }
     for (size_t i = 0; i < family->n_choices; i++) {
-        if (family->choices[i].identity || family->choices[i].expand < 2) {
+        if (family->choices[i].identity || family->choices[i].conv || family->choices[i].expand < 2) {
             return tl_fail(err, TL_INVALID,
                            "family %s cannot be a supernet: option %zu of its slots has no expansion to share; every "
                            "option needs a kernel and an expand ratio of at least 2",

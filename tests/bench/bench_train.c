@@ -167,8 +167,9 @@ static void report(const struct options *options, const char *name, const char *
 
 static void options_parse(int argc, char **argv, struct options *options)
 {
-    static const struct option known[] = {{"family", 1, NULL, 'f'},  {"resolution", 1, NULL, 'r'}, {"batch", 1, NULL, 'b'},
-                                          {"threads", 1, NULL, 't'}, {"rounds", 1, NULL, 'n'},     {0}};
+    static const struct option known[] = {{"family", 1, NULL, 'f'}, {"resolution", 1, NULL, 'r'},
+                                          {"batch", 1, NULL, 'b'},  {"threads", 1, NULL, 't'},
+                                          {"rounds", 1, NULL, 'n'}, {0}};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
         case 'f':

@@ -84,6 +84,30 @@ static enum k_act act_of(enum net_act act)
     return K_NONE;
 }
 
+/* y = act(y) */
+static void ref_act(struct map *y, enum net_act act)
+{
+    for (size_t i = 0; i < map_floats(y); i++) {
+        y->data[i] = k_act_ref(y->data[i], act_of(act));
+    }
+}
+
+static void ref_project(const struct network *net, size_t i, const struct map *from, const struct map *x, struct map *y)
+{
+    const struct net_op *op = &net->ops[i];
+    const struct net_layer shape = net_layer_of(op, 0);
+    struct map averaged = map_new(x->shape.nb, op->h_in, op->w_in, op->hidden);
+    float *w = calloc(shape.co * shape.inputs, sizeof(float)), *bias = calloc(shape.co, sizeof(float));
+    assert_true(w != NULL && bias != NULL);
+    k_weights_draw(w, bias, net, i, 0, SEED);
+    k_pool_average_ref(averaged.data, &averaged.shape, from->data, &from->shape, op->stride);
+    k_conv_ref(y->data, &y->shape, averaged.data, &averaged.shape, x->data, &x->shape, w, bias, 1, 1, K_NONE);
+    ref_act(y, op->act);
+    free(averaged.data);
+    free(w);
+    free(bias);
+}
+
 static void ref_op(const struct network *net, size_t i, const struct map *inputs, struct map *y)
 {
     const struct net_op *op = &net->ops[i];
@@ -99,6 +123,13 @@ static void ref_op(const struct network *net, size_t i, const struct map *inputs
         break;
     case NET_ADD:
         k_add_ref(y->data, &y->shape, x->data, &x->shape, inputs[op->skip_from].data, &x->shape);
+        ref_act(y, op->act);
+        break;
+    case NET_PROJECT:
+        ref_project(net, i, &inputs[op->skip_from], x, y);
+        break;
+    case NET_MAX_POOL:
+        k_pool_max_ref(y->data, &y->shape, x->data, &x->shape, op->kernel, op->stride);
         break;
     case NET_POOL:
         k_mean_ref(y->data, op->co, x->data, &x->shape);
@@ -196,6 +227,48 @@ static void odd_network(struct network *net, unsigned resolution)
     push(net, NET_LINEAR, 1, 1, 7, NET_ACT_NONE);
 }
 
+static void push_project(struct network *net, unsigned stride)
+{
+    const size_t first = net->blocks[net->n_blocks - 1].first_op;
+    struct net_op *op = push(net, NET_PROJECT, 1, 1, net->ops[net->n_ops - 1].co, NET_ACT_RELU);
+    op->skip_from = (int16_t)first;
+    op->hidden = net->ops[first].ci;
+    op->stride = (uint16_t)stride;
+    op->batch_norm = true;
+}
+
+/* Bottlenecks whose input is averaged or not, with a halo or without, kept by a gate or not; additions with activations. */
+static void bottleneck_network(struct network *net, unsigned resolution)
+{
+    begin(net, resolution);
+    push(net, NET_CONV, 3, 1, 13, NET_ACT_RELU);
+    push(net, NET_MAX_POOL, 3, 2, 13, NET_ACT_NONE);
+    next_block(net);
+    push(net, NET_CONV, 1, 1, 5, NET_ACT_RELU);
+    push(net, NET_CONV, 3, 1, 5, NET_ACT_RELU);
+    push(net, NET_CONV, 1, 1, 21, NET_ACT_NONE);
+    push_project(net, 1);
+    next_block(net); /* depthwise first: the residual has a halo */
+    push(net, NET_DEPTHWISE, 5, 2, 21, NET_ACT_RELU);
+    push(net, NET_CONV, 1, 1, 33, NET_ACT_NONE);
+    push_project(net, 2);
+    next_block(net);
+    push(net, NET_CONV, 3, 1, 33, NET_ACT_NONE);
+    push_add(net);
+    net->ops[net->n_ops - 1].act = NET_ACT_HSWISH;
+    next_block(net); /* an addition and a projection after gates */
+    push(net, NET_CONV, 1, 1, 33, NET_ACT_NONE);
+    push(net, NET_SE, 1, 1, 33, NET_ACT_NONE)->hidden = 3;
+    push_add(net);
+    net->ops[net->n_ops - 1].act = NET_ACT_RELU6;
+    push_project(net, 1);
+    next_block(net);
+    push(net, NET_MAX_POOL, 5, 1, 33, NET_ACT_NONE);
+    push_project(net, 1);
+    push(net, NET_POOL, 1, 1, 33, NET_ACT_NONE);
+    push(net, NET_LINEAR, 1, 1, 7, NET_ACT_NONE);
+}
+
 /* A network of the shipped family: every slot the same kernel and expansion. */
 static void family_network(struct network *net, unsigned resolution, unsigned choice, unsigned depth)
 {
@@ -285,6 +358,21 @@ static void odd_lists_and_batches_equal_their_twin(void **state)
     }
 }
 
+static void bottlenecks_equal_their_twin(void **state)
+{
+    (void)state;
+    static struct network net, cut;
+    for (unsigned resolution = 1; resolution <= 33; resolution += 4) {
+        bottleneck_network(&net, resolution);
+        check_against_twins(&net, 1);
+        check_against_twins(&net, 3);
+    }
+    for (size_t b = 0; b < net.n_blocks; b++) { /* also with the caller's memory as the block's input and output */
+        net_block_cut(&net, b, &cut);
+        check_against_twins(&cut, 2);
+    }
+}
+
 /* Lists whose first or last operator works on the caller's own memory. */
 static void lists_of_one_operator_equal_their_twin(void **state)
 {
@@ -306,9 +394,10 @@ static void lists_of_one_operator_equal_their_twin(void **state)
 static void results_are_the_same_bits_for_every_pool_and_run(void **state)
 {
     (void)state;
-    static struct network nets[2];
+    static struct network nets[3];
     family_network(&nets[0], 128, 4, 2);
     odd_network(&nets[1], 33);
+    bottleneck_network(&nets[2], 33);
     for (size_t n = 0; n < TL_COUNT_OF(nets); n++) {
         struct map input = random_input(&nets[n], 1);
         float *first = NULL;
@@ -416,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_network_of_the_family_equals_its_twin),
         cmocka_unit_test(every_block_cut_out_equals_its_twin),
         cmocka_unit_test(odd_lists_and_batches_equal_their_twin),
+        cmocka_unit_test(bottlenecks_equal_their_twin),
         cmocka_unit_test(lists_of_one_operator_equal_their_twin),
         cmocka_unit_test(results_are_the_same_bits_for_every_pool_and_run),
         cmocka_unit_test(the_largest_network_stays_of_order_one),

@@ -141,13 +141,20 @@ static void a_range_is_one_piece_of_the_bytes_there_are(void **state)
         enum http_range kind;
         size_t from, to;
     } cases[] = {
-        {"bytes=0-3", HTTP_RANGE_PART, 0, 4},         {"bytes=4-", HTTP_RANGE_PART, 4, 10},
-        {"bytes=-3", HTTP_RANGE_PART, 7, 10},         {"bytes=-30", HTTP_RANGE_PART, 0, 10},
-        {"bytes=8-100", HTTP_RANGE_PART, 8, 10},      {"bytes=9-9", HTTP_RANGE_PART, 9, 10},
-        {"bytes=10-", HTTP_RANGE_BEYOND, 0, 0},       {"bytes=-0", HTTP_RANGE_BEYOND, 0, 0},
-        {NULL, HTTP_RANGE_ALL, 0, 0},                 {"bytes=3-2", HTTP_RANGE_ALL, 0, 0},
-        {"bytes=0-1,4-5", HTTP_RANGE_ALL, 0, 0},      {"items=0-1", HTTP_RANGE_ALL, 0, 0},
-        {"bytes=", HTTP_RANGE_ALL, 0, 0},             {"bytes=a-", HTTP_RANGE_ALL, 0, 0},
+        {"bytes=0-3", HTTP_RANGE_PART, 0, 4},
+        {"bytes=4-", HTTP_RANGE_PART, 4, 10},
+        {"bytes=-3", HTTP_RANGE_PART, 7, 10},
+        {"bytes=-30", HTTP_RANGE_PART, 0, 10},
+        {"bytes=8-100", HTTP_RANGE_PART, 8, 10},
+        {"bytes=9-9", HTTP_RANGE_PART, 9, 10},
+        {"bytes=10-", HTTP_RANGE_BEYOND, 0, 0},
+        {"bytes=-0", HTTP_RANGE_BEYOND, 0, 0},
+        {NULL, HTTP_RANGE_ALL, 0, 0},
+        {"bytes=3-2", HTTP_RANGE_ALL, 0, 0},
+        {"bytes=0-1,4-5", HTTP_RANGE_ALL, 0, 0},
+        {"items=0-1", HTTP_RANGE_ALL, 0, 0},
+        {"bytes=", HTTP_RANGE_ALL, 0, 0},
+        {"bytes=a-", HTTP_RANGE_ALL, 0, 0},
         {"bytes=99999999999999999999-", HTTP_RANGE_ALL, 0, 0},
     };
     for (size_t i = 0; i < TL_COUNT_OF(cases); i++) {

@@ -110,7 +110,8 @@ static void ids_picks_and_block_keys_of_the_shipped_families_stay(void **state)
                 net_block_key(&net, b, key);
                 assert_int_equal(tl_buf_addf(&all, NULL, "%s\n", key), TL_OK);
             }
-            assert_int_equal(tl_buf_add(&all, &pick, sizeof pick, NULL), TL_OK);
+            const size_t size = offsetof(struct net_pick, stem_depth); /* what these families use, and a byte between */
+            assert_int_equal(tl_buf_add(&all, &pick, size, NULL), TL_OK);
         }
         const struct tl_hash built = tl_hash_of(all.data, all.len);
         tl_hash_format(&built, text);

@@ -38,6 +38,10 @@ static inline struct net_pick random_pick(const struct net_family *family, struc
 {
     struct net_pick pick = {.resolution = family->resolutions[tl_rng_below(rng, family->n_resolutions)]};
 
+    pick.stem_depth = (uint8_t)tl_rng_below(rng, net_family_elastic_stem(family) ? 2 : 1);
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        pick.width[place] = (uint8_t)tl_rng_below(rng, net_family_elastic_width(family, place) ? family->n_widths : 1);
+    }
     for (size_t s = 0; s < family->n_stages; s++) {
         const struct net_stage *stage = &family->stages[s];
         pick.depth[s] = stage->n_depths ? stage->depths[tl_rng_below(rng, stage->n_depths)] : 0;

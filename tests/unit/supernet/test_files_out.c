@@ -73,8 +73,10 @@ static void every_half_comes_back_and_others_round_to_the_nearest_even(void **st
         const uint8_t half[2] = {(uint8_t)(bits & 255U), (uint8_t)(bits >> 8)};
         const uint8_t next[2] = {(uint8_t)((bits + 1) & 255U), (uint8_t)((bits + 1) >> 8)};
         float value = 0.0F, above = 0.0F;
-        assert_int_equal(st_floats(&(struct st_tensor){.dtype = "F16", .data = half, .n_bytes = 2}, &value, NULL), TL_OK);
-        assert_int_equal(st_floats(&(struct st_tensor){.dtype = "F16", .data = next, .n_bytes = 2}, &above, NULL), TL_OK);
+        assert_int_equal(st_floats(&(struct st_tensor){.dtype = "F16", .data = half, .n_bytes = 2}, &value, NULL),
+                         TL_OK);
+        assert_int_equal(st_floats(&(struct st_tensor){.dtype = "F16", .data = next, .n_bytes = 2}, &above, NULL),
+                         TL_OK);
         assert_true(through_half(value) == value && through_half(-value) == -value);
         if (bits + 1 < 0x7c00U) {
             assert_true(through_half(value + (above - value) / 2) == (bits % 2 ? above : value));

@@ -1,0 +1,84 @@
+/* pool.c - windows without weights, and activations that no convolution can take: memory is what they cost.
+ *
+ * Channels are the inner loops, so that the compiler makes vectors of them.
+ */
+#include "supernet/kernels/kernel.h"
+
+#include <string.h>
+
+void k_pool_max(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape, size_t kernel,
+                size_t stride, struct k_range rows)
+{
+    const size_t channels = y_shape->c, pad = kernel / 2;
+
+    for (size_t row = rows.from; row < rows.to; row++) {
+        const struct k_span span = k_span_of(row, y_shape->h, x_shape->h, kernel, stride);
+        for (size_t col = 0; col < y_shape->w; col++) {
+            float *restrict to = y + row * y_shape->row + col * y_shape->ld;
+            const size_t centre = col * stride, first = centre < pad ? 0 : centre - pad;
+            const size_t last = centre + pad < x_shape->w ? centre + pad : x_shape->w - 1;
+            memcpy(to, x + span.first * x_shape->row + first * x_shape->ld, channels * sizeof *to);
+            for (size_t r = 0; r < span.n; r++) {
+                for (size_t at = first; at <= last; at++) {
+                    const float *from = x + (span.first + r) * x_shape->row + at * x_shape->ld;
+                    for (size_t c = 0; c < channels; c++) {
+                        to[c] = from[c] > to[c] ? from[c] : to[c];
+                    }
+                }
+            }
+        }
+    }
+}
+
+void k_pool_average(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
+                    size_t stride, struct k_range rows)
+{
+    const size_t channels = y_shape->c;
+
+    for (size_t row = rows.from; row < rows.to; row++) {
+        const size_t top = row % y_shape->h * stride, image = row / y_shape->h * x_shape->h;
+        const size_t nr = top + stride <= x_shape->h ? stride : x_shape->h - top;
+        for (size_t col = 0; col < y_shape->w; col++) {
+            float *restrict to = y + row * y_shape->row + col * y_shape->ld;
+            const size_t left = col * stride, nc = left + stride <= x_shape->w ? stride : x_shape->w - left;
+            const float share = 1.0F / (float)(nr * nc);
+            memset(to, 0, channels * sizeof *to);
+            for (size_t i = 0; i < nr * nc; i++) {
+                const float *from = x + (image + top + i / nc) * x_shape->row + (left + i % nc) * x_shape->ld;
+                for (size_t c = 0; c < channels; c++) {
+                    to[c] += share * from[c];
+                }
+            }
+        }
+    }
+}
+
+static void activate(float *restrict y, size_t n, enum k_act act)
+{
+    for (size_t i = 0; i < n; i++) {
+        switch (act) { /* the same for all: the compiler takes it out of the loop */
+        case K_RELU:
+            y[i] = y[i] > 0 ? y[i] : 0;
+            break;
+        case K_RELU6:
+            y[i] = y[i] > 0 ? (y[i] < 6 ? y[i] : 6) : 0;
+            break;
+        case K_HSWISH:
+        case K_HSIGMOID:
+            y[i] = k_act_ref(y[i], act);
+            break;
+        case K_NONE:
+        case K_ACT_COUNT:
+            return;
+        }
+    }
+}
+
+void k_map_activate(float *y, const struct k_shape *shape, enum k_act act, struct k_range rows)
+{
+    for (size_t row = rows.from; row < rows.to; row++) {
+        for (size_t col = 0; col < shape->w; col++) {
+            activate(y + row * shape->row + col * shape->ld, shape->c, act);
+        }
+    }
+}
