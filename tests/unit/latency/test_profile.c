@@ -105,11 +105,8 @@ static void the_anchor_is_the_smallest_network_and_all_last_the_largest(void **s
             assert_true(macs >= least);
             most = macs > most ? macs : most;
         }
-        struct net_pick largest = {.resolution = (uint16_t)resolution};
-        memset(largest.choice, family->n_choices - 1, sizeof largest.choice);
-        for (size_t s = 0; s < family->n_stages; s++) {
-            largest.depth[s] = family->stages[s].n_depths ? family->stages[s].n_slots : 0;
-        }
+        struct net_pick largest;
+        net_family_extreme(family, resolution, true, &largest);
         assert_true(most == macs_of(family, &largest));
     }
 }

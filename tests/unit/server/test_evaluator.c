@@ -16,15 +16,20 @@ struct world {
     struct tl_rng rng;
 };
 
-static void world_make(struct world *w, const char *name)
+static void world_make_of(struct world *w, const struct net_family *family)
 {
     struct tl_err err = {0};
 
-    w->family = net_family_get(name);
+    w->family = family;
     assert_non_null(w->family);
     w->net = malloc(sizeof(*w->net));
     assert_int_equal(evaluator_new(w->family, NULL, NULL, 1, &w->evaluator, &err), TL_OK);
     tl_rng_init(&w->rng, 7, 0, 0);
+}
+
+static void world_make(struct world *w, const char *name)
+{
+    world_make_of(w, net_family_get(name));
 }
 
 static void world_done(struct world *w)
@@ -76,9 +81,9 @@ static void check_costs(const char *name)
 static void tables_add_up_to_the_operator_list(void **state)
 {
     (void)state;
-    check_costs("ofa-mbv3-w1.0");
-    check_costs("ofa-mbv3-w1.2");
-    check_costs("nasbench-macro");
+    for (size_t f = 0; f < net_family_count(); f++) {
+        check_costs(net_family_at(f)->name);
+    }
 }
 
 /* Every sample lies within the ranges, and both ends are reached by the extremes of the family. */
@@ -111,6 +116,68 @@ static void ranges_hold_every_network_and_no_more(void **state)
     world_done(&w);
 }
 
+/* The next architecture in counting order; false: that was the last. */
+static bool next_arch(const struct space *space, uint8_t *arch)
+{
+    for (size_t v = 0; v < space->n_variables; v++) {
+        if (++arch[v] < space->variables[v].n_options) {
+            return true;
+        }
+        arch[v] = 0;
+    }
+    return false;
+}
+
+static void check_every_range(const char *text)
+{
+    struct world w;
+    struct net_family family;
+    struct metric_range ranges[METRIC_COUNT];
+    double least[METRIC_COUNT], most[METRIC_COUNT], out[SEARCH_METRICS_MAX];
+    uint8_t arch[SPACE_VARIABLES_MAX] = {0};
+
+    assert_int_equal(net_family_parse(text, strlen(text), &family, NULL), TL_OK);
+    world_make_of(&w, &family);
+    evaluator_ranges(w.evaluator, ranges);
+    for (int m = METRIC_MACS; m <= METRIC_PEAK_MEMORY_BYTES; m++) {
+        least[m] = INFINITY;
+        most[m] = -INFINITY;
+    }
+    do {
+        values_of(&w, arch, out);
+        for (int m = METRIC_MACS; m <= METRIC_PEAK_MEMORY_BYTES; m++) {
+            least[m] = fmin(least[m], out[m]);
+            most[m] = fmax(most[m], out[m]);
+        }
+    } while (next_arch(evaluator_space(w.evaluator), arch));
+    for (int m = METRIC_MACS; m <= METRIC_PEAK_MEMORY_BYTES; m++) {
+        assert_true(ranges[m].min == least[m] && ranges[m].max == most[m]);
+    }
+    world_done(&w);
+}
+
+/* Every single network of small families; in the second, no choice is the smallest of everything. */
+static void ranges_of_elastic_widths_are_exact(void **state)
+{
+    (void)state;
+    check_every_range("{\"name\": \"a\", \"title\": \"t\", \"source\": \"s\", \"classes\": 4, \"bn_eps\": 0.001, "
+                      "\"resolutions\": [16, 24], \"block\": \"bottleneck\", \"multipliers\": [0.5, 1], "
+                      "\"stem\": {\"mid\": [8, 16], \"width\": [8, 16], \"depths\": [0, 1], \"stride\": 2, "
+                      "\"act\": \"relu\", \"pool\": true}, \"kernels\": [3], \"expands\": [0.25, 0.5], "
+                      "\"stages\": [{\"width\": [16, 32], \"stride\": 1, \"act\": \"relu\", \"depths\": [1, 2]}, "
+                      "{\"width\": 48, \"stride\": 2, \"act\": \"relu\", \"slots\": 2}, "
+                      "{\"width\": [32, 64], \"stride\": 2, \"act\": \"relu\", \"depths\": [1, 2]}], "
+                      "\"head\": {\"act\": \"relu\"}}");
+    check_every_range("{\"name\": \"b\", \"title\": \"t\", \"source\": \"s\", \"classes\": 4, \"bn_eps\": 0.001, "
+                      "\"resolutions\": [16], \"per_stage\": true, \"multipliers\": [0.5, 1, 2], "
+                      "\"stem\": {\"width\": [8, 16, 24], \"stride\": 2, \"act\": \"relu\"}, "
+                      "\"choices\": [{\"kernel\": 5, \"expand\": 1}, {\"kernel\": 3, \"expand\": 3, \"se\": true}, "
+                      "{\"kernel\": 3, \"conv\": true, \"plain\": true}, {\"kernel\": 3, \"expand\": 2}], "
+                      "\"stages\": [{\"width\": [8, 8, 24], \"stride\": 1, \"act\": \"relu\", \"depths\": [1, 3]}, "
+                      "{\"width\": [16, 24, 32], \"stride\": 2, \"act\": \"relu\", \"depths\": [1, 2]}], "
+                      "\"head\": {\"act\": \"relu\", \"final\": 64}}");
+}
+
 /* Names of measured networks lead back to the network. */
 static void a_subject_names_one_architecture(void **state)
 {
@@ -119,18 +186,25 @@ static void a_subject_names_one_architecture(void **state)
     char text[SUBJECT_TEXT];
 
     (void)state;
+    for (size_t f = 0; f < net_family_count(); f++) {
+        world_make_of(&w, net_family_at(f));
+        const struct space *space = evaluator_full_space(w.evaluator);
+        for (int i = 0; i < SAMPLES; i++) {
+            struct net_pick pick;
+            sample(&w, arch);
+            subject_of_arch(space, arch, text);
+            assert_true(subject_parse(space, text, back));
+            assert_memory_equal(arch, back, space->n_variables);
+            pick_of_arch(w.family, space, arch, &pick);
+            arch_of_pick(w.family, space, &pick, picked);
+            assert_memory_equal(arch, picked, space->n_variables);
+        }
+        world_done(&w);
+    }
     world_make(&w, "ofa-mbv3-w1.0");
     const struct space *space = evaluator_full_space(w.evaluator);
-    for (int i = 0; i < SAMPLES; i++) {
-        struct net_pick pick;
-        sample(&w, arch);
-        subject_of_arch(space, arch, text);
-        assert_true(subject_parse(space, text, back));
-        assert_memory_equal(arch, back, space->n_variables);
-        pick_of_arch(w.family, space, arch, &pick);
-        arch_of_pick(w.family, space, &pick, picked);
-        assert_memory_equal(arch, picked, space->n_variables);
-    }
+    sample(&w, arch);
+    subject_of_arch(space, arch, text);
     assert_false(subject_parse(space, "net-", back));
     assert_false(subject_parse(space, "mb-1", back));
     text[4] = 'z';
@@ -143,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_add_up_to_the_operator_list),
         cmocka_unit_test(ranges_hold_every_network_and_no_more),
+        cmocka_unit_test(ranges_of_elastic_widths_are_exact),
         cmocka_unit_test(a_subject_names_one_architecture),
     };
 

@@ -142,6 +142,40 @@ static void residuals_add_what_their_block_began_with(void **state)
     refuse("/ops/6", "before");
 }
 
+static void a_projection_says_what_it_projects(void **state)
+{
+    (void)state;
+    struct net_pick pick;
+    net_family_extreme(net_family_get("ofa-resnet50d"), 128, false, &pick);
+    build("ofa-resnet50d", &pick, &bad);
+    static struct network resnet;
+    resnet = bad;
+    size_t at = 0;
+    while (bad.ops[at].kind != NET_PROJECT || bad.ops[at].stride != 2) {
+        at++;
+    }
+    char pointer[32];
+    (void)snprintf(pointer, sizeof pointer, "/ops/%zu", at);
+    bad.ops[at].hidden++;
+    refuse(pointer, "another shape");
+    bad = resnet;
+    bad.ops[at].stride = 1;
+    refuse(pointer, "another shape");
+    bad = resnet;
+    bad.ops[at].skip_from++;
+    refuse(pointer, "first operator");
+    bad = resnet;
+    bad.ops[at].kernel = 3;
+    refuse(pointer, "kernel");
+    bad = resnet;
+    assert_int_equal(bad.ops[2].kind, NET_MAX_POOL);
+    bad.ops[2].act = NET_ACT_RELU;
+    refuse("/ops/2", "activation");
+    bad = resnet;
+    bad.ops[2].kernel = 2;
+    refuse("/ops/2", "kernel");
+}
+
 static void blocks_cover_the_operators_in_order(void **state)
 {
     (void)state;
@@ -193,6 +227,7 @@ int main(void)
         cmocka_unit_test(forms_are_known),
         cmocka_unit_test(shapes_must_chain),
         cmocka_unit_test(residuals_add_what_their_block_began_with),
+        cmocka_unit_test(a_projection_says_what_it_projects),
         cmocka_unit_test(blocks_cover_the_operators_in_order),
         cmocka_unit_test(too_much_work_is_refused_without_overflow),
     };

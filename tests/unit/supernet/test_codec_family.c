@@ -51,21 +51,26 @@ static void every_shipped_family_comes_back_as_it_was_written(void **state)
     }
 }
 
-/* `small` with the text `from` in place of `to` is refused at `pointer` with a sentence that has `word` in it. */
-static void refuse(const char *from, const char *to, const char *pointer, const char *word)
+/* `good` with the text `to` in place of `from` is refused at `pointer` with a sentence that has `word` in it. */
+static void refuse_in(const char *good, const char *from, const char *to, const char *pointer, const char *word)
 {
     struct net_family family;
     struct tl_err err = {0};
     char text[4096];
-    const char *at = strstr(small, from);
+    const char *at = strstr(good, from);
     assert_non_null(at);
-    const int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - small), small, to, at + strlen(from));
+    const int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
     memset(&family, 0x5a, sizeof family);
     assert_int_equal(net_family_parse(text, (size_t)n, &family, &err), TL_INVALID);
     if (strcmp(err.pointer, pointer) != 0 || strstr(err.text, word) == NULL) {
         fail_msg("%s is refused at \"%s\": %s", to, err.pointer, err.text);
     }
     assert_int_equal(family.name[0], 0x5a); /* untouched */
+}
+
+static void refuse(const char *from, const char *to, const char *pointer, const char *word)
+{
+    refuse_in(small, from, to, pointer, word);
 }
 
 static void impossible_numbers_are_refused_by_field(void **state)
@@ -99,6 +104,35 @@ static void impossible_numbers_are_refused_by_field(void **state)
     refuse("\"se\": true", "\"sse\": true", "/stages/1/sse", "se");
     refuse("\"head\": {\"act\": \"relu\"}", "\"head\": {\"act\": \"relu\", \"final\": -1}", "/head/final", "0");
     refuse("\"head\": {\"act\": \"relu\"}", "\"head\": {\"act\": \"relu\"}, \"tail\": 1", "/tail", "");
+}
+
+static const char resnet[] =
+    "{\"name\": \"small\", \"title\": \"t\", \"source\": \"s\", \"classes\": 4, \"bn_eps\": 0.001, "
+    "\"resolutions\": [32], \"block\": \"bottleneck\", \"multipliers\": [0.5, 1], "
+    "\"stem\": {\"mid\": [8, 8], \"width\": [8, 16], \"depths\": [0, 1], \"stride\": 2, \"act\": \"relu\"}, "
+    "\"kernels\": [3], \"expands\": [0.25, 0.5], "
+    "\"stages\": [{\"width\": [16, 32], \"stride\": 2, \"act\": \"relu\", \"slots\": 2}], "
+    "\"head\": {\"act\": \"relu\"}}";
+
+static void impossible_bottlenecks_are_refused_by_field(void **state)
+{
+    (void)state;
+    struct net_family family;
+    assert_int_equal(net_family_parse(resnet, strlen(resnet), &family, NULL), TL_OK);
+    assert_int_equal(family.expands[0], 25);
+    assert_int_equal(family.stages[0].width, 32);
+    assert_int_equal(family.widths[NET_PLACE_STAGE][0], 16);
+    refuse_in(resnet, "bottleneck", "bottle", "/block", "inverted");
+    refuse_in(resnet, "[0.5, 1]", "[1, 0.5]", "/multipliers/1", "larger");
+    refuse_in(resnet, "[0.5, 1]", "[1]", "/stem/width", "");
+    refuse_in(resnet, "[0.25, 0.5]", "[0.255]", "/expands", "two decimals");
+    refuse_in(resnet, "[0.25, 0.5]", "[3]", "/expands/0", "2.5");
+    refuse_in(resnet, "[8, 16]", "[16, 8]", "/stem/width", "must not fall");
+    refuse_in(resnet, "[16, 32]", "[16, 0]", "/stages/0/width/1", "1");
+    refuse_in(resnet, "[0, 1]", "[0, 2]", "/stem/depths/1", "1");
+    refuse_in(resnet, "\"mid\": [8, 8], ", "", "/stem/depths", "");
+    refuse_in(resnet, "\"slots\": 2", "\"slots\": 2, \"se\": true", "/stages/0/se", "false");
+    refuse_in(resnet, "\"kernels\": [3], ", "", "/kernels", "");
 }
 
 static void a_family_whose_largest_network_is_too_large_is_refused(void **state)
@@ -212,6 +246,7 @@ int main(void)
         cmocka_unit_test(a_family_file_says_everything),
         cmocka_unit_test(every_shipped_family_comes_back_as_it_was_written),
         cmocka_unit_test(impossible_numbers_are_refused_by_field),
+        cmocka_unit_test(impossible_bottlenecks_are_refused_by_field),
         cmocka_unit_test(a_family_whose_largest_network_is_too_large_is_refused),
         cmocka_unit_test(a_family_is_found_by_name_or_by_file),
         cmocka_unit_test(a_bad_file_is_refused_with_its_path),

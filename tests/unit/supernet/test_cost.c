@@ -2,6 +2,7 @@
 #include "supernet/build.h"
 
 #include <cmocka.h>
+#include <stdlib.h>
 
 static struct network net;
 
@@ -88,6 +89,35 @@ static void pooling_and_adding_cost_nothing(void **state)
     assert_int_equal(net_op_macs(&add) + net_op_params(&add), 0);
 }
 
+/* 1x1 from 6 averaged channels to 20; its map counts beside the two that stay alive. */
+static void a_projected_residual_costs_its_convolution(void **state)
+{
+    (void)state;
+    const struct net_op project = {.kind = NET_PROJECT,
+                                   .batch_norm = true,
+                                   .kernel = 1,
+                                   .stride = 2,
+                                   .h_in = 4,
+                                   .w_in = 4,
+                                   .ci = 20,
+                                   .h_out = 4,
+                                   .w_out = 4,
+                                   .co = 20,
+                                   .hidden = 6};
+    struct network *alone = calloc(1, sizeof *alone);
+    struct net_cost cost;
+    assert_non_null(alone);
+    assert_int_equal(net_op_macs(&project), 6 * 20 * 16);
+    assert_int_equal(net_op_params(&project), 6 * 20 + 2 * 20);
+    alone->ops[0] = (struct net_op){
+        .kind = NET_CONV, .kernel = 1, .stride = 2, .h_in = 8, .w_in = 8, .ci = 6, .h_out = 4, .w_out = 4, .co = 20};
+    alone->ops[1] = project;
+    alone->n_ops = 2;
+    net_cost_of(alone, 1, 1, &cost);
+    assert_int_equal(cost.peak_memory_bytes, 4 * (16 * 20 + 16 * 6 + 64 * 6));
+    free(alone);
+}
+
 static void size_is_four_bytes_a_parameter(void **state)
 {
     (void)state;
@@ -160,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(macs_and_params_follow_the_published_rules),
         cmocka_unit_test(pooling_and_adding_cost_nothing),
+        cmocka_unit_test(a_projected_residual_costs_its_convolution),
         cmocka_unit_test(size_is_four_bytes_a_parameter),
         cmocka_unit_test(memory_is_input_and_output_of_the_widest_operator),
         cmocka_unit_test(a_residual_keeps_the_block_input_alive),

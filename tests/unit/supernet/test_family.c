@@ -168,6 +168,57 @@ static void width_1_2_has_the_published_widths(void **state)
     }
 }
 
+/* ResNet-50D itself is in the family: https://github.com/huggingface/pytorch-image-models counts 25,576,264 parameters.
+ * MACs by hand: ResNet-50 has 4,089,184,256 at 224; its 7x7 stem at 112x112 becomes three 3x3. */
+static void resnet50d_has_the_published_parameters_and_macs(void **state)
+{
+    (void)state;
+    struct net_pick pick = {.resolution = 224, .depth = {3, 4, 6, 3}, .stem_depth = 1};
+    memset(pick.choice, 1, sizeof pick.choice); /* ratio 0.25 */
+    memset(pick.width, 2, sizeof pick.width);   /* times 1.0 */
+    const uint64_t stem = (uint64_t)112 * 112 * (9 * 3 * 32 + 9 * 32 * 32 + 9 * 32 * 64 - 49 * 3 * 64);
+    expect_cost("ofa-resnet50d", &pick, "ResNet-50D", 25576264, 4089184256 + stem);
+}
+
+/* Widths are once-for-all's base widths times the multipliers, through net_divisible. */
+static void resnet50d_has_the_published_widths(void **state)
+{
+    (void)state;
+    static const unsigned base[] = {64, 256, 512, 1024, 2048};
+    const struct net_family *family = net_family_get("ofa-resnet50d");
+    assert_int_equal(family->n_widths, 3);
+    for (size_t w = 0; w < 3; w++) {
+        for (size_t i = 0; i < TL_COUNT_OF(base); i++) {
+            assert_int_equal(family->widths[NET_PLACE_STEM + i][w], net_divisible(base[i] * family->multipliers[w]));
+        }
+        const unsigned half = family->widths[NET_PLACE_STEM][w] / 2U;
+        assert_int_equal(family->widths[NET_PLACE_MID][w], net_divisible(half));
+    }
+}
+
+static void a_shared_choice_is_that_of_the_first_slot(void **state)
+{
+    (void)state;
+    struct net_pick pick;
+    struct net_cost plain;
+    struct net_cost odd;
+    net_family_extreme(net_family_get("mnasnet"), 224, true, &pick);
+    build("mnasnet", &pick, &net);
+    net_cost_total(&net, &plain);
+    for (size_t b = 0; b < net.n_blocks; b++) {
+        if (net.blocks[b].slot >= 0) { /* conv5-se */
+            assert_int_equal(net.ops[net.blocks[b].first_op].kernel, 5);
+            assert_int_equal(net.ops[net.blocks[b].first_op].kind, NET_CONV);
+            assert_int_equal(net.ops[net.blocks[b].first_op + 1].kind, NET_SE);
+            assert_int_equal(net.blocks[b].n_ops, net.blocks[b].slot > 0 ? 3 : 2); /* the residual */
+        }
+    }
+    pick.choice[1] = UINT8_MAX;
+    build("mnasnet", &pick, &net);
+    net_cost_total(&net, &odd);
+    assert_memory_equal(&plain, &odd, sizeof plain);
+}
+
 static void refuse(struct net_pick pick, const char *family, const char *word)
 {
     struct tl_err err = {0};
@@ -190,6 +241,12 @@ static void a_pick_outside_the_family_is_refused_by_part(void **state)
     pick = ofa_max(224);
     pick.choice[6] = 9;
     refuse(pick, "ofa-mbv3-w1.0", "stage 1 slot 2");
+    net_family_extreme(net_family_get("ofa-resnet50d"), 224, false, &pick);
+    pick.width[NET_PLACE_STAGE + 3] = 3;
+    refuse(pick, "ofa-resnet50d", "width 3 at place 5");
+    net_family_extreme(net_family_get("ofa-resnet50d"), 224, false, &pick);
+    pick.stem_depth = 2;
+    refuse(pick, "ofa-resnet50d", "depth 2");
     pick = macro_pick("00000003");
     refuse(pick, "nasbench-macro", "stage 2 slot 2");
 }
@@ -240,6 +297,9 @@ int main(void)
         cmocka_unit_test(a_family_is_found_by_its_name_alone),
         cmocka_unit_test(a_family_keeps_its_own_rules),
         cmocka_unit_test(width_1_2_has_the_published_widths),
+        cmocka_unit_test(resnet50d_has_the_published_parameters_and_macs),
+        cmocka_unit_test(resnet50d_has_the_published_widths),
+        cmocka_unit_test(a_shared_choice_is_that_of_the_first_slot),
         cmocka_unit_test(a_pick_outside_the_family_is_refused_by_part),
         cmocka_unit_test(slots_beyond_the_depth_are_ignored),
         cmocka_unit_test(identity_slots_have_no_block),
