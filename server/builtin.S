@@ -17,6 +17,8 @@ kind_supernet:
     .asciz "supernet"
     .balign 16
     model accuracy_ofa_mbv3_w10, "ofa-mbv3-w1.0", "ofa-mbv3-w1.0-accuracy.bin"
+    model accuracy_cifar_mbv3, "cifar-mbv3", "cifar-mbv3-accuracy.bin"
+    model supernet_cifar_mbv3, "cifar-mbv3", "cifar-mbv3.safetensors"
 
     .macro entry kind, label
     .quad \kind, \label\()_space, \label, \label\()_end - \label
@@ -27,6 +29,8 @@ kind_supernet:
     .balign 8
 builtin_models:
     entry kind_accuracy, accuracy_ofa_mbv3_w10
+    entry kind_accuracy, accuracy_cifar_mbv3
+    entry kind_supernet, supernet_cifar_mbv3
 builtin_models_end:
 
     .section .rodata
