@@ -138,7 +138,7 @@ void net_layer_fold(const struct net_layer *layer, float bn_eps, float *restrict
 /* Name of an operator's layer, "s2.b1.expand": stem, first.depthwise, first.project, sS.bB.expand | depthwise |
  * se.reduce | se.expand | project, head.final, head.feature, head.classifier. Operators without parameters are named
  * likewise: sS.bB.add, head.pool. */
-enum { NET_NAME_MAX = 32 };
+enum { NET_NAME_MAX = 48 };
 void net_layer_name(const struct network *net, size_t op, unsigned layer, char ret_name[NET_NAME_MAX]);
 
 /* ---- families ------------------------------------------------------------------------------------------------ */

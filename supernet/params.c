@@ -215,7 +215,7 @@ static void plain_name(const struct network *net, size_t op, const char *block, 
 static void stem_name(const struct network *net, size_t op, char ret_name[NET_NAME_MAX])
 {
     const int block = net->ops[op].block;
-    char name[16] = "stem";
+    char name[32] = "stem";
 
     if (block > 0) {
         (void)snprintf(name, sizeof name, "stem%d", block + 1);
@@ -233,7 +233,7 @@ void net_layer_name(const struct network *net, size_t op, unsigned layer, char r
     const bool inverted = has_depthwise(net, block);
 
     if (block->slot >= 0) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof name, "s%d.b%d", block->stage + 1, block->slot + 1);
         if (inverted) {
             (void)snprintf(ret_name, NET_NAME_MAX, "%s.%s", name, role(net, op, layer));

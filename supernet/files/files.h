@@ -107,7 +107,7 @@ enum net_config_spelling { NET_CONFIG_PUBLISHED, NET_CONFIG_LATER };
 TL_MUST_CHECK enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_config_spelling spelling,
                                            struct tl_buf *buf, struct tl_err *err);
 
-enum { OFA_NAME_MAX = NET_NAME_MAX + 32 };
+enum { OFA_NAME_MAX = NET_NAME_MAX + 64 };
 
 /* Our name ("s1.b2.expand.weight", as in codec_supernet.h) for a tensor of a once-for-all checkpoint of this family; false:
  * it stands for nothing of ours (num_batches_tracked, an unknown layer). */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_MAX = 10, WORD_MAX = 24 };
+enum { WORDS_MAX = 10, WORD_MAX = 24, BLOCK_NAME_MAX = 48 };
 
 struct words {
     char of[WORDS_MAX][WORD_MAX];
@@ -77,7 +77,7 @@ static const char *role_of(const struct words *words)
 }
 
 /* "first", or "s2.b3" for the block of this number; false: the family has fewer. */
-static bool block_name(const struct net_family *family, const char *number, char ret_name[16])
+static bool block_name(const struct net_family *family, const char *number, char ret_name[BLOCK_NAME_MAX])
 {
     char *end = NULL;
     const unsigned long block = strtoul(number, &end, 10);
@@ -86,13 +86,13 @@ static bool block_name(const struct net_family *family, const char *number, char
         return false;
     }
     if (block == 0 && fixed) {
-        (void)snprintf(ret_name, 16, "first");
+        (void)snprintf(ret_name, BLOCK_NAME_MAX, "first");
         return true;
     }
     size_t slot = block - fixed;
     for (size_t s = 0; s < family->n_stages; s++) {
         if (slot < family->stages[s].n_slots) {
-            (void)snprintf(ret_name, 16, "s%zu.b%zu", s + 1, slot + 1);
+            (void)snprintf(ret_name, BLOCK_NAME_MAX, "s%zu.b%zu", s + 1, slot + 1);
             return true;
         }
         slot -= family->stages[s].n_slots;
@@ -118,7 +118,7 @@ static const char *outer_name(const struct net_family *family, const char *word)
 bool ofa_tensor_name(const struct net_family *family, const char *theirs, char ret_ours[OFA_NAME_MAX])
 {
     struct words words;
-    char block[16];
+    char block[BLOCK_NAME_MAX];
     if (!split(theirs, &words) || words.n < 2) {
         return false;
     }
