@@ -204,6 +204,33 @@ static void names_say_stage_block_and_role(void **state)
     free(net);
 }
 
+/* Whatever has parameters has a name of its own: files would lose them. */
+static void no_two_layers_of_a_network_have_one_name(void **state)
+{
+    (void)state;
+    static struct network net;
+    static char names[NET_OPS_MAX * NET_LAYERS_MAX][NET_NAME_MAX];
+    struct tl_rng rng;
+    tl_rng_init(&rng, 4, 0, 0);
+    for (size_t i = 0; i < 10 * net_family_count(); i++) {
+        const struct net_family *family = net_family_at(i / 10);
+        const struct net_pick pick = random_pick(family, &rng);
+        size_t n = 0;
+        build(family->name, &pick, &net);
+        for (size_t op = 0; op < net.n_ops; op++) {
+            for (unsigned l = 0; l < NET_LAYERS_MAX && (l == 0 || net_layer_of(&net.ops[op], l).co > 0); l++) {
+                net_layer_name(&net, op, l, names[n]);
+                for (size_t k = 0; k < n; k++) {
+                    if (strcmp(names[k], names[n]) == 0) {
+                        fail_msg("%s: %s is there twice", family->name, names[n]);
+                    }
+                }
+                n++;
+            }
+        }
+    }
+}
+
 static void folding_is_batch_norm_after_the_layer(void **state)
 {
     (void)state;
@@ -500,6 +527,7 @@ int main(void)
         cmocka_unit_test(every_half_comes_back_and_others_round_to_the_nearest_even),
         cmocka_unit_test(parameters_come_back_bit_for_bit),
         cmocka_unit_test(names_say_stage_block_and_role),
+        cmocka_unit_test(no_two_layers_of_a_network_have_one_name),
         cmocka_unit_test(folding_is_batch_norm_after_the_layer),
         cmocka_unit_test(a_network_comes_back_in_both_spellings),
         cmocka_unit_test(every_published_file_comes_back_but_for_dropout),
