@@ -97,17 +97,15 @@ static struct head head_of(const struct network *net)
     return head;
 }
 
-static enum tl_rc check(const struct network *net, const struct head *head, struct tl_err *err)
+/* Is all between stem and head made of inverted residual blocks? */
+static bool all_inverted(const struct network *net)
 {
-    bool inverted = net->n_blocks >= 3 && head->final && head->linear;
-    for (size_t b = 1; inverted && b + 1 < net->n_blocks; b++) {
-        inverted = depthwise_of(net, &net->blocks[b]) != NULL;
+    for (size_t b = 1; b + 1 < net->n_blocks; b++) {
+        if (depthwise_of(net, &net->blocks[b]) == NULL) {
+            return false;
+        }
     }
-    return inverted
-               ? TL_OK
-               : tl_fail(err, TL_INVALID,
-                         "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and "
-                         "this network is another");
+    return net->n_blocks >= 3;
 }
 
 /* The number that a person wrote: 1e-5 rather than the float nearest to it. */
@@ -171,8 +169,14 @@ enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_c
 {
     const struct head head = head_of(net);
     TL_AUTO(tl_buf) text = {.max = NET_CONFIG_MAX};
-    enum tl_rc rc = check(net, &head, err);
-    if (rc || (rc = tl_json_dump_take(network_json(net, &head, bn_eps, spelling), &text, err)) ||
+    enum tl_rc rc = TL_OK;
+    if (!head.final || !head.linear || !all_inverted(net)) {
+        return tl_fail(
+            err, TL_INVALID,
+            "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and this "
+            "network is another");
+    }
+    if ((rc = tl_json_dump_take(network_json(net, &head, bn_eps, spelling), &text, err)) ||
         (rc = check_text(&text, net, err))) {
         return rc;
     }

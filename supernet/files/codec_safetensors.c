@@ -415,7 +415,7 @@ static json_t *tensor_json(const struct st_tensor *tensor, size_t offset)
         return NULL;
     }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->dtype, "shape", shape, "data_offsets", (json_int_t)offset,
-                     (json_int_t)(offset + tensor->n_bytes));
+                     (json_int_t)offset + (json_int_t)tensor->n_bytes);
 }
 
 static enum tl_rc fill_metadata(json_t *header, const struct st_pair *metadata, size_t n, struct tl_err *err)

@@ -14,7 +14,7 @@ static void must(enum tl_rc rc, const struct tl_err *err)
 {
     if (rc != TL_OK) {
         (void)fprintf(stderr, "make_model: %s\n", err->text);
-        exit(1);
+        exit(1); /* NOLINT(concurrency-mt-unsafe): one thread */
     }
 }
 
