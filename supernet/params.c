@@ -197,13 +197,14 @@ static unsigned conv_number(const struct network *net, size_t op, unsigned *ret_
 }
 
 /* A part of a block without a depthwise layer: "conv1" .. of a bottleneck, "conv" where it is the whole block. */
-static void plain_name(const struct network *net, size_t op, const char *block, char ret_name[NET_NAME_MAX])
+static void plain_name(const struct network *net, size_t op, unsigned layer, const char *block,
+                       char ret_name[NET_NAME_MAX])
 {
     unsigned n = 0;
     const unsigned number = conv_number(net, op, &n);
 
     if (net->ops[op].kind != NET_CONV) {
-        (void)snprintf(ret_name, NET_NAME_MAX, "%s.%s", block, role(net, op, 0));
+        (void)snprintf(ret_name, NET_NAME_MAX, "%s.%s", block, role(net, op, layer));
     } else if (n > 1) {
         (void)snprintf(ret_name, NET_NAME_MAX, "%s.conv%u", block, number);
     } else {
@@ -223,7 +224,7 @@ static void stem_name(const struct network *net, size_t op, char ret_name[NET_NA
     if (net->ops[op].kind == NET_CONV) {
         (void)snprintf(ret_name, NET_NAME_MAX, "%s", name);
     } else {
-        plain_name(net, op, name, ret_name);
+        plain_name(net, op, 0, name, ret_name);
     }
 }
 
@@ -238,7 +239,7 @@ void net_layer_name(const struct network *net, size_t op, unsigned layer, char r
         if (inverted) {
             (void)snprintf(ret_name, NET_NAME_MAX, "%s.%s", name, role(net, op, layer));
         } else {
-            plain_name(net, op, name, ret_name);
+            plain_name(net, op, layer, name, ret_name);
         }
     } else if (block->stage >= 0) {
         (void)snprintf(ret_name, NET_NAME_MAX, "head.%s", head_role(net, op));

@@ -1,8 +1,16 @@
-/* codec_net_config_write.c - a network as once-for-all's net.config. The reader is codec_net_config.c. */
+/* codec_net_config_write.c - a network as once-for-all's net.config. The reader is codec_net_config.c.
+ *
+ * A published file comes back as it was but for the dropout rates, which change no operator and are written as 0. What is
+ * written is read again before it is handed out, so that a network that the format cannot say is never another's file.
+ * Threads: pure functions.
+ */
 #include "base/codec_json.h"
 #include "supernet/files/files.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char *const ACTS[NET_ACT_COUNT] = {NULL, "relu", "relu6", "h_swish"};
 
@@ -89,41 +97,88 @@ static struct head head_of(const struct network *net)
     return head;
 }
 
-static enum tl_rc check(const struct network *net, const struct head *head, struct tl_err *err)
+/* Is all between stem and head made of inverted residual blocks? */
+static bool all_inverted(const struct network *net)
 {
-    bool inverted = net->n_blocks >= 3 && head->final && head->linear;
-    for (size_t b = 1; inverted && b + 1 < net->n_blocks; b++) {
-        inverted = depthwise_of(net, &net->blocks[b]) != NULL;
+    for (size_t b = 1; b + 1 < net->n_blocks; b++) {
+        if (depthwise_of(net, &net->blocks[b]) == NULL) {
+            return false;
+        }
     }
-    return inverted
-               ? TL_OK
-               : tl_fail(err, TL_INVALID,
-                         "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and "
-                         "this network is another");
+    return net->n_blocks >= 3;
+}
+
+/* The number that a person wrote: 1e-5 rather than the float nearest to it. */
+static json_t *float_json(float value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.7g", (double)value);
+    return json_real(strtod(text, NULL));
+}
+
+static json_t *blocks_json(const struct network *net, enum net_config_spelling spelling)
+{
+    json_t *blocks = json_array();
+    for (size_t b = 1; b + 1 < net->n_blocks; b++) {
+        if (json_array_append_new(blocks, block_json(net, &net->blocks[b], spelling)) != 0) {
+            json_decref(blocks);
+            return NULL;
+        }
+    }
+    return blocks;
+}
+
+/* NULL: no memory. MobileNetV3 mixes its features behind the pool, ProxylessNAS before it. */
+static json_t *network_json(const struct network *net, const struct head *head, float bn_eps,
+                            enum net_config_spelling spelling)
+{
+    const bool v3 = head->feature != NULL;
+    json_t *json = json_pack("{s:s, s:{s:f, s:o}, s:o, s:o}", "name", v3 ? "MobileNetV3" : "ProxylessNASNets", "bn",
+                             "momentum", 0.1, "eps", float_json(bn_eps), "first_conv", conv_json(&net->ops[0]),
+                             "blocks", blocks_json(net, spelling));
+    if ((v3 && json_object_set_new(json, "final_expand_layer", conv_json(head->final)) != 0) ||
+        json_object_set_new(json, "feature_mix_layer", conv_json(v3 ? head->feature : head->final)) != 0 ||
+        json_object_set_new(json, "classifier", linear_json(head->linear)) != 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+/* Does the text mean this network? */
+static enum tl_rc check_text(const struct tl_buf *text, const struct network *net, struct tl_err *err)
+{
+    struct network *back = malloc(sizeof *back);
+    struct tl_err why = {0};
+    enum tl_rc rc = TL_NO_MEMORY;
+    if (back) {
+        rc = net_config_decode(text->data, text->len, net->resolution, back, &why);
+    }
+    const bool same =
+        rc == TL_OK && back->n_ops == net->n_ops && memcmp(back->ops, net->ops, net->n_ops * sizeof net->ops[0]) == 0;
+    free(back);
+    if (rc == TL_NO_MEMORY) {
+        return tl_fail(err, rc, "no memory to read a net.config again");
+    }
+    return same ? TL_OK
+                : tl_fail(err, TL_INVALID, "net.config cannot say this network%s%s", why.text[0] ? ": " : "", why.text);
 }
 
 enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_config_spelling spelling,
                              struct tl_buf *buf, struct tl_err *err)
 {
     const struct head head = head_of(net);
-    const enum tl_rc rc = check(net, &head, err);
-    if (rc) {
+    TL_AUTO(tl_buf) text = {.max = NET_CONFIG_MAX};
+    enum tl_rc rc = TL_OK;
+    if (!head.final || !head.linear || !all_inverted(net)) {
+        return tl_fail(
+            err, TL_INVALID,
+            "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and this "
+            "network is another");
+    }
+    if ((rc = tl_json_dump_take(network_json(net, &head, bn_eps, spelling), &text, err)) ||
+        (rc = check_text(&text, net, err))) {
         return rc;
     }
-    json_t *blocks = json_array();
-    for (size_t b = 1; b + 1 < net->n_blocks; b++) {
-        json_array_append_new(blocks, block_json(net, &net->blocks[b], spelling));
-    }
-    const bool v3 = head.feature != NULL; /* MobileNetV3 mixes its features behind the pool, ProxylessNAS before it */
-    json_t *json =
-        json_pack("{s:s, s:{s:f, s:f}, s:o, s:o}", "name", v3 ? "MobileNetV3" : "ProxylessNASNets", "bn", "momentum",
-                  0.1, "eps", (double)bn_eps, "first_conv", conv_json(&net->ops[0]), "blocks", blocks);
-    if (json && v3) {
-        json_object_set_new(json, "final_expand_layer", conv_json(head.final));
-    }
-    if (json) {
-        json_object_set_new(json, "feature_mix_layer", conv_json(v3 ? head.feature : head.final));
-        json_object_set_new(json, "classifier", linear_json(head.linear));
-    }
-    return tl_json_dump_take(json, buf, err);
+    return tl_buf_add(buf, text.data, text.len, err);
 }

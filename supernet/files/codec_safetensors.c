@@ -20,6 +20,8 @@ struct safetensors {
 
 enum { LENGTH_BYTES = 8 };
 
+#define METADATA "__metadata__"
+
 static const char *const dtype_names[] = {"BOOL", "U8",  "I8",  "F8_E5M2", "F8_E4M3", "I16", "U16", "F16",
                                           "BF16", "I32", "U32", "F32",     "F64",     "I64", "U64"};
 static const uint8_t dtype_bytes[] = {1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 8, 8, 8};
@@ -146,7 +148,7 @@ static enum tl_rc read_tensors(struct safetensors *file, const uint8_t *buffer, 
     }
     json_object_foreach(file->header.root, name, value)
     {
-        if (strcmp(name, "__metadata__") == 0) {
+        if (strcmp(name, METADATA) == 0) {
             rc = check_metadata(value, err);
         } else {
             rc = read_tensor(file->header.root, name, buffer, buffer_n, &file->tensors[file->n_tensors++], err);
@@ -307,7 +309,7 @@ enum tl_rc st_find_f32(const struct safetensors *file, const char *name, size_t 
 
 const char *st_metadata(const struct safetensors *file, const char *key)
 {
-    return json_string_value(json_object_get(json_object_get(file->header.root, "__metadata__"), key));
+    return json_string_value(json_object_get(json_object_get(file->header.root, METADATA), key));
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------------- */
@@ -399,65 +401,100 @@ static size_t dtype_size(const char *dtype)
     return 0;
 }
 
+/* NULL: no memory. */
 static json_t *tensor_json(const struct st_tensor *tensor, size_t offset)
 {
     json_t *shape = json_array();
+    bool failed = false;
 
     for (size_t i = 0; i < tensor->rank; i++) {
-        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+        failed = json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i])) != 0 || failed;
+    }
+    if (failed) {
+        json_decref(shape);
+        return NULL;
     }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor->dtype, "shape", shape, "data_offsets", (json_int_t)offset,
-                     (json_int_t)(offset + tensor->n_bytes));
+                     (json_int_t)offset + (json_int_t)tensor->n_bytes);
+}
+
+static enum tl_rc fill_metadata(json_t *header, const struct st_pair *metadata, size_t n, struct tl_err *err)
+{
+    json_t *pairs = json_object();
+    bool failed = pairs == NULL || json_object_set_new(header, METADATA, pairs) != 0;
+
+    for (size_t i = 0; i < n && !failed; i++) {
+        if (json_object_get(pairs, metadata[i].key)) {
+            return tl_fail(err, TL_INVALID, "%.128s stands twice in the metadata", metadata[i].key);
+        }
+        failed = json_object_set_new(pairs, metadata[i].key, json_string(metadata[i].value)) != 0;
+    }
+    return failed ? tl_fail(err, TL_NO_MEMORY, "no memory for metadata, or it is not UTF-8") : TL_OK;
+}
+
+static enum tl_rc check_tensor(const json_t *header, const struct st_tensor *tensor, struct tl_err *err)
+{
+    size_t bytes = 0;
+
+    if (tensor->rank > ST_RANK_MAX || !shape_bytes(tensor, dtype_size(tensor->dtype), &bytes) ||
+        bytes != tensor->n_bytes) {
+        return tl_fail(err, TL_INVALID, "shape and type of tensor %.128s do not make its %zu bytes", tensor->name,
+                       tensor->n_bytes);
+    }
+    if (json_object_get(header, tensor->name) || strcmp(tensor->name, METADATA) == 0) {
+        return tl_fail(err, TL_INVALID, "tensor %.128s is there twice, or is called as the metadata is", tensor->name);
+    }
+    return TL_OK;
 }
 
 static enum tl_rc fill_header(json_t *header, const struct st_tensor *tensors, size_t n, const struct st_pair *metadata,
                               size_t n_metadata, struct tl_err *err)
 {
-    json_t *pairs = json_object();
+    enum tl_rc rc = n_metadata > 0 ? fill_metadata(header, metadata, n_metadata, err) : TL_OK;
     size_t offset = 0;
-    bool failed = false;
 
-    for (size_t i = 0; i < n_metadata; i++) {
-        failed = failed || json_object_set_new(pairs, metadata[i].key, json_string(metadata[i].value)) != 0;
+    if (n >= ST_TENSORS_MAX) {
+        return tl_fail(err, TL_TOO_LARGE, "%zu tensors; fewer than %d are read again", n, ST_TENSORS_MAX);
     }
-    failed = failed || (n_metadata > 0 && json_object_set(header, "__metadata__", pairs) != 0);
-    json_decref(pairs);
-    for (size_t i = 0; i < n && !failed; i++) {
-        size_t bytes = 0;
-        if (!shape_bytes(&tensors[i], dtype_size(tensors[i].dtype), &bytes) || bytes != tensors[i].n_bytes) {
-            return tl_fail(err, TL_INVALID, "shape and type of tensor %.128s do not make its %zu bytes",
-                           tensors[i].name, tensors[i].n_bytes);
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = check_tensor(header, &tensors[i], err);
+        if (!rc && json_object_set_new(header, tensors[i].name, tensor_json(&tensors[i], offset)) != 0) {
+            rc = tl_fail(err, TL_NO_MEMORY, "no memory for the header of a safetensors file");
         }
-        if (json_object_get(header, tensors[i].name)) {
-            return tl_fail(err, TL_INVALID, "tensor %.128s is there twice", tensors[i].name);
-        }
-        failed = json_object_set_new(header, tensors[i].name, tensor_json(&tensors[i], offset)) != 0;
-        offset += bytes;
+        offset += tensors[i].n_bytes;
     }
-    return failed ? tl_fail(err, TL_NO_MEMORY, "no memory for the header of a safetensors file") : TL_OK;
+    return rc;
+}
+
+/* Length, header and padding. */
+static enum tl_rc add_header(const struct tl_buf *text, struct tl_buf *buf, struct tl_err *err)
+{
+    static const char spaces[LENGTH_BYTES] = "        ";
+    const size_t padding = (LENGTH_BYTES - text->len % LENGTH_BYTES) % LENGTH_BYTES;
+    enum tl_rc rc = TL_OK;
+
+    if ((rc = tl_buf_put_u64(buf, text->len + padding, err)) || (rc = tl_buf_add(buf, text->data, text->len, err))) {
+        return rc;
+    }
+    return tl_buf_add(buf, spaces, padding, err);
 }
 
 enum tl_rc st_encode(const struct st_tensor *tensors, size_t n, const struct st_pair *metadata, size_t n_metadata,
                      struct tl_buf *buf, struct tl_err *err)
 {
     TL_AUTO(tl_json) header = {.root = json_object()};
+    TL_AUTO(tl_buf) text = {.max = ST_HEADER_MAX};
+    const size_t before = buf->len;
     enum tl_rc rc = header.root ? fill_header(header.root, tensors, n, metadata, n_metadata, err)
                                 : tl_fail(err, TL_NO_MEMORY, "no memory for the header of a safetensors file");
-    char *text = rc ? NULL : json_dumps(header.root, JSON_COMPACT); /* in the order of insertion */
 
-    if (!rc && !text) {
-        rc = tl_fail(err, TL_NO_MEMORY, "no memory for the header of a safetensors file");
-    }
-    if (!rc) {
-        static const char spaces[LENGTH_BYTES] = "        ";
-        const size_t len = strlen(text), padding = (LENGTH_BYTES - len % LENGTH_BYTES) % LENGTH_BYTES;
-        rc = tl_buf_put_u64(buf, len + padding, err);
-        rc = rc ? rc : tl_buf_add(buf, text, len, err);
-        rc = rc ? rc : tl_buf_add(buf, spaces, padding, err);
-    }
+    rc = rc ? rc : tl_json_dump_take(json_incref(header.root), &text, err); /* in the order of insertion */
+    rc = rc ? rc : add_header(&text, buf, err);
     for (size_t i = 0; !rc && i < n; i++) {
         rc = tl_buf_add(buf, tensors[i].data, tensors[i].n_bytes, err);
     }
-    free(text);
+    if (rc && buf->data) {
+        buf->data[buf->len = before] = '\0';
+    }
     return rc;
 }

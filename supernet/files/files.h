@@ -56,7 +56,8 @@ struct st_pair {
 };
 
 /* Append a whole file: tensors in the order given, metadata, the header padded with spaces to whole 8 bytes. The same
- * input gives the same bytes. TL_INVALID: shape and type do not make n_bytes, or a name is there twice. */
+ * input gives the same bytes. TL_INVALID: shape and type do not make n_bytes, or a name is there twice. TL_TOO_LARGE: a
+ * header that st_open would not read. On any failure *buf is as it was, as in all that append here. */
 TL_MUST_CHECK enum tl_rc st_encode(const struct st_tensor *tensors, size_t n, const struct st_pair *metadata,
                                    size_t n_metadata, struct tl_buf *buf, struct tl_err *err);
 
@@ -102,8 +103,9 @@ TL_MUST_CHECK enum tl_rc net_config_decode(const char *json, size_t n, unsigned 
  */
 enum net_config_spelling { NET_CONFIG_PUBLISHED, NET_CONFIG_LATER };
 
-/* Append a network as a net.config. net_config_decode gives the same operators back at the same image size. TL_INVALID:
- * the network is not of that kind. */
+/* Append a network as a net.config. net_config_decode gives the same operators back at the same image size; a published
+ * file that was decoded comes back with the same fields, but for dropout rates, which are 0. TL_INVALID: the network is
+ * not of that kind. */
 TL_MUST_CHECK enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_config_spelling spelling,
                                            struct tl_buf *buf, struct tl_err *err);
 

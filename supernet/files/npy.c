@@ -90,6 +90,7 @@ enum tl_rc npy_decode(const void *bytes, size_t n, struct npy *ret_array, struct
 
 enum tl_rc npy_encode(const float *data, size_t rank, const size_t *shape, struct tl_buf *buf, struct tl_err *err)
 {
+    const size_t before = buf->len;
     char header[512];
     size_t n = 1, len = (size_t)snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
     for (size_t i = 0; i < rank; i++) {
@@ -105,5 +106,9 @@ enum tl_rc npy_encode(const float *data, size_t rank, const size_t *shape, struc
     enum tl_rc rc = tl_buf_add(buf, MAGIC, MAGIC_BYTES, err);
     rc = rc ? rc : tl_buf_add(buf, sizes, sizeof sizes, err);
     rc = rc ? rc : tl_buf_add(buf, header, len, err);
-    return rc ? rc : tl_buf_add(buf, data, n * sizeof *data, err);
+    rc = rc ? rc : tl_buf_add(buf, data, n * sizeof *data, err);
+    if (rc && buf->data) {
+        buf->data[buf->len = before] = '\0';
+    }
+    return rc;
 }

@@ -410,12 +410,12 @@ static enum tl_rc pack(struct writer *writer, const struct st_pair *pairs, size_
 /* Room for the messages of all operators, and twice their parameters: folded, and in ONNX' order. */
 static size_t arena_bytes(const struct network *net, size_t n_pairs)
 {
-    const size_t node = 1024 + (INPUTS_MAX + 4 + ATTRIBUTES_MAX) * 2 * (size_t)NAME_BYTES + 4096;
+    const size_t node = 1024 + (size_t)2 * (INPUTS_MAX + 4 + ATTRIBUTES_MAX) * NAME_BYTES + 4096;
     uint64_t params = 0;
     for (size_t i = 0; i < net->n_ops; i++) {
         params += net_op_params(&net->ops[i]) + 2 * (uint64_t)net->ops[i].co + net->ops[i].hidden + 64;
     }
-    return (net->n_ops + 4U) * NODES_AN_OP * node + 2 * (size_t)params * sizeof(float) + (n_pairs + 64) * 256;
+    return ((size_t)net->n_ops + 4) * NODES_AN_OP * node + 2 * (size_t)params * sizeof(float) + (n_pairs + 64) * 256;
 }
 
 enum tl_rc onnx_encode(const struct network *net, const struct net_params *params, const struct st_pair *pairs,

@@ -15,12 +15,18 @@ static void read_all(const uint8_t *data, size_t n)
         must(err.text[0] != '\0' && !file);
         return;
     }
+    (void)st_metadata(file, "format");
     for (size_t i = 0; i < st_count(file); i++) {
         const struct st_tensor *tensor = st_at(file, i);
         const uint8_t *bytes = tensor->data;
         must(bytes >= data && bytes <= data + n && tensor->n_bytes <= (size_t)(data + n - bytes));
         must(st_find(file, tensor->name, &found, NULL) == TL_OK && found == tensor);
         must(st_find_f32(file, tensor->name, tensor->rank, tensor->shape, &found, NULL) != TL_OK || found == tensor);
+        float *values = malloc(2 * tensor->n_bytes + 1);
+        must(values != NULL);
+        const enum tl_rc rc = st_floats(tensor, values, NULL);
+        must(rc == TL_OK || rc == TL_INVALID);
+        free(values);
     }
     st_free(file);
 }

@@ -8,7 +8,7 @@
 static void fail(const struct tl_err *err)
 {
     (void)fprintf(stderr, "make_supernet: %s\n", err->text);
-    exit(1);
+    exit(1); /* NOLINT(concurrency-mt-unsafe): one thread */
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""onnx_files.py TAILOR MAKE_SUPERNET SOURCE_DIR BINARY_DIR: exported models pass onnx.checker and give our own logits.
+"""onnx_files.py TAILOR MAKE_SUPERNET MAKE_MODEL SOURCE_DIR BINARY_DIR: exported models pass onnx.checker and give our own logits.
 
 Skips (exit 77) by name when python3-onnx is not there; without onnxruntime-node the comparison of logits is left out by
 name, after everything else has passed.
@@ -18,7 +18,7 @@ except ImportError as why:
     print(f"skipped: {why.name} is not here (Debian: python3-{why.name})")
     sys.exit(77)
 
-TAILOR, MAKE, SOURCE, BINARY = sys.argv[1:5]
+TAILOR, MAKE, MAKE_MODEL, SOURCE, BINARY = sys.argv[1:6]
 
 OFA = {"ks": [3, 5, 7, 3] * 5, "e": [3, 4, 6, 4] * 5, "d": [2, 3, 4, 3, 2], "r": [128]}
 CASES = {
@@ -27,6 +27,10 @@ CASES = {
     "ofa-mbv3-w1.0": OFA,
     os.path.join(SOURCE, "relu6.json"): {"ks": [7, 3, 5, 7], "e": [2, 3, 3, 2], "d": [2, 2], "r": [33]},
 }
+
+# Networks of every kind, at sizes that halve evenly and that do not.
+NETWORKS = [("nasbench-macro", 32), ("mnasnet", 97), ("ofa-resnet50d", 64), ("ofa-resnet50d", 97),
+            ("ofa-proxyless-w1.3", 65), ("ofa-mbv3-w1.2", 65)]
 
 
 def run(*command, **more):
@@ -58,16 +62,37 @@ def logits_of(ort, model, x, folder):
     return np.fromfile(target, dtype="<f4").reshape(x.shape[0], -1)
 
 
-def check_model(model, architecture):
+def check_graph(model):
     graph = onnx.load(model)
     onnx.checker.check_model(graph, full_check=True)
     names = [node.name for node in graph.graph.node]
-    assert "s1.b1.depthwise" in names and "head.classifier" in names, names
     assert len(set(names)) == len(names), "a node's name is there twice"
-    metadata = {pair.key: pair.value for pair in graph.metadata_props}
-    assert json.loads(metadata["architecture"]) == architecture, metadata
     assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     assert graph.ir_version == 8 and graph.opset_import[0].version == 17
+    return graph
+
+
+def check_model(model, architecture):
+    graph = check_graph(model)
+    names = [node.name for node in graph.graph.node]
+    assert "s1.b1.depthwise" in names and "head.classifier" in names, names
+    metadata = {pair.key: pair.value for pair in graph.metadata_props}
+    assert json.loads(metadata["architecture"]) == architecture, metadata
+
+
+def compare(what, ours, theirs):
+    off = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert off < 1e-4, f"{what}: logits are {off} apart"
+    print(f"{what}: logits agree to {off:.1e}")
+
+
+def check_network(family, side, ort, folder):
+    run(MAKE_MODEL, family, str(side), "1", folder)
+    model = os.path.join(folder, "model.onnx")
+    check_graph(model)
+    for batch in (1, 3) if ort else ():
+        x, ours = (np.load(os.path.join(folder, f"{name}{batch}.npy")) for name in "xy")
+        compare(f"{family} at {side}, batch {batch}", ours, logits_of(ort, model, x, folder))
 
 
 def check_case(family, architecture, ort, folder):
@@ -86,10 +111,7 @@ def check_case(family, architecture, ort, folder):
         ours = np.load(y_file)
         assert ours.shape[0] == batch and np.isfinite(ours).all()
         if ort:
-            theirs = logits_of(ort, model, x, folder)
-            off = np.abs(ours - theirs).max() / np.abs(theirs).max()
-            assert off < 1e-4, f"{family}, batch {batch}: logits are {off} apart"
-            print(f"{os.path.basename(family)}, batch {batch}: logits agree to {off:.1e}")
+            compare(f"{os.path.basename(family)}, batch {batch}", ours, logits_of(ort, model, x, folder))
 
 
 def main():
@@ -97,7 +119,10 @@ def main():
     for family, architecture in CASES.items():
         with tempfile.TemporaryDirectory() as folder:
             check_case(family, architecture, ort, folder)
-    print(f"{len(CASES)} models pass onnx.checker in full")
+    for family, side in NETWORKS:
+        with tempfile.TemporaryDirectory() as folder:
+            check_network(family, side, ort, folder)
+    print(f"{len(CASES) + len(NETWORKS)} models pass onnx.checker in full")
 
 
 main()
