@@ -187,7 +187,7 @@ struct net_family {
     uint16_t stem_mid; /* first channels of a deep stem; 0: the stem is one convolution */
     uint8_t n_stem_depths, stem_depths[2];           /* residual convolutions inside a deep stem: 0, 1, or a choice */
     uint8_t n_widths;                                /* multipliers; 0: no width is elastic */
-    double multipliers[NET_WIDTHS_MAX];              /* rising; names of the elastic widths, no more */
+    uint16_t multipliers[NET_WIDTHS_MAX];            /* hundredths, rising; names of the elastic widths, no more */
     uint16_t widths[NET_PLACES_MAX][NET_WIDTHS_MAX]; /* never falling; [..][0] == 0: that place has its one width */
     uint16_t stem_width;
     uint8_t stem_stride;
