@@ -208,12 +208,12 @@ struct net_family {
 };
 
 /* One sub-network in the family's own terms. depths as counts, slots as choice indices (slots beyond the depth are
- * ignored). */
+ * ignored). No padding: picks are compared as bytes. */
 struct net_pick {
     uint16_t resolution;
     uint8_t depth[NET_STAGES_MAX]; /* ignored for a stage without elastic depth */
     uint8_t choice[NET_SLOTS_MAX]; /* stage by stage, slot by slot */
-    uint8_t stem_depth;            /* ignored without a deep stem, or one of fixed depth */
+    uint16_t stem_depth;           /* ignored without a deep stem, or one of fixed depth */
     uint8_t width[NET_PLACES_MAX]; /* indices of multipliers; ignored where the width is not elastic */
 };
 
