@@ -48,60 +48,99 @@ static void print_list(const uint8_t *values, size_t n)
     }
 }
 
-static void print_part(const char *part, unsigned channels, unsigned stride, enum net_act act, bool se)
+/* "16", or "168 208 256" where the width is elastic. */
+static void print_part(const struct net_family *family, const char *part, int place, unsigned width, unsigned stride,
+                       enum net_act act)
 {
-    printf("  %-10s %8u %7u  %-7s %-3s", part, channels, stride, act_names[act], se ? "yes" : "-");
+    char channels[NET_WIDTHS_MAX * 6] = "";
+    size_t n = 0;
+
+    if (place >= 0 && net_family_elastic_width(family, (size_t)place)) {
+        for (size_t i = 0; i < family->n_widths; i++) {
+            n += (size_t)snprintf(channels + n, sizeof channels - n, i ? " %u" : "%u", family->widths[place][i]);
+        }
+    } else {
+        (void)snprintf(channels, sizeof channels, "%u", width);
+    }
+    printf("  %-10s %-14s %6u  %-7s", part, channels, stride, act_names[act]);
+}
+
+static void print_choice(const struct net_choice *choice)
+{
+    if (choice->identity) {
+        printf(" identity");
+        return;
+    }
+    printf(choice->conv ? " convolution %u" : " kernel %u", choice->kernel);
+    if (!choice->conv) {
+        printf(" expansion %u", choice->expand);
+    }
+    printf("%s%s", choice->se ? " SE" : "", choice->plain ? " without residual" : "");
 }
 
 static void print_slots(const struct net_family *family)
 {
+    printf("  %s%s:", family->bottleneck ? "a bottleneck" : "a block",
+           family->per_stage ? ", the same in a stage" : "");
+    for (size_t i = 0; family->n_kernels == 0 && i < family->n_choices; i++) {
+        printf("%s", i ? "\n   " : "");
+        print_choice(&family->choices[i]);
+    }
     if (family->n_kernels) {
-        printf("  a block: kernel");
+        printf(" kernel");
         print_list(family->kernels, family->n_kernels);
         printf(", expansion");
-        print_list(family->expands, family->n_expands);
-        printf("\n");
-        return;
-    }
-    printf("  a block:");
-    for (size_t i = 0; i < family->n_choices; i++) {
-        const struct net_choice *choice = &family->choices[i];
-        if (choice->identity) {
-            printf("%s identity", i ? "," : "");
-        } else {
-            printf("%s kernel %u expansion %u", i ? "," : "", choice->kernel, choice->expand);
+        for (size_t i = 0; i < family->n_expands; i++) {
+            printf(" %g", net_choice_expand(family, &family->choices[i]));
         }
     }
     printf("\n");
 }
 
-static void print_parts(const struct net_family *family)
+static void print_stem(const struct net_family *family)
 {
-    printf("\n  %-10s %8s %7s  %-7s %-3s  blocks\n", "part", "channels", "stride", "act", "SE");
-    print_part("stem", family->stem_width, family->stem_stride, family->stem_act, false);
-    printf("\n");
-    if (family->first_width) {
-        print_part("first", family->first_width, 1, family->first_act, false);
-        printf("  kernel 3, expansion 1\n");
+    if (family->stem_mid) {
+        print_part(family, "stem", NET_PLACE_MID, family->stem_mid, family->stem_stride, family->stem_act);
+        printf("      then residual convolutions:");
+        print_list(family->stem_depths, family->n_stem_depths);
+        printf("\n");
     }
+    print_part(family, family->stem_mid ? "" : "stem", NET_PLACE_STEM, family->stem_width,
+               family->stem_mid ? 1 : family->stem_stride, family->stem_act);
+    printf("%s\n", family->stem_pool ? "      then the largest of 3x3, stride 2" : "");
+    if (family->first_width) {
+        print_part(family, "first", -1, family->first_width, 1, family->first_act);
+        printf("      kernel 3, expansion 1\n");
+    }
+}
+
+static void print_stages(const struct net_family *family)
+{
     for (size_t s = 0; s < family->n_stages; s++) {
         const struct net_stage *stage = &family->stages[s];
         char name[16];
         (void)snprintf(name, sizeof name, "stage %zu", s + 1);
-        print_part(name, stage->width, stage->stride, stage->act, stage->se);
-        printf(" ");
+        print_part(family, name, NET_PLACE_STAGE + (int)s, stage->width, stage->stride, stage->act);
+        printf(" %-3s ", stage->se ? "SE" : "");
         print_list(stage->n_depths ? stage->depths : &stage->n_slots, stage->n_depths ? stage->n_depths : 1);
         printf("\n");
     }
+}
+
+static void print_parts(const struct net_family *family)
+{
+    printf("\n  %-10s %-14s %6s  %-7s     blocks\n", "part", "channels", "stride", "act");
+    print_stem(family);
+    print_stages(family);
     if (family->final_width) {
-        print_part("final", family->final_width, 1, family->head_act, false);
+        print_part(family, "final", -1, family->final_width, 1, family->head_act);
         printf("\n");
     }
     if (family->feature_width) {
-        print_part("feature", family->feature_width, 1, family->head_act, false);
-        printf("  after the mean of the map\n");
+        print_part(family, "feature", -1, family->feature_width, 1, family->head_act);
+        printf("      after the mean of the map\n");
     }
-    print_part("classes", family->n_classes, 1, NET_ACT_NONE, false);
+    print_part(family, "classes", -1, family->n_classes, 1, NET_ACT_NONE);
     printf("\n\n");
     print_slots(family);
     printf("  resolutions:");

@@ -112,7 +112,7 @@ static uint16_t add_widths(struct space *space, const struct net_family *family,
             (void)snprintf(width->name, SPACE_LABEL_MAX, "s%zu.width", place - NET_PLACE_STAGE + 1);
         }
         for (size_t i = 0; i < family->n_widths; i++) {
-            add_number(width, family->multipliers[i]);
+            add_number(width, family->multipliers[i] / 100.0);
         }
     }
     return group;

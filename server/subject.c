@@ -1,5 +1,5 @@
 #include "server/subject.h"
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char letters[SPACE_OPTIONS_MAX + 1] = "0123456789abcdefghijklmnopqrstuv";
@@ -67,25 +67,55 @@ static uint8_t of_stage(const struct net_family *family, const struct space_vari
                                       : of_slot(family, variable, pick->choice[net_family_slots(family, stage)], what);
 }
 
+/* "s2.b1.kernel" is stage 1, slot 0 and "kernel"; "s2.width" is stage 1 and "width". */
+struct place {
+    size_t stage, slot;
+    bool in_slot;
+    const char *what; /* borrowed from the name */
+};
+
+static bool read_place(const char *name, struct place *ret_place)
+{
+    struct place place = {.what = ""};
+    char *end = NULL;
+
+    if (name[0] != 's' || name[1] < '1' || name[1] > '9') {
+        return false;
+    }
+    place.stage = strtoul(name + 1, &end, 10) - 1;
+    if (end[0] == '.' && end[1] == 'b' && end[2] >= '1' && end[2] <= '9') {
+        place.in_slot = true;
+        place.slot = strtoul(end + 2, &end, 10) - 1;
+    }
+    place.what = end[0] == '.' ? end + 1 : end;
+    *ret_place = place;
+    return true;
+}
+
+static uint8_t of_stem(const struct space_variable *variable, const struct net_pick *pick)
+{
+    if (strcmp(variable->name, "resolution") == 0) {
+        return option_of(variable, pick->resolution);
+    }
+    if (strcmp(variable->name, "stem.depth") == 0) {
+        return option_of(variable, pick->stem_depth);
+    }
+    return pick->width[strcmp(variable->name, "stem.mid") == 0 ? NET_PLACE_MID : NET_PLACE_STEM];
+}
+
 void arch_of_pick(const struct net_family *family, const struct space *space, const struct net_pick *pick,
                   uint8_t *ret_arch)
 {
-    memset(ret_arch, 0, space->n_variables);
     for (size_t v = 0; v < space->n_variables; v++) {
         const struct space_variable *variable = &space->variables[v];
-        unsigned stage = 0, slot = 0;
-        char what[SPACE_LABEL_MAX] = "";
-        if (strcmp(variable->name, "resolution") == 0) {
-            ret_arch[v] = option_of(variable, pick->resolution);
-        } else if (strcmp(variable->name, "stem.depth") == 0) {
-            ret_arch[v] = option_of(variable, pick->stem_depth);
-        } else if (strcmp(variable->name, "stem.mid") == 0 || strcmp(variable->name, "stem.width") == 0) {
-            ret_arch[v] = pick->width[variable->name[5] == 'm' ? NET_PLACE_MID : NET_PLACE_STEM];
-        } else if (sscanf(variable->name, "s%u.b%u.%23s", &stage, &slot, what) == 3) {
-            const size_t at = net_family_slots(family, stage - 1) + slot - 1;
-            ret_arch[v] = of_slot(family, variable, pick->choice[at], what);
-        } else if (sscanf(variable->name, "s%u.%23s", &stage, what) == 2) {
-            ret_arch[v] = of_stage(family, variable, pick, stage - 1, what);
+        struct place place;
+        if (!read_place(variable->name, &place)) {
+            ret_arch[v] = of_stem(variable, pick);
+        } else if (place.in_slot) {
+            const size_t at = net_family_slots(family, place.stage) + place.slot;
+            ret_arch[v] = of_slot(family, variable, pick->choice[at], place.what);
+        } else {
+            ret_arch[v] = of_stage(family, variable, pick, place.stage, place.what);
         }
     }
     space_canonical(space, ret_arch);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESOLUTION_MIN = 8, EXPAND_MAX = 16 };
+enum { RESOLUTION_MIN = 8, EXPAND_MAX = 16, RATIO_MAX = 250, MULTIPLIER_MAX = 10000 /* hundredths */ };
 
 const char *const net_act_names[NET_ACT_COUNT] = {"none", "relu", "relu6", "hswish"};
 const char *const net_block_names[2] = {"inverted", "bottleneck"};
@@ -106,26 +106,30 @@ static enum tl_rc read_bytes(struct tl_json_object *object, const char *name, en
     return rc;
 }
 
-/* A rising list of numbers within [min, max]. */
-static enum tl_rc read_reals(struct tl_json_object *object, const char *name, enum tl_json_need need, size_t max_n,
-                             double min, double max, double *ret_values, uint8_t *ret_n, struct tl_err *err)
+/* A rising list of ratios, kept as hundredths from 1 to `max`. Optional and absent: nothing is written. */
+static enum tl_rc read_hundredths(struct tl_json_object *object, const char *name, enum tl_json_need need, unsigned max,
+                                  uint16_t ret_values[4], uint8_t *ret_n, struct tl_err *err)
 {
     char pointer[160];
     json_t *array = NULL;
-    const enum tl_rc rc = tl_json_array(object, name, need, 1, max_n, &array, err);
+    const enum tl_rc rc = tl_json_array(object, name, need, 1, 4, &array, err);
 
     if (rc || !array) {
         return rc;
     }
     for (size_t i = 0; i < json_array_size(array); i++) {
         const json_t *number = json_array_get(array, i);
-        const double value = json_number_value(number);
-        if (!json_is_number(number) || value < min || value > max || (i > 0 && value <= ret_values[i - 1])) {
-            (void)snprintf(pointer, sizeof pointer, "%s/%s/%zu", object->pointer, name, i);
+        const double value = json_number_value(number) * 100;
+        const double least = i > 0 ? ret_values[i - 1] + 1 : 1;
+        (void)snprintf(pointer, sizeof pointer, "%s/%s/%zu", object->pointer, name, i);
+        if (!json_is_number(number) || value < least - 1e-9 || value > max + 1e-9) {
             return tl_fail_at(err, TL_INVALID, pointer, "must be a number from %g to %g, larger than the one before it",
-                              min, max);
+                              0.01, max / 100.0);
         }
-        ret_values[i] = value;
+        ret_values[i] = (uint16_t)(value + 0.5);
+        if (value - ret_values[i] > 1e-9 || ret_values[i] - value > 1e-9) {
+            return tl_fail_at(err, TL_INVALID, pointer, "ratios have two decimals at most, not %.9g", value / 100);
+        }
     }
     *ret_n = (uint8_t)json_array_size(array);
     return TL_OK;
@@ -305,29 +309,20 @@ static enum tl_rc read_listed_choices(struct tl_json_object *top, struct net_fam
     return rc;
 }
 
-/* Bottlenecks: ratios of two decimals, kept as hundredths. */
+/* Those of bottlenecks are ratios. */
 static enum tl_rc read_expands(struct tl_json_object *top, struct net_family *family, struct tl_err *err)
 {
-    double ratios[TL_COUNT_OF(family->expands)] = {0};
-    char pointer[160];
+    uint16_t hundredths[TL_COUNT_OF(family->expands)] = {0};
     enum tl_rc rc = TL_OK;
 
     if (!family->bottleneck) {
         return read_bytes(top, "expands", TL_REQUIRED, 1, EXPAND_MAX, family->expands, &family->n_expands, err);
     }
-    if ((rc = read_reals(top, "expands", TL_REQUIRED, TL_COUNT_OF(ratios), 0.01, 2.5, ratios, &family->n_expands,
-                         err))) {
-        return rc;
+    rc = read_hundredths(top, "expands", TL_REQUIRED, RATIO_MAX, hundredths, &family->n_expands, err);
+    for (size_t i = 0; !rc && i < family->n_expands; i++) {
+        family->expands[i] = (uint8_t)hundredths[i];
     }
-    for (size_t i = 0; i < family->n_expands; i++) {
-        const double hundredths = ratios[i] * 100;
-        family->expands[i] = (uint8_t)(hundredths + 0.5);
-        if (hundredths - family->expands[i] > 1e-9 || family->expands[i] - hundredths > 1e-9) {
-            pointer_of(top, "expands", pointer);
-            return tl_fail_at(err, TL_INVALID, pointer, "ratios have two decimals at most, not %.9g", ratios[i]);
-        }
-    }
-    return TL_OK;
+    return rc;
 }
 
 /* Kernels and expands, or (of inverted residual blocks) choices. */
@@ -477,7 +472,9 @@ static enum tl_rc check_largest(const struct net_family *family, const char *poi
     net_family_extreme(family, family->resolutions[family->n_resolutions - 1], true, &pick);
     for (unsigned c = 0; !rc && c < family->n_choices; c++) {
         memset(pick.choice, (int)c, sizeof pick.choice);
-        if ((rc = net_build(family, &pick, net, &found)) || (rc = net_check(net, &found))) {
+        rc = net_build(family, &pick, net, &found);
+        rc = rc ? rc : net_check(net, &found);
+        if (rc) {
             rc = tl_fail_at(err, TL_INVALID, pointer, "its largest network cannot be: %s", found.text);
         }
     }
@@ -498,8 +495,8 @@ enum tl_rc net_family_decode(json_t *json, const char *pointer, struct net_famil
     }
     family.bottleneck = block == 1;
     if ((rc = tl_json_bool(&top, "per_stage", TL_OPTIONAL, &family.per_stage, err)) ||
-        (rc = read_reals(&top, "multipliers", TL_OPTIONAL, NET_WIDTHS_MAX, 0.01, 100, family.multipliers,
-                         &family.n_widths, err)) ||
+        (rc = read_hundredths(&top, "multipliers", TL_OPTIONAL, MULTIPLIER_MAX, family.multipliers, &family.n_widths,
+                              err)) ||
         (rc = read_stem(&top, &family, err)) || (rc = read_first(&top, &family, err)) ||
         (rc = read_choices(&top, &family, err)) || (rc = read_stages(&top, &family, err)) ||
         (rc = read_head(&top, &family, err)) || (rc = tl_json_object_close(&top, err)) ||

@@ -45,13 +45,13 @@ static json_t *encode_numbers(const uint16_t *values, size_t n)
     return if_whole(list, ok);
 }
 
-static json_t *encode_reals(const double *values, size_t n)
+static json_t *encode_hundredths(const uint16_t *values, size_t n)
 {
     json_t *list = json_array();
     bool ok = true;
 
     for (size_t i = 0; i < n; i++) {
-        ok = ok && append(list, json_real(values[i]));
+        ok = ok && append(list, json_real(values[i] / 100.0));
     }
     return if_whole(list, ok);
 }
@@ -65,12 +65,12 @@ static json_t *encode_width(const struct net_family *family, size_t place, unsig
 
 static json_t *encode_expands(const struct net_family *family)
 {
-    double ratios[TL_COUNT_OF(family->expands)];
+    uint16_t ratios[TL_COUNT_OF(family->expands)];
 
     for (size_t i = 0; i < family->n_expands; i++) {
-        ratios[i] = family->expands[i] / 100.0;
+        ratios[i] = family->expands[i];
     }
-    return family->bottleneck ? encode_reals(ratios, family->n_expands)
+    return family->bottleneck ? encode_hundredths(ratios, family->n_expands)
                               : encode_bytes(family->expands, family->n_expands);
 }
 
@@ -154,7 +154,7 @@ json_t *net_family_encode(const struct net_family *family)
                  json_pack("{s:i, s:s}", "width", family->first_width, "act", net_act_names[family->first_act]));
     }
     if (ok && family->n_widths) {
-        ok = put(json, "multipliers", encode_reals(family->multipliers, family->n_widths));
+        ok = put(json, "multipliers", encode_hundredths(family->multipliers, family->n_widths));
     }
     return if_whole(json, ok);
 }

@@ -187,7 +187,7 @@ struct net_family {
     uint16_t stem_mid; /* first channels of a deep stem; 0: the stem is one convolution */
     uint8_t n_stem_depths, stem_depths[2];           /* residual convolutions inside a deep stem: 0, 1, or a choice */
     uint8_t n_widths;                                /* multipliers; 0: no width is elastic */
-    double multipliers[NET_WIDTHS_MAX];              /* rising; names of the elastic widths, no more */
+    uint16_t multipliers[NET_WIDTHS_MAX];            /* hundredths, rising; names of the elastic widths, no more */
     uint16_t widths[NET_PLACES_MAX][NET_WIDTHS_MAX]; /* never falling; [..][0] == 0: that place has its one width */
     uint16_t stem_width;
     uint8_t stem_stride;
@@ -208,12 +208,12 @@ struct net_family {
 };
 
 /* One sub-network in the family's own terms. depths as counts, slots as choice indices (slots beyond the depth are
- * ignored). */
+ * ignored). No padding: picks are compared as bytes. */
 struct net_pick {
     uint16_t resolution;
     uint8_t depth[NET_STAGES_MAX]; /* ignored for a stage without elastic depth */
     uint8_t choice[NET_SLOTS_MAX]; /* stage by stage, slot by slot */
-    uint8_t stem_depth;            /* ignored without a deep stem, or one of fixed depth */
+    uint16_t stem_depth;           /* ignored without a deep stem, or one of fixed depth */
     uint8_t width[NET_PLACES_MAX]; /* indices of multipliers; ignored where the width is not elastic */
 };
 

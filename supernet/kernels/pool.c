@@ -6,25 +6,29 @@
 
 #include <string.h>
 
+/* to = max(to, from) */
+static void keep_larger(float *restrict to, const float *restrict from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i] = from[i] > to[i] ? from[i] : to[i];
+    }
+}
+
 void k_pool_max(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape, size_t kernel,
                 size_t stride, struct k_range rows)
 {
-    const size_t channels = y_shape->c, pad = kernel / 2;
+    const size_t pad = kernel / 2;
 
     for (size_t row = rows.from; row < rows.to; row++) {
         const struct k_span span = k_span_of(row, y_shape->h, x_shape->h, kernel, stride);
         for (size_t col = 0; col < y_shape->w; col++) {
-            float *restrict to = y + row * y_shape->row + col * y_shape->ld;
+            float *to = y + row * y_shape->row + col * y_shape->ld;
             const size_t centre = col * stride, first = centre < pad ? 0 : centre - pad;
-            const size_t last = centre + pad < x_shape->w ? centre + pad : x_shape->w - 1;
-            memcpy(to, x + span.first * x_shape->row + first * x_shape->ld, channels * sizeof *to);
-            for (size_t r = 0; r < span.n; r++) {
-                for (size_t at = first; at <= last; at++) {
-                    const float *from = x + (span.first + r) * x_shape->row + at * x_shape->ld;
-                    for (size_t c = 0; c < channels; c++) {
-                        to[c] = from[c] > to[c] ? from[c] : to[c];
-                    }
-                }
+            const size_t end = centre + pad < x_shape->w ? centre + pad + 1 : x_shape->w, n = end - first;
+            const float *window = x + span.first * x_shape->row + first * x_shape->ld;
+            memcpy(to, window, y_shape->c * sizeof *to);
+            for (size_t i = 1; i < span.n * n; i++) {
+                keep_larger(to, window + i / n * x_shape->row + i % n * x_shape->ld, y_shape->c);
             }
         }
     }

@@ -125,7 +125,7 @@ static void impossible_bottlenecks_are_refused_by_field(void **state)
     refuse_in(resnet, "bottleneck", "bottle", "/block", "inverted");
     refuse_in(resnet, "[0.5, 1]", "[1, 0.5]", "/multipliers/1", "larger");
     refuse_in(resnet, "[0.5, 1]", "[1]", "/stem/width", "");
-    refuse_in(resnet, "[0.25, 0.5]", "[0.255]", "/expands", "two decimals");
+    refuse_in(resnet, "[0.25, 0.5]", "[0.255]", "/expands/0", "two decimals");
     refuse_in(resnet, "[0.25, 0.5]", "[3]", "/expands/0", "2.5");
     refuse_in(resnet, "[8, 16]", "[16, 8]", "/stem/width", "must not fall");
     refuse_in(resnet, "[16, 32]", "[16, 0]", "/stages/0/width/1", "1");

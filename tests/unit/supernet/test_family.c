@@ -189,7 +189,8 @@ static void resnet50d_has_the_published_widths(void **state)
     assert_int_equal(family->n_widths, 3);
     for (size_t w = 0; w < 3; w++) {
         for (size_t i = 0; i < TL_COUNT_OF(base); i++) {
-            assert_int_equal(family->widths[NET_PLACE_STEM + i][w], net_divisible(base[i] * family->multipliers[w]));
+            assert_int_equal(family->widths[NET_PLACE_STEM + i][w],
+                             net_divisible(base[i] * (family->multipliers[w] / 100.0)));
         }
         const unsigned half = family->widths[NET_PLACE_STEM][w] / 2U;
         assert_int_equal(family->widths[NET_PLACE_MID][w], net_divisible(half));
