@@ -62,10 +62,33 @@ enum tl_rc arguments_next(struct arguments *arguments, int *ret_which, const cha
     return unknown_option(arguments, name, name_n, err);
 }
 
+enum tl_rc arguments_values(int argc, char **argv, const struct argument *known, size_t n_known,
+                            const char **ret_values, struct tl_err *err)
+{
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = n_known};
+    const char *value = NULL;
+    int which = 0;
+    enum tl_rc rc;
+
+    for (size_t i = 0; i < n_known; i++) {
+        ret_values[i] = NULL;
+    }
+    while (!(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
+        if (which == ARGUMENT_WORD) {
+            return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option; --help lists them", value);
+        }
+        ret_values[which] = value;
+    }
+    return rc;
+}
+
 enum tl_rc argument_int(const char *name, const char *value, int64_t min, int64_t max, int64_t *ret_value,
                         struct tl_err *err)
 {
     char *end = NULL;
+    if (!value) {
+        return TL_OK;
+    }
     errno = 0;
     long long number = strtoll(value, &end, 10);
     if (errno || end == value || *end || number < min || number > max) {
@@ -80,9 +103,12 @@ enum tl_rc argument_real(const char *name, const char *value, double min, double
                          struct tl_err *err)
 {
     char *end = NULL;
-    double number = strtod(value, &end);
+    if (!value) {
+        return TL_OK;
+    }
+    const double number = strtod(value, &end);
     if (end == value || *end || !isfinite(number) || number < min || number > max) {
-        return tl_fail(err, TL_INVALID, "%s wants a number from %g to %g, not \"%.40s\"", name, min, max, value);
+        return tl_fail(err, TL_INVALID, "--%s wants a number from %g to %g, not \"%.40s\"", name, min, max, value);
     }
     *ret_value = number;
     return TL_OK;

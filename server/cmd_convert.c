@@ -17,43 +17,35 @@ static const struct supernet_facts FACTS = {.mean = {0.485F, 0.456F, 0.406F},
                                             .made_by = "tailor convert",
                                             .data = "ImageNet"};
 
-static enum tl_rc convert(const char *const *words, struct tl_err *err)
+static enum tl_rc convert(const char *const *values, struct tl_err *err)
 {
     TL_AUTO(tl_buf) bytes = {.max = INT32_MAX};
     TL_AUTO(tl_buf) output = {.max = INT32_MAX};
     struct net_family family;
     struct safetensors *file = NULL;
     struct supernet *net = NULL;
-    enum tl_rc rc = net_family_find(words[FAMILY], &family, err);
-    rc = rc ? rc : tl_file_read(words[INPUT], &bytes, err);
+    enum tl_rc rc = net_family_find(values[FAMILY], &family, err);
+    rc = rc ? rc : tl_file_read(values[INPUT], &bytes, err);
     rc = rc ? rc : st_open(bytes.data ? bytes.data : "", bytes.len, &file, err);
     rc = rc ? rc : supernet_decode_ofa(file, &family, &net, err);
-    rc = rc ? rc : supernet_encode(net, &FACTS, NULL, words[HALF] != NULL, &output, err);
-    rc = rc ? rc : tl_file_write(words[OUTPUT], output.data, output.len, err);
+    rc = rc ? rc : supernet_encode(net, &FACTS, NULL, values[HALF] != NULL, &output, err);
+    rc = rc ? rc : tl_file_write(values[OUTPUT], output.data, output.len, err);
     supernet_free(net);
     st_free(file);
     if (rc == TL_OK) {
-        printf("%s: a supernet of %s, %zu bytes\n", words[OUTPUT], family.name, output.len);
+        printf("%s: a supernet of %s, %zu bytes\n", values[OUTPUT], family.name, output.len);
     }
     return rc;
 }
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
-    const char *words[TL_COUNT_OF(KNOWN)] = {0}, *text = NULL;
-    int option = 0;
-    enum tl_rc rc;
-    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
-        if (option == ARGUMENT_WORD) {
-            return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option", text);
-        }
-        words[option] = text ? text : "";
+    const char *values[TL_COUNT_OF(KNOWN)];
+    const enum tl_rc rc = arguments_values(argc, argv, KNOWN, TL_COUNT_OF(KNOWN), values, err);
+    if (rc == TL_OK && (!values[FAMILY] || !values[INPUT] || !values[OUTPUT])) {
+        return tl_fail(err, TL_INVALID, "give --family, --input and --output");
     }
-    if (rc == TL_OK && (!words[FAMILY] || !words[INPUT] || !words[OUTPUT])) {
-        rc = tl_fail(err, TL_INVALID, "give --family, --input and --output");
-    }
-    return rc ? rc : convert(words, err);
+    return rc ? rc : convert(values, err);
 }
 
 const struct command command_convert = {

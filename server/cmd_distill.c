@@ -26,51 +26,34 @@ static const struct argument KNOWN[] = {
     [THREADS] = {"threads", false},       [CHECK] = {"check", false},
 };
 
-static enum tl_rc option_set(struct options *options, int option, const char *text, struct tl_err *err)
-{
-    const char **const texts[] = {
-        [SUPERNET] = &options->supernet, [DATA] = &options->data, [OUTPUT] = &options->output};
-    int64_t *const numbers[] = {
-        [IMAGES] = &options->images, [SUBNETS] = &options->subnets, [ITERATIONS] = &options->iterations,
-        [SEED] = &options->seed,     [THREADS] = &options->threads, [CHECK] = &options->check};
-    static const int64_t least[] = {
-        [IMAGES] = 2, [SUBNETS] = 2, [ITERATIONS] = 1, [SEED] = 0, [THREADS] = 1, [CHECK] = 0};
-    static const int64_t most[] = {
-        [IMAGES] = 512, [SUBNETS] = 256, [ITERATIONS] = 1000000, [SEED] = INT64_MAX, [THREADS] = 64, [CHECK] = 1000};
-    if (option == ARGUMENT_WORD) {
-        return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option", text);
-    }
-    if (option == RATE) {
-        return argument_real("rate", text, 1e-6, 10.0, &options->rate, err);
-    }
-    if (option < RATE) {
-        *texts[option] = text;
-        return TL_OK;
-    }
-    return argument_int(KNOWN[option].name, text, least[option], most[option], numbers[option], err);
-}
-
 static enum tl_rc options_parse(int argc, char **argv, struct options *options, struct tl_err *err)
 {
-    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
-    const char *text = NULL;
-    int option = 0;
-    enum tl_rc rc;
-    *options = (struct options){.images = 100,
+    const char *values[TL_COUNT_OF(KNOWN)];
+    enum tl_rc rc = arguments_values(argc, argv, KNOWN, TL_COUNT_OF(KNOWN), values, err);
+    if (rc) {
+        return rc;
+    }
+    if (!values[SUPERNET] || !values[DATA] || !values[OUTPUT]) {
+        return tl_fail(err, TL_INVALID, "give --supernet, --data and --output");
+    }
+    *options = (struct options){.supernet = values[SUPERNET],
+                                .data = values[DATA],
+                                .output = values[OUTPUT],
+                                .images = 100,
                                 .subnets = 24,
                                 .iterations = 1200,
                                 .seed = 1,
                                 .threads = tl_cpu_count(),
                                 .check = 8,
                                 .rate = 0.05};
-    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
-        if ((rc = option_set(options, option, text, err))) {
-            return rc;
-        }
-    }
-    return rc || (options->supernet && options->data && options->output)
-               ? rc
-               : tl_fail(err, TL_INVALID, "give --supernet, --data and --output");
+    (void)((rc = argument_real("rate", values[RATE], 1e-6, 10.0, &options->rate, err)) ||
+           (rc = argument_int("images", values[IMAGES], 2, 512, &options->images, err)) ||
+           (rc = argument_int("subnets", values[SUBNETS], 2, 256, &options->subnets, err)) ||
+           (rc = argument_int("iterations", values[ITERATIONS], 1, 1000000, &options->iterations, err)) ||
+           (rc = argument_int("seed", values[SEED], 0, INT64_MAX, &options->seed, err)) ||
+           (rc = argument_int("threads", values[THREADS], 1, 64, &options->threads, err)) ||
+           (rc = argument_int("check", values[CHECK], 0, 1000, &options->check, err)));
+    return rc;
 }
 
 static void show(void *ctx, size_t done, size_t all, double distance)

@@ -31,60 +31,40 @@ static const struct argument KNOWN[] = {
 
 static enum tl_rc part_set(struct options *options, const char *text, struct tl_err *err)
 {
-    const bool test = strcmp(text, "test") == 0;
-    if (!test && strcmp(text, "held-out") != 0) {
+    const bool held = text && strcmp(text, "held-out") == 0;
+    if (text && !held && strcmp(text, "test") != 0) {
         return tl_fail(err, TL_INVALID, "--part is test or held-out, not \"%.40s\"", text);
     }
-    options->part = test ? TRAIN_PART_TEST : TRAIN_PART_HELD;
-    options->part_name = test ? "test" : "held-out";
+    options->part = held ? TRAIN_PART_HELD : TRAIN_PART_TEST;
+    options->part_name = held ? "held-out" : "test";
     return TL_OK;
-}
-
-static enum tl_rc option_set(struct options *options, int option, const char *text, struct tl_err *err)
-{
-    const char **const texts[] = {[SUPERNET] = &options->supernet,
-                                  [DATA] = &options->data,
-                                  [ARCHITECTURE] = &options->architecture,
-                                  [OUTPUT] = &options->output};
-    int64_t *const numbers[] = {[N] = &options->n,
-                                [SEED] = &options->seed,
-                                [IMAGES] = &options->images,
-                                [CALIBRATION] = &options->calibration,
-                                [THREADS] = &options->threads};
-    static const int64_t
-        least[] = {[N] = 1, [SEED] = 0, [IMAGES] = 0, [CALIBRATION] = TRAIN_PLAIN, [THREADS] = 1},
-        most[] = {[N] = 1000000, [SEED] = INT64_MAX, [IMAGES] = 10000000, [CALIBRATION] = 1000000, [THREADS] = 64};
-    if (option == ARGUMENT_WORD) {
-        return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option", text);
-    }
-    if (option == PART) {
-        return part_set(options, text, err);
-    }
-    if (option < PART) {
-        *texts[option] = text;
-        return TL_OK;
-    }
-    return argument_int(KNOWN[option].name, text, least[option], most[option], numbers[option], err);
 }
 
 static enum tl_rc options_parse(int argc, char **argv, struct options *options, struct tl_err *err)
 {
-    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
-    const char *text = NULL;
-    int option = 0;
-    enum tl_rc rc;
-    *options = (struct options){.part = TRAIN_PART_TEST,
-                                .part_name = "test",
+    const char *values[TL_COUNT_OF(KNOWN)];
+    enum tl_rc rc = arguments_values(argc, argv, KNOWN, TL_COUNT_OF(KNOWN), values, err);
+    if (rc) {
+        return rc;
+    }
+    if (!values[SUPERNET] || !values[DATA]) {
+        return tl_fail(err, TL_INVALID, "give --supernet and --data");
+    }
+    *options = (struct options){.supernet = values[SUPERNET],
+                                .data = values[DATA],
+                                .architecture = values[ARCHITECTURE],
+                                .output = values[OUTPUT],
                                 .n = 200,
                                 .seed = 1,
                                 .calibration = EVALUATION_CALIBRATION,
                                 .threads = tl_cpu_count()};
-    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
-        if ((rc = option_set(options, option, text, err))) {
-            return rc;
-        }
-    }
-    return rc || (options->supernet && options->data) ? rc : tl_fail(err, TL_INVALID, "give --supernet and --data");
+    (void)((rc = part_set(options, values[PART], err)) ||
+           (rc = argument_int("n", values[N], 1, 1000000, &options->n, err)) ||
+           (rc = argument_int("seed", values[SEED], 0, INT64_MAX, &options->seed, err)) ||
+           (rc = argument_int("images", values[IMAGES], 0, 10000000, &options->images, err)) ||
+           (rc = argument_int("calibration", values[CALIBRATION], TRAIN_PLAIN, 1000000, &options->calibration, err)) ||
+           (rc = argument_int("threads", values[THREADS], 1, 64, &options->threads, err)));
+    return rc;
 }
 
 /* Accuracy in points. */

@@ -24,29 +24,21 @@ static const struct argument KNOWN[] = {
 
 static enum tl_rc options_parse(int argc, char **argv, struct options *options, struct tl_err *err)
 {
-    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
-    const char *text = NULL;
-    int option = 0;
-    enum tl_rc rc;
-    *options = (struct options){.threads = tl_cpu_count()};
-    const char **const texts[] = {[SUPERNET] = &options->supernet,
-                                  [ARCHITECTURE] = &options->architecture,
-                                  [INPUT] = &options->input,
-                                  [OUTPUT] = &options->output,
-                                  [DATA] = &options->data};
-    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
-        if (option == ARGUMENT_WORD) {
-            return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option", text);
-        }
-        if (option < THREADS) {
-            *texts[option] = text;
-        } else if ((rc = argument_int("threads", text, 1, 64, &options->threads, err))) {
-            return rc;
-        }
+    const char *values[TL_COUNT_OF(KNOWN)];
+    const enum tl_rc rc = arguments_values(argc, argv, KNOWN, TL_COUNT_OF(KNOWN), values, err);
+    if (rc) {
+        return rc;
     }
-    return rc || (options->supernet && options->architecture && options->output)
-               ? rc
-               : tl_fail(err, TL_INVALID, "give --supernet, --architecture and --output");
+    if (!values[SUPERNET] || !values[ARCHITECTURE] || !values[OUTPUT]) {
+        return tl_fail(err, TL_INVALID, "give --supernet, --architecture and --output");
+    }
+    *options = (struct options){.supernet = values[SUPERNET],
+                                .architecture = values[ARCHITECTURE],
+                                .input = values[INPUT],
+                                .output = values[OUTPUT],
+                                .data = values[DATA],
+                                .threads = tl_cpu_count()};
+    return argument_int("threads", values[THREADS], 1, 64, &options->threads, err);
 }
 
 static enum tl_rc open_all(const struct options *options, struct supernet_use *use, struct net_pick *pick,

@@ -53,7 +53,8 @@ static enum tl_rc parse_limit(const char *text, bool is_min, struct wish *wish, 
     bool share = n > 0 && equals[n] == '%';
     if ((rc = parse_metric(text, (size_t)(equals - text), &limit.metric, err)) ||
         (rc = tl_buf_add(&number, equals + 1, share ? n - 1 : n, err)) ||
-        (rc = argument_real(text, number.data, 0, share ? 100.0 : 1e18, &limit.bound, err))) {
+        (rc = argument_real(is_min ? "min" : "max", number.data ? number.data : "", 0, share ? 100.0 : 1e18,
+                            &limit.bound, err))) {
         return rc;
     }
     wish->shares[request->n_limits] = share;
@@ -159,7 +160,7 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
         request->top_k = 0;
         return TL_OK;
     case WAIT:
-        return argument_real("--wait", value, 0, 1e6, &wish->wait_s, err);
+        return argument_real("wait", value, 0, 1e6, &wish->wait_s, err);
     case ARGUMENT_WORD:
         return tl_fail(err, TL_INVALID, "\"%.80s\" is one word too many", value);
     default:

@@ -84,65 +84,43 @@ static const struct argument KNOWN[OPTION_COUNT] = {
     [CALIBRATION] = {"calibration", false},
 };
 
-/* The words of the command line, each option's last. */
-struct words {
-    const char *of[OPTION_COUNT]; /* NULL: not given */
-};
-
-static enum tl_rc read_words(int argc, char **argv, struct words *words, struct tl_err *err)
-{
-    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
-    const char *text = NULL;
-    int option = 0;
-    enum tl_rc rc;
-    while (!(rc = arguments_next(&arguments, &option, &text, err)) && option != ARGUMENT_END) {
-        if (option == ARGUMENT_WORD) {
-            return tl_fail(err, TL_INVALID, "what is \"%.80s\"? every value has an option; see tailor train --help",
-                           text);
-        }
-        words->of[option] = text ? text : "";
-    }
-    return rc;
-}
-
-static enum tl_rc real_set(const struct words *words, enum option option, double least, double most, double *value,
+static enum tl_rc real_set(const char *const *values, enum option option, double least, double most, double *value,
                            struct tl_err *err)
 {
-    return words->of[option] ? argument_real(KNOWN[option].name, words->of[option], least, most, value, err) : TL_OK;
+    return argument_real(KNOWN[option].name, values[option], least, most, value, err);
 }
 
-static enum tl_rc float_set(const struct words *words, enum option option, double most, float *value,
+static enum tl_rc float_set(const char *const *values, enum option option, double most, float *value,
                             struct tl_err *err)
 {
     double real = (double)*value;
-    const enum tl_rc rc = real_set(words, option, 0.0, most, &real, err);
+    const enum tl_rc rc = real_set(values, option, 0.0, most, &real, err);
     *value = (float)real;
     return rc;
 }
 
-static enum tl_rc whole_set(const struct words *words, enum option option, int64_t least, int64_t most, uint64_t *value,
+static enum tl_rc whole_set(const char *const *values, enum option option, int64_t least, int64_t most, uint64_t *value,
                             struct tl_err *err)
 {
     int64_t whole = (int64_t)*value;
-    const enum tl_rc rc =
-        words->of[option] ? argument_int(KNOWN[option].name, words->of[option], least, most, &whole, err) : TL_OK;
+    const enum tl_rc rc = argument_int(KNOWN[option].name, values[option], least, most, &whole, err);
     *value = (uint64_t)whole;
     return rc;
 }
 
-static enum tl_rc unsigned_set(const struct words *words, enum option option, int64_t least, int64_t most,
+static enum tl_rc unsigned_set(const char *const *values, enum option option, int64_t least, int64_t most,
                                unsigned *value, struct tl_err *err)
 {
     uint64_t whole = *value;
-    const enum tl_rc rc = whole_set(words, option, least, most, &whole, err);
+    const enum tl_rc rc = whole_set(values, option, least, most, &whole, err);
     *value = (unsigned)whole;
     return rc;
 }
 
-static enum tl_rc name_set(const struct words *words, enum option option, const char *const *names, size_t n,
+static enum tl_rc name_set(const char *const *values, enum option option, const char *const *names, size_t n,
                            int *value, struct tl_err *err)
 {
-    const char *text = words->of[option];
+    const char *text = values[option];
     for (size_t i = 0; text && i < n; i++) {
         if (strcmp(text, names[i]) == 0) {
             *value = (int)i;
@@ -154,26 +132,26 @@ static enum tl_rc name_set(const struct words *words, enum option option, const 
                 : TL_OK;
 }
 
-static enum tl_rc method_set(const struct words *words, struct training *training, struct tl_err *err)
+static enum tl_rc method_set(const char *const *values, struct training *training, struct tl_err *err)
 {
     static const char *const methods[] = {"sandwich", "shrink", "alone"}, *const rules[] = {"sgd", "adamw", "lamb"};
     int method = TRAIN_SANDWICH, rule = TRAIN_SGD;
-    enum tl_rc rc = name_set(words, METHOD, methods, TL_COUNT_OF(methods), &method, err);
-    if (rc || (rc = name_set(words, OPTIMIZER, rules, TL_COUNT_OF(rules), &rule, err))) {
+    enum tl_rc rc = name_set(values, METHOD, methods, TL_COUNT_OF(methods), &method, err);
+    if (rc || (rc = name_set(values, OPTIMIZER, rules, TL_COUNT_OF(rules), &rule, err))) {
         return rc;
     }
     training->plan = train_plan_default((enum train_method)method);
     training->plan.optimizer.kind = (enum train_rule)rule;
     if (method == TRAIN_ALONE) {
-        if (!words->of[ARCHITECTURE]) {
+        if (!values[ARCHITECTURE]) {
             return tl_fail(err, TL_INVALID, "--method alone trains one network: name it with --architecture FILE.json");
         }
-        return architecture_load(words->of[ARCHITECTURE], &training->family, &training->plan.alone, err);
+        return architecture_load(values[ARCHITECTURE], &training->family, &training->plan.alone, err);
     }
     return TL_OK;
 }
 
-static enum tl_rc plan_set(const struct words *words, struct train_plan *plan, struct tl_err *err)
+static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, struct tl_err *err)
 {
     struct train_optimizer *rule = &plan->optimizer;
     enum tl_rc rc = TL_OK;
@@ -181,38 +159,38 @@ static enum tl_rc plan_set(const struct words *words, struct train_plan *plan, s
         plan->lr = 0.002;
         rule->weight_decay = 0.05;
     }
-    (void)((rc = real_set(words, EPOCHS, 0.001, 1e5, &plan->epochs, err)) ||
-           (rc = real_set(words, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
-           (rc = real_set(words, LR, 1e-9, 100.0, &plan->lr, err)) ||
-           (rc = real_set(words, MOMENTUM, 0.0, 0.9999, &rule->momentum, err)) ||
-           (rc = real_set(words, DECAY, 0.0, 10.0, &rule->weight_decay, err)) ||
-           (rc = real_set(words, CLIP, 0.0, 1e6, &plan->clip, err)) ||
-           (rc = float_set(words, SMOOTHING, 0.9, &plan->smoothing, err)) ||
-           (rc = float_set(words, DROPOUT, 0.9, &plan->dropout, err)) ||
-           (rc = float_set(words, DISTILL, 100.0, &plan->distill, err)) ||
-           (rc = unsigned_set(words, RANDOM, 0, 64, &plan->random_subnets, err)) ||
-           (rc = unsigned_set(words, BATCH, 2, 4096, &plan->batch, err)) ||
-           (rc = whole_set(words, SEED, 0, INT64_MAX, &plan->seed, err)));
+    (void)((rc = real_set(values, EPOCHS, 0.001, 1e5, &plan->epochs, err)) ||
+           (rc = real_set(values, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
+           (rc = real_set(values, LR, 1e-9, 100.0, &plan->lr, err)) ||
+           (rc = real_set(values, MOMENTUM, 0.0, 0.9999, &rule->momentum, err)) ||
+           (rc = real_set(values, DECAY, 0.0, 10.0, &rule->weight_decay, err)) ||
+           (rc = real_set(values, CLIP, 0.0, 1e6, &plan->clip, err)) ||
+           (rc = float_set(values, SMOOTHING, 0.9, &plan->smoothing, err)) ||
+           (rc = float_set(values, DROPOUT, 0.9, &plan->dropout, err)) ||
+           (rc = float_set(values, DISTILL, 100.0, &plan->distill, err)) ||
+           (rc = unsigned_set(values, RANDOM, 0, 64, &plan->random_subnets, err)) ||
+           (rc = unsigned_set(values, BATCH, 2, 4096, &plan->batch, err)) ||
+           (rc = whole_set(values, SEED, 0, INT64_MAX, &plan->seed, err)));
     return rc;
 }
 
-static enum tl_rc images_set(const struct words *words, struct training *training, struct tl_err *err)
+static enum tl_rc images_set(const char *const *values, struct training *training, struct tl_err *err)
 {
     struct train_images_plan *images = &training->images;
     uint64_t most = 0, calibration = training->calibration_images;
     enum tl_rc rc = TL_OK;
-    images->augment.mirror = words->of[NO_MIRROR] == NULL;
-    (void)((rc = real_set(words, HOLDOUT, 0.0, 0.5, &images->holdout, err)) ||
-           (rc = real_set(words, MAGNITUDE, 0.0, 1.0, &images->augment.magnitude, err)) ||
-           (rc = whole_set(words, MOST, 1, UINT32_MAX, &most, err)) ||
-           (rc = whole_set(words, CALIBRATION, 0, 100000, &calibration, err)) ||
-           (rc = unsigned_set(words, PAD, 0, 64, &images->augment.pad, err)) ||
-           (rc = unsigned_set(words, OPS, 0, 8, &images->augment.ops, err)) ||
-           (rc = real_set(words, JITTER, 0.0, 1.0, &images->augment.jitter, err)) ||
-           (rc = unsigned_set(words, CUTOUT, 0, 32, &images->augment.cutout, err)) ||
-           (rc = unsigned_set(words, THREADS, 1, 64, &training->n_threads, err)) ||
-           (rc = unsigned_set(words, CHECKPOINT, 1, 86400, &training->checkpoint_s, err)) ||
-           (rc = unsigned_set(words, MEASURE, 0, 100000, &training->measure_epochs, err)));
+    images->augment.mirror = values[NO_MIRROR] == NULL;
+    (void)((rc = real_set(values, HOLDOUT, 0.0, 0.5, &images->holdout, err)) ||
+           (rc = real_set(values, MAGNITUDE, 0.0, 1.0, &images->augment.magnitude, err)) ||
+           (rc = whole_set(values, MOST, 1, UINT32_MAX, &most, err)) ||
+           (rc = whole_set(values, CALIBRATION, 0, 100000, &calibration, err)) ||
+           (rc = unsigned_set(values, PAD, 0, 64, &images->augment.pad, err)) ||
+           (rc = unsigned_set(values, OPS, 0, 8, &images->augment.ops, err)) ||
+           (rc = real_set(values, JITTER, 0.0, 1.0, &images->augment.jitter, err)) ||
+           (rc = unsigned_set(values, CUTOUT, 0, 32, &images->augment.cutout, err)) ||
+           (rc = unsigned_set(values, THREADS, 1, 64, &training->n_threads, err)) ||
+           (rc = unsigned_set(values, CHECKPOINT, 1, 86400, &training->checkpoint_s, err)) ||
+           (rc = unsigned_set(values, MEASURE, 0, 100000, &training->measure_epochs, err)));
     images->most = (size_t)most;
     training->calibration_images = (size_t)calibration;
     return rc;
@@ -220,19 +198,18 @@ static enum tl_rc images_set(const struct words *words, struct training *trainin
 
 static enum tl_rc options_parse(int argc, char **argv, struct training *training, struct tl_err *err)
 {
-    struct words words = {0};
-    enum tl_rc rc = read_words(argc, argv, &words, err);
+    const char *values[OPTION_COUNT];
+    enum tl_rc rc = arguments_values(argc, argv, KNOWN, OPTION_COUNT, values, err);
     if (rc) {
         return rc;
     }
-    if (!words.of[FAMILY] || !words.of[DATA] || !words.of[OUTPUT]) {
+    if (!values[FAMILY] || !values[DATA] || !values[OUTPUT]) {
         return tl_fail(err, TL_INVALID, "give --family, --data and --output; tailor train --help shows an example");
     }
-    training->data = words.of[DATA];
-    training->output = words.of[OUTPUT];
-    (void)((rc = net_family_find(words.of[FAMILY], &training->family, err)) ||
-           (rc = method_set(&words, training, err)) || (rc = plan_set(&words, &training->plan, err)) ||
-           (rc = images_set(&words, training, err)));
+    training->data = values[DATA];
+    training->output = values[OUTPUT];
+    (void)((rc = net_family_find(values[FAMILY], &training->family, err)) || (rc = method_set(values, training, err)) ||
+           (rc = plan_set(values, &training->plan, err)) || (rc = images_set(values, training, err)));
     return rc;
 }
 

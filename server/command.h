@@ -19,7 +19,7 @@ struct command {
 /* One of each in cmd_NAME.c. */
 extern const struct command command_serve, command_search, command_devices, command_import, command_spaces,
     command_fit_accuracy, command_train, command_evaluate, command_sample_accuracy, command_distill, command_run,
-    command_export;
+    command_export, command_convert;
 
 /* ---- arguments ----------------------------------------------------------------------------------------------- */
 
@@ -44,6 +44,10 @@ struct arguments {
  * names an unknown option with the nearest known one, or an option without its value. */
 TL_MUST_CHECK enum tl_rc arguments_next(struct arguments *arguments, int *ret_which, const char **ret_value,
                                         struct tl_err *err);
+/* For commands without plain words: each option's last value (borrowed, "" of a flag), NULL of one that was not given. */
+TL_MUST_CHECK enum tl_rc arguments_values(int argc, char **argv, const struct argument *known, size_t n_known,
+                                          const char **ret_values, struct tl_err *err);
+/* Numbers of option --NAME from min to max. value NULL: the option was not given, *ret_value stays what it is. */
 TL_MUST_CHECK enum tl_rc argument_int(const char *name, const char *value, int64_t min, int64_t max, int64_t *ret_value,
                                       struct tl_err *err);
 TL_MUST_CHECK enum tl_rc argument_real(const char *name, const char *value, double min, double max, double *ret_value,

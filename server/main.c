@@ -23,9 +23,9 @@
 #include <string.h>
 
 static const struct command *const COMMANDS[] = {
-    &command_serve,        &command_search, &command_devices,  &command_import,
-    &command_spaces,       &command_train,  &command_evaluate, &command_sample_accuracy,
-    &command_fit_accuracy, &command_run,    &command_export,   &command_distill,
+    &command_serve,  &command_search,   &command_devices,         &command_import,       &command_spaces,
+    &command_train,  &command_evaluate, &command_sample_accuracy, &command_fit_accuracy, &command_run,
+    &command_export, &command_distill,  &command_convert,
 };
 
 static void print_commands(FILE *to)

@@ -90,7 +90,8 @@ uint64_t net_op_params(const struct net_op *op);
 /* TL_INVALID, naming the operator or block (pointer "/ops/5", as in codec_network.h), unless shapes chain from an input
  * `resolution` high, sizes are within the limits above, strides are 1 or 2, kernels odd and at most 7, blocks cover the
  * operators in order, residuals add the input of their block's first operator (which does not work in place) at equal
- * shapes (NET_PROJECT: at those that its stride and `hidden` say), and total MACs are at most NET_MACS_MAX. For operator lists from outside: nothing in *net is trusted. */
+ * shapes (NET_PROJECT: at those that its stride and `hidden` say), and total MACs are at most NET_MACS_MAX. For operator
+ * lists from outside: nothing in *net is trusted. */
 TL_MUST_CHECK enum tl_rc net_check(const struct network *net, struct tl_err *err);
 
 /* A block's key: input shape, then the operators, "56x56x24-pw96.relu-dwk5s2.relu-se24-pw40". Blocks have equal keys if
@@ -106,8 +107,8 @@ void net_block_cut(const struct network *net, size_t block, struct network *ret_
 /* ---- parameters ---------------------------------------------------------------------------------------------- */
 
 /* Parameters of one layer of an operator: NET_SE has two (0: squeeze, 1: back), a convolution, linear layer or
- * NET_PROJECT (the 1x1 of its residual) one, others none. Weights are in the order (co, kernel, kernel, ci), depthwise (co, kernel, kernel). All borrowed from the
- * arena of their net_params. */
+ * NET_PROJECT (the 1x1 of its residual) one, others none. Weights are in the order (co, kernel, kernel, ci), depthwise
+ * (co, kernel, kernel). All borrowed from the arena of their net_params. */
 struct net_layer {
     size_t co, inputs;                     /* outputs; weights of one output; 0: there is no such layer */
     float *w;                              /* (co, inputs) */

@@ -69,11 +69,14 @@ static void numbers_are_whole_and_within_their_range(void **state)
         assert_int_equal(argument_int("n", bad[i], 1, 10, &number, NULL), TL_INVALID);
         assert_int_equal(number, 10);
     }
-    assert_int_equal(argument_real("--wait", "2.5", 0, 10, &real, NULL), TL_OK);
+    assert_int_equal(argument_real("wait", "2.5", 0, 10, &real, NULL), TL_OK);
     assert_true(real == 2.5);
-    assert_int_equal(argument_real("--wait", "nan", 0, 10, &real, NULL), TL_INVALID);
-    assert_int_equal(argument_real("--wait", "inf", 0, 10, &real, &err), TL_INVALID);
+    assert_int_equal(argument_real("wait", "nan", 0, 10, &real, NULL), TL_INVALID);
+    assert_int_equal(argument_real("wait", "inf", 0, 10, &real, &err), TL_INVALID);
     assert_string_equal(err.text, "--wait wants a number from 0 to 10, not \"inf\"");
+    assert_int_equal(argument_real("wait", NULL, 0, 10, &real, NULL), TL_OK);
+    assert_int_equal(argument_int("n", NULL, 1, 10, &number, NULL), TL_OK);
+    assert_true(real == 2.5 && number == 10);
 }
 
 static void a_space_is_a_name_or_a_family_file(void **state)
