@@ -9,7 +9,9 @@
 #include "base/codec_json.h"
 #include "supernet/files/files.h"
 
+#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,30 +162,33 @@ static void write_images(struct writing *writing, const struct supernet_facts *f
                                  .n_bytes = facts->n_images * facts->side * facts->side * 3};
 }
 
-static json_t *numbers(const float *values, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        json_array_append_new(list, json_real((double)values[i]));
-    }
-    return list;
-}
-
-static json_t *texts(const struct supernet_facts *facts)
+static enum tl_rc class_names(const struct supernet_facts *facts, json_t **ret_list, struct tl_err *err)
 {
     json_t *list = json_array();
     for (size_t i = 0; facts->classes != NULL && i < facts->n_classes; i++) {
-        json_array_append_new(list, json_string(facts->classes[i]));
+        if (json_array_append_new(list, json_string(facts->classes[i]))) {
+            json_decref(list);
+            return tl_fail(err, TL_INVALID, "the name of class %zu is not UTF-8 (or memory is out): rename its folder",
+                           i);
+        }
     }
-    return list;
+    *ret_list = list;
+    return TL_OK;
 }
 
 static enum tl_rc facts_text(const struct supernet *net, const struct supernet_facts *facts, struct tl_buf *buf,
                              struct tl_err *err)
 {
-    json_t *json = json_pack("{s:s, s:o, s:o, s:o, s:s, s:s}", "family", net->family.name, "mean",
-                             numbers(facts->mean, 3), "deviation", numbers(facts->deviation, 3), "classes",
-                             texts(facts), "made_by", facts->made_by, "data", facts->data);
+    json_t *classes = NULL;
+    const enum tl_rc rc = class_names(facts, &classes, err);
+    if (rc) {
+        return rc;
+    }
+    const float *mean = facts->mean, *deviation = facts->deviation;
+    json_t *json =
+        json_pack("{s:s, s:[f, f, f], s:[f, f, f], s:o, s:s, s:s}", "family", net->family.name, "mean", (double)mean[0],
+                  (double)mean[1], (double)mean[2], "deviation", (double)deviation[0], (double)deviation[1],
+                  (double)deviation[2], "classes", classes, "made_by", facts->made_by, "data", facts->data);
     return tl_json_dump_exact_take(json, buf, err);
 }
 
@@ -299,18 +304,45 @@ static enum tl_rc read_entries(find_fn *find, const void *where, struct supernet
     return rc;
 }
 
-enum { CLASS_BYTES = 128, MADE_BY_BYTES = 1024 };
+/* Memory is taken for what a family says: only when the file is large enough to hold it, in halves at least. */
+static enum tl_rc check_size(const struct safetensors *file, const struct net_family *family, struct tl_err *err)
+{
+    struct network *largest = malloc(sizeof *largest);
+    struct net_pick pick;
+    struct net_cost cost = {0};
+    size_t bytes = 0;
+    net_family_extreme(family, family->resolutions[0], true, &pick);
+    enum tl_rc rc = largest ? net_build(family, &pick, largest, err) : tl_fail(err, TL_NO_MEMORY, "no memory to read");
+    if (rc == TL_OK) {
+        net_cost_total(largest, &cost);
+    }
+    free(largest);
+    for (size_t i = 0; i < st_count(file); i++) {
+        bytes += st_at(file, i)->n_bytes;
+    }
+    if (rc == TL_OK && bytes / 2 < cost.params) {
+        return tl_fail(err, TL_INVALID,
+                       "the file holds %zu bytes of tensors, too few for the %" PRIu64 " parameters of %s; is it of "
+                       "another family?",
+                       bytes, cost.params, family->name);
+    }
+    return rc;
+}
 
-static enum tl_rc read_numbers(struct tl_json_object *top, const char *name, float ret_values[3], struct tl_err *err)
+enum { CLASS_BYTES = 1025, MADE_BY_BYTES = 1024 };
+
+static enum tl_rc read_numbers(struct tl_json_object *top, const char *name, float above, float ret_values[3],
+                               struct tl_err *err)
 {
     json_t *list = NULL;
     enum tl_rc rc = tl_json_array(top, name, TL_REQUIRED, 3, 3, &list, err);
     for (size_t i = 0; rc == TL_OK && i < 3; i++) {
         const json_t *value = json_array_get(list, i);
-        if (!json_is_number(value)) {
-            return tl_fail(err, TL_INVALID, "\"%s\" of the supernet has to be three numbers", name);
+        ret_values[i] = json_is_number(value) ? (float)json_number_value(value) : NAN;
+        if (!isfinite(ret_values[i]) || ret_values[i] <= above) {
+            return tl_fail(err, TL_INVALID, "\"%s\" of the supernet has to be three numbers above %g", name,
+                           (double)above);
         }
-        ret_values[i] = (float)json_number_value(value);
     }
     return rc;
 }
@@ -357,8 +389,8 @@ static enum tl_rc read_facts(const struct safetensors *file, struct supernet_fac
         (rc = tl_json_string(&top, "family", TL_REQUIRED, 128, &family, err)) ||
         (rc = tl_json_string(&top, "made_by", TL_OPTIONAL, MADE_BY_BYTES, &made_by, err)) ||
         (rc = tl_json_string(&top, "data", TL_OPTIONAL, MADE_BY_BYTES, &data, err)) ||
-        (rc = read_numbers(&top, "mean", facts->mean, err)) ||
-        (rc = read_numbers(&top, "deviation", facts->deviation, err)) || (rc = read_classes(&top, facts, err)) ||
+        (rc = read_numbers(&top, "mean", -FLT_MAX, facts->mean, err)) ||
+        (rc = read_numbers(&top, "deviation", 0.0F, facts->deviation, err)) || (rc = read_classes(&top, facts, err)) ||
         (rc = tl_json_object_close(&top, err))) {
         return rc;
     }
@@ -406,8 +438,9 @@ enum tl_rc supernet_decode(const struct safetensors *file, struct supernet **ret
                        FORMAT);
     }
     enum tl_rc rc = net_family_parse(text, strlen(text), &family, err);
-    if (rc || (rc = supernet_new(&family, 0, &net, err)) || (rc = read_entries(find_ours, file, net, err)) ||
-        (rc = read_facts(file, &facts, err)) || (rc = read_images(file, &facts, err))) {
+    if (rc || (rc = check_size(file, &family, err)) || (rc = supernet_new(&family, 0, &net, err)) ||
+        (rc = read_entries(find_ours, file, net, err)) || (rc = read_facts(file, &facts, err)) ||
+        (rc = read_images(file, &facts, err))) {
         supernet_facts_done(&facts);
         supernet_free(net);
         return rc;
@@ -444,7 +477,8 @@ enum tl_rc supernet_decode_ofa(const struct safetensors *file, const struct net_
 {
     const struct ofa_file ofa = {.file = file, .family = family};
     struct supernet *net = NULL;
-    enum tl_rc rc = supernet_new(family, 0, &net, err);
+    enum tl_rc rc = check_size(file, family, err);
+    rc = rc ? rc : supernet_new(family, 0, &net, err);
     rc = rc ? rc : read_entries(find_theirs, &ofa, net, err);
     if (rc) {
         supernet_free(net);
@@ -461,7 +495,7 @@ void supernet_facts_done(struct supernet_facts *facts)
     }
     free(tl_unconst(facts->classes));
     free(tl_unconst(facts->images));
-    free((void *)(uintptr_t)facts->made_by);
+    free(tl_unconst(facts->made_by));
     free(tl_unconst(facts->data));
     free(tl_unconst(facts->plan));
     free(tl_unconst(facts->log));

@@ -39,8 +39,9 @@ TL_MUST_CHECK enum tl_rc supernet_decode(const struct safetensors *file, struct 
 TL_MUST_CHECK enum tl_rc supernet_decode_ofa(const struct safetensors *file, const struct net_family *family,
                                              struct supernet **ret_net, struct tl_err *err);
 
-/* Go on with a training: weights into `net`, the rest into its trainer; *ret_log (borrowed from the file): its log. TL_CONFLICT: the checkpoint was made with other
- * options than `plan`. On failure net and trainer are not to be used further. */
+/* Go on with a training: weights into `net`, the rest into its trainer; *ret_log (borrowed from the file): its log.
+ * TL_CONFLICT: the checkpoint was made with other options than `plan`. On failure net and trainer are not to be used
+ * further. */
 TL_MUST_CHECK enum tl_rc checkpoint_decode(const struct safetensors *file, struct supernet *net, const char *plan,
                                            struct trainer *trainer, const char **ret_log, struct tl_err *err);
 

@@ -5,6 +5,7 @@ import atexit
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import struct
@@ -90,6 +91,11 @@ def bytes_of(folder):
         return file.read()
 
 
+def weights_of(folder):
+    whole = bytes_of(folder)
+    return whole[8 + struct.unpack("<Q", whole[:8])[0]:]
+
+
 @fact
 def a_training_that_is_killed_and_stopped_gives_the_same_bytes(house):
     whole, broken = trained("whole"), trained("broken")
@@ -105,10 +111,33 @@ def a_training_that_is_killed_and_stopped_gives_the_same_bytes(house):
     out, _ = second.communicate(timeout=60)
     assert second.returncode == 0 and ("stopped" in out or "is ready" in out), out
     tailor(house, *train_words("--threads", "1"), cwd=broken)
-    theirs, ours = bytes_of(broken), bytes_of(whole)
-    n = struct.unpack("<Q", ours[:8])[0]
-    m = struct.unpack("<Q", theirs[:8])[0]
-    assert ours[8 + n:] == theirs[8 + m:], "the weights differ"
+    assert weights_of(whole) == weights_of(broken), "the weights differ"
+
+
+def no_room(n):
+    """What a full disk does to whoever writes more than n bytes into a file: the write fails."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n, n))
+
+
+@fact
+def a_disk_that_is_full_leaves_the_last_checkpoint_whole(house):
+    folder = trained("full")
+    checkpoint = os.path.join(folder, "out", "checkpoint.safetensors")
+    first = begun(house, folder)
+    until(lambda: os.path.exists(checkpoint), 120, "the first checkpoint")
+    first.kill()
+    first.wait()
+    with open(checkpoint, "rb") as file:
+        before = file.read()
+    said = subprocess.run([os.path.join(house.build, "tailor"), *train_words()], cwd=folder, capture_output=True, text=True,
+                          check=False, timeout=300, preexec_fn=lambda: no_room(len(before) // 2))
+    assert said.returncode == 1 and "checkpoint.safetensors" in said.stderr, said
+    with open(checkpoint, "rb") as file:
+        assert file.read() == before
+    assert os.listdir(os.path.join(folder, "out")).count("checkpoint.safetensors") == 1
+    tailor(house, *train_words(), cwd=folder)
+    assert weights_of(folder) == weights_of(trained("whole"))
 
 
 @fact
