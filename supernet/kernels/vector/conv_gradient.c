@@ -1,127 +1,184 @@
-/* conv_gradient.c - the gradient of pointwise weights: dw[o,i] += sum over p of dz[p,o] * x[p,i].
+/* conv_gradient.c - the gradient of a pointwise layer's weights: a product over pixels.
  *
- * A block of outputs times vectors of inputs lives in registers while a chunk of pixels streams by: each step loads the
- * vectors of x once and one number of dz an output. Chunks are short enough that their slice of x stays in the first
- * cache for all outputs; no operand is packed, since a pixel's channels lie side by side.
+ * A block of outputs times up to three vectors of inputs is summed in registers over a run of pixels: a pixel costs one
+ * load for each vector of x and one broadcast for each output. Nothing is packed, since a pixel's channels lie side by
+ * side in both operands. Pixels are cut into runs whose dz stays in the second cache while the vectors of x pass by.
  */
 #include "supernet/kernels/vector/gradients.h"
 
+/* Outputs of a block by its vectors, as many sums as the register file takes beside the operands. */
 #if K_LANES == 16
-enum { OUTPUTS = 6, VECTORS = 4 };
+enum { BLOCK_1 = 14, BLOCK_2 = 14, BLOCK_3 = 9 };
 #else
-enum { OUTPUTS = 4, VECTORS = 2 };
+enum { BLOCK_1 = 12, BLOCK_2 = 6, BLOCK_3 = 4 };
 #endif
-enum { CHUNK = 128 };
+enum { SUMS_MAX = 28, VECTORS_MAX = 3 };
+enum { RUN_MIN = 64, RUN_MAX = 256, RUN_FLOATS = 65536 }; /* pixels of a run; floats of dz in it: 256 KiB */
 
-/* The operands of one chunk, from output o and input i on. */
-struct chunk {
-    float *dw;
+/* The operands of a block at its first pixel. */
+struct operands {
     const float *dz, *x;
-    size_t ldw, ldz, ldx, n;
-    size_t inputs; /* that may be written, from i on */
+    size_t ldz, ldx, n_pixels;
+    float *dw;
+    size_t ldw;
+    size_t last;                  /* channels of the block's last vector */
+    const float *next_z, *next_x; /* lines of the next run, fetched one a pixel */
+    size_t step_z, step_x;        /* floats to the next line; 0 where there is none */
 };
 
-K_INLINE void add_row(float *dw, const k_vec *sums, size_t inputs, const size_t nv)
+/* no and nv are constants where this is called. */
+K_INLINE void block(const struct operands *of, const size_t no, const size_t nv)
 {
-    K_UNROLL
-    for (size_t v = 0; v < nv; v++) {
-        if ((v + 1) * K_LANES <= inputs) {
-            k_store(dw + v * K_LANES, k_load(dw + v * K_LANES) + sums[v]);
-        } else {
-            for (size_t i = v * K_LANES; i < inputs; i++) {
-                dw[i] += sums[v][i - v * K_LANES];
-            }
-        }
-    }
-}
-
-K_INLINE void block(const struct chunk *at, const size_t no, const size_t nv)
-{
-    k_vec acc[OUTPUTS * VECTORS] = {{0}};
-    const float *x = at->x, *dz = at->dz;
-    const size_t ldx = at->ldx, ldz = at->ldz, n = at->n;
-    for (size_t p = 0; p < n; p++, x += ldx, dz += ldz) {
-        k_vec xi[VECTORS];
+    k_vec acc[SUMS_MAX] = {{0}};
+    const float *restrict dz = of->dz, *restrict x = of->x;
+    const float *next_z = of->next_z, *next_x = of->next_x;
+    const size_t ldz = of->ldz, ldx = of->ldx, step_z = of->step_z, step_x = of->step_x;
+    for (size_t p = of->n_pixels; p > 0; p--, dz += ldz, x += ldx, next_z += step_z, next_x += step_x) {
+        __builtin_prefetch(next_z, 0, 2);
+        __builtin_prefetch(next_x, 0, 2);
+        k_vec xi[VECTORS_MAX];
         K_UNROLL
         for (size_t v = 0; v < nv; v++) {
             xi[v] = k_load(x + v * K_LANES);
         }
         K_UNROLL
         for (size_t o = 0; o < no; o++) {
-            const k_vec d = k_splat(dz[o]);
+            const k_vec dzo = k_splat(dz[o]);
             K_UNROLL
             for (size_t v = 0; v < nv; v++) {
-                acc[o * nv + v] += d * xi[v];
+                acc[o * nv + v] += dzo * xi[v];
             }
         }
     }
     K_UNROLL
     for (size_t o = 0; o < no; o++) {
-        add_row(at->dw + o * at->ldw, acc + o * nv, at->inputs, nv);
+        float *dw = of->dw + o * of->ldw;
+        K_UNROLL
+        for (size_t v = 0; v < nv; v++) {
+            k_add_some(dw + v * K_LANES, acc[o * nv + v], v + 1 < nv ? K_LANES : of->last);
+        }
     }
 }
 
-typedef void block_fn(const struct chunk *at);
+#define CASE(no, nv)                                                                                                   \
+    case no:                                                                                                           \
+        block(of, no, nv);                                                                                             \
+        break;
 
-#define BLOCK(o, v)                                                                                                    \
-    static void block_##o##_##v(const struct chunk *at)                                                                \
-    {                                                                                                                  \
-        block(at, o, v);                                                                                               \
-    }
-#define ROW_2(o)                                                                                                       \
-    BLOCK(o, 1)                                                                                                        \
-    BLOCK(o, 2)
-
-ROW_2(1)
-ROW_2(2)
-ROW_2(3)
-ROW_2(4)
-
+static void block_1(const struct operands *of, size_t no)
+{
+    switch (no) {
+        CASE(1, 1)
+        CASE(2, 1)
+        CASE(3, 1)
+        CASE(4, 1)
+        CASE(5, 1)
+        CASE(6, 1)
+        CASE(7, 1)
+        CASE(8, 1)
+        CASE(9, 1)
+        CASE(10, 1)
+        CASE(11, 1)
+        CASE(12, 1)
 #if K_LANES == 16
-#define ROW_4(o)                                                                                                       \
-    BLOCK(o, 3)                                                                                                        \
-    BLOCK(o, 4)
-ROW_2(5)
-ROW_2(6)
-ROW_4(1)
-ROW_4(2)
-ROW_4(3)
-ROW_4(4)
-ROW_4(5)
-ROW_4(6)
-#define NAMES(o)                                                                                                       \
-    {                                                                                                                  \
-        block_##o##_1, block_##o##_2, block_##o##_3, block_##o##_4                                                     \
-    }
-static block_fn *const blocks[OUTPUTS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)};
-#else
-#define NAMES(o)                                                                                                       \
-    {                                                                                                                  \
-        block_##o##_1, block_##o##_2                                                                                   \
-    }
-static block_fn *const blocks[OUTPUTS][VECTORS] = {NAMES(1), NAMES(2), NAMES(3), NAMES(4)};
+        CASE(13, 1)
+        CASE(14, 1)
 #endif
+    default:
+        break;
+    }
+}
+
+static void block_2(const struct operands *of, size_t no)
+{
+    switch (no) {
+        CASE(1, 2)
+        CASE(2, 2)
+        CASE(3, 2)
+        CASE(4, 2)
+        CASE(5, 2)
+        CASE(6, 2)
+#if K_LANES == 16
+        CASE(7, 2)
+        CASE(8, 2)
+        CASE(9, 2)
+        CASE(10, 2)
+        CASE(11, 2)
+        CASE(12, 2)
+        CASE(13, 2)
+        CASE(14, 2)
+#endif
+    default:
+        break;
+    }
+}
+
+static void block_3(const struct operands *of, size_t no)
+{
+    switch (no) {
+        CASE(1, 3)
+        CASE(2, 3)
+        CASE(3, 3)
+        CASE(4, 3)
+#if K_LANES == 16
+        CASE(5, 3)
+        CASE(6, 3)
+        CASE(7, 3)
+        CASE(8, 3)
+        CASE(9, 3)
+#endif
+    default:
+        break;
+    }
+}
+
+/* One run of pixels: all outputs by all inputs. Its steps are a pixel's floats in the next run, 0: there is none. */
+static void run(const struct operands *whole, size_t co, size_t ci)
+{
+    static const size_t most[] = {BLOCK_1, BLOCK_2, BLOCK_3}; /* by nv - 1 */
+    static void (*const blocks[])(const struct operands *, size_t) = {block_1, block_2, block_3};
+    const size_t vectors = (ci + K_LANES - 1) / K_LANES;
+    size_t done = 0; /* blocks: each fetches as many lines as it has pixels, dz and x of the next run in their order */
+    for (size_t v = 0, nv; v < vectors; v += nv) {
+        nv = k_panel(vectors - v);
+        const size_t n = (co + most[nv - 1] - 1) / most[nv - 1];
+        for (size_t b = 0; b < n; b++, done++) {
+            const size_t o = co * b / n, end = co * (b + 1) / n;
+            struct operands at = *whole;
+            at.dz += o;
+            at.x += v * K_LANES;
+            at.dw += o * whole->ldw + v * K_LANES;
+            at.last = v + nv < vectors ? K_LANES : ci - (vectors - 1) * K_LANES;
+            at.step_z = done * K_LINE < whole->step_z ? K_LINE : 0;
+            at.step_x = done * K_LINE < whole->step_x ? K_LINE : 0;
+            at.next_z += at.step_z * done * whole->n_pixels;
+            at.next_x += at.step_x * done * whole->n_pixels;
+            blocks[nv - 1](&at, end - o);
+        }
+    }
+}
 
 void K_NAME(k_conv_weights)(float *dw, size_t ldw, const float *dz, size_t ldz, const float *x, size_t ldx,
                             size_t n_pixels, size_t co, size_t ci)
 {
-    const size_t vectors = (ci + K_LANES - 1) / K_LANES;
-    for (size_t from = 0; from < n_pixels; from += CHUNK) {
-        const size_t n = n_pixels - from < CHUNK ? n_pixels - from : CHUNK;
-        for (size_t v = 0; v < vectors; v += VECTORS) {
-            const size_t nv = vectors - v < VECTORS ? vectors - v : VECTORS;
-            for (size_t o = 0; o < co; o += OUTPUTS) {
-                const size_t no = co - o < OUTPUTS ? co - o : OUTPUTS;
-                const struct chunk at = {.dw = dw + o * ldw + v * K_LANES,
-                                         .dz = dz + from * ldz + o,
-                                         .x = x + from * ldx + v * K_LANES,
-                                         .ldw = ldw,
-                                         .ldz = ldz,
-                                         .ldx = ldx,
-                                         .n = n,
-                                         .inputs = ci - v * K_LANES};
-                blocks[no - 1][nv - 1](&at);
-            }
-        }
+    const size_t fits = RUN_FLOATS / co;
+    const size_t most = fits < RUN_MIN ? RUN_MIN : fits > RUN_MAX ? RUN_MAX : fits, n = (n_pixels + most - 1) / most;
+    for (size_t i = 0; i < n; i++) {
+        const size_t from = n_pixels * i / n, to = n_pixels * (i + 1) / n;
+        const bool more = i + 1 < n;
+        struct operands at = {
+            .dz = dz + from * ldz,
+            .x = x + from * ldx,
+            .ldz = ldz,
+            .ldx = ldx,
+            .n_pixels = to - from,
+            .ldw = ldw,
+            .next_z = dz + (more ? to : from) * ldz,
+            .next_x = x + (more ? to : from) * ldx,
+            .step_z = more ? ldz : 0,
+            .step_x = more ? ldx : 0,
+        };
+        at.dw = dw;
+        run(&at, co, ci);
     }
 }

@@ -1,160 +1,125 @@
-/* depthwise_gradient.c - gradients of depthwise layers, vectors over channels.
+/* depthwise_gradient.c - the gradients of one filter a channel, vectors over channels, squares of strips as in
+ * depthwise.c.
  *
- * Input: a strip of inputs of a row lives in registers while the kernel's rows pass by; stride 2 falls apart into the
- * inputs of even and of odd columns, which meet different taps. Weights: the sums of one kernel row's taps live in
- * registers while the outputs of the rows pass by.
+ * The input's gradient at stride 1 is depthwise.c with the taps reversed. At stride 2 an input meets every second tap,
+ * which ones by the parity of its row and column: strips start at even columns, and the unrolled loops keep of each
+ * output column the taps that exist.
+ *
+ * The weights' gradient keeps the sums of a few kernel rows in registers while a square's outputs of one strip pass by,
+ * and adds them to memory once a square.
  */
 #include "supernet/kernels/vector/gradients.h"
 
-enum { STRIP = 8, KERNEL_MAX = 7, SQUARE_ROWS = 8 };
+enum { STRIP_MAX = 8, SQUARE_ROWS = 8, KERNEL_MAX = 7, SUMS_MAX = 15 };
 
-/* ---- input --------------------------------------------------------------------------------------------------- */
+#define BY_STRIP(of, ...)                                                                                              \
+    of(1, __VA_ARGS__) of(2, __VA_ARGS__) of(3, __VA_ARGS__) of(4, __VA_ARGS__) of(5, __VA_ARGS__) of(6, __VA_ARGS__)  \
+        of(7, __VA_ARGS__) of(8, __VA_ARGS__)
 
-/* `outputs` inputs of one row, `step` columns apart (1, or 2 for one parity of stride 2), the first under centre column
- * `dz` of the gradient: input t meets dz[t + j] under the tap reversed(j). taps: how many columns of dz each meets; the
- * first tap column is `last`, and taps go down by `stride`. */
-struct strip {
+/* ---- input, stride 2 ------------------------------------------------------------------------------------------ */
+
+/* One row of the input's gradient. */
+struct spread_line {
     float *dx;
-    const float *dz; /* the first column that the first input meets, in the first kernel row used */
-    const float *w;  /* the tap of that, in that kernel row */
-    size_t dx_step;  /* floats between inputs */
-    size_t rows;     /* kernel rows that meet the map */
-    size_t dz_row;   /* floats from a kernel row's gradient to the next one's (backwards through the map) */
-    size_t w_row;    /* the same for weights */
+    const float *dz, *w; /* first of the output rows that read it, and the kernel row with which that does */
+    size_t n;            /* such output rows; the next one reads it two kernel rows before */
 };
 
-K_INLINE void input_strip(const struct strip *at, size_t ld, const size_t taps, const size_t tap_step,
-                          const size_t inputs)
+struct spread_square {
+    struct spread_line lines[SQUARE_ROWS];
+    size_t n_lines, ldx, ldz, row_z;
+};
+
+/* dx at the columns [col, col + outputs), col even. kernel and outputs are constants where this is called. */
+K_INLINE void spread(const struct spread_square *square, size_t col, size_t v, const size_t outputs,
+                     const size_t kernel)
 {
-    k_vec acc[STRIP] = {{0}};
-    const float *dz = at->dz, *w = at->w;
-    for (size_t r = 0; r < at->rows; r++, dz += at->dz_row, w -= at->w_row) {
-        k_vec wk[KERNEL_MAX];
-        K_UNROLL
-        for (size_t j = 0; j < taps; j++) {
-            wk[j] = k_load(w - j * tap_step * K_LANES);
-        }
-        K_UNROLL
-        for (size_t i = 0; i < inputs + taps - 1; i++) {
-            const k_vec d = k_load(dz + i * ld);
+    const size_t pad = kernel / 2, back = pad / 2, columns = back + (outputs - 1 + pad) / 2 + 1, ldz = square->ldz;
+    for (const struct spread_line *line = square->lines; line < square->lines + square->n_lines; line++) {
+        const float *dz = line->dz + col / 2 * ldz - back * ldz + v * K_LANES;
+        const float *w = line->w + v * kernel * kernel * K_LANES;
+        float *dx = line->dx + col * square->ldx + v * K_LANES;
+        k_vec acc[STRIP_MAX] = {{0}};
+        for (size_t r = 0; r < line->n; r++, dz += square->row_z, w -= 2 * kernel * K_LANES) {
+            k_vec wk[KERNEL_MAX];
             K_UNROLL
-            for (size_t t = 0; t < inputs; t++) {
-                if (i >= t && i - t < taps) {
-                    acc[t] += d * wk[i - t];
+            for (size_t kx = 0; kx < kernel; kx++) {
+                wk[kx] = k_load(w + kx * K_LANES);
+            }
+            K_UNROLL
+            for (size_t i = 0; i < columns; i++) {
+                const k_vec dzi = k_load(dz + i * ldz);
+                K_UNROLL
+                for (size_t d = 0; d < outputs; d++) { /* tap d + pad - 2 * (i - back) */
+                    if (d + pad + 2 * back >= 2 * i && d + pad + 2 * back - 2 * i < kernel) {
+                        acc[d] += dzi * wk[d + pad + 2 * back - 2 * i];
+                    }
                 }
             }
         }
-    }
-    K_UNROLL
-    for (size_t t = 0; t < inputs; t++) {
-        k_store(at->dx + t * at->dx_step, acc[t]);
-    }
-}
-
-#define INPUTS(name, taps, step)                                                                                       \
-    static void name(const struct strip *at, size_t ld, size_t inputs)                                                 \
-    {                                                                                                                  \
-        switch (inputs) {                                                                                              \
-        case 1:                                                                                                        \
-            input_strip(at, ld, taps, step, 1);                                                                        \
-            break;                                                                                                     \
-        case 2:                                                                                                        \
-            input_strip(at, ld, taps, step, 2);                                                                        \
-            break;                                                                                                     \
-        case 3:                                                                                                        \
-            input_strip(at, ld, taps, step, 3);                                                                        \
-            break;                                                                                                     \
-        case 4:                                                                                                        \
-            input_strip(at, ld, taps, step, 4);                                                                        \
-            break;                                                                                                     \
-        case 5:                                                                                                        \
-            input_strip(at, ld, taps, step, 5);                                                                        \
-            break;                                                                                                     \
-        case 6:                                                                                                        \
-            input_strip(at, ld, taps, step, 6);                                                                        \
-            break;                                                                                                     \
-        case 7:                                                                                                        \
-            input_strip(at, ld, taps, step, 7);                                                                        \
-            break;                                                                                                     \
-        default:                                                                                                       \
-            input_strip(at, ld, taps, step, 8);                                                                        \
-            break;                                                                                                     \
-        }                                                                                                              \
-    }
-
-INPUTS(input_1, 1, 1)
-INPUTS(input_3, 3, 1)
-INPUTS(input_5, 5, 1)
-INPUTS(input_7, 7, 1)
-INPUTS(input_1_by_2, 1, 2)
-INPUTS(input_2_by_2, 2, 2)
-INPUTS(input_3_by_2, 3, 2)
-INPUTS(input_4_by_2, 4, 2)
-
-typedef void input_fn(const struct strip *at, size_t ld, size_t inputs);
-static input_fn *const inputs_by_1[] = {input_1, input_3, input_5, input_7};                     /* by kernel / 2 */
-static input_fn *const inputs_by_2[] = {input_1_by_2, input_2_by_2, input_3_by_2, input_4_by_2}; /* by taps - 1 */
-
-/* Along one axis, input i at `stride` meets outputs first .. first + n - 1: output first + j under tap tap - j * stride.
- */
-struct meets {
-    size_t tap, n;
-    ptrdiff_t first;
-};
-
-/* pad = kernel / 2: output q reads inputs q * stride + tap - pad, so tap = i + pad - q * stride. Outputs outside the map
- * are left in: columns are the halo's zeros, rows are cut by the caller. */
-K_INLINE struct meets meets_of(size_t i, size_t kernel, size_t stride)
-{
-    const size_t pad = kernel / 2, reach = i + pad; /* the tap of output 0 */
-    if (stride == 1) {
-        return (struct meets){.tap = kernel - 1, .n = kernel, .first = (ptrdiff_t)(reach + 1) - (ptrdiff_t)kernel};
-    }
-    const size_t tap = (reach & 1U) == ((kernel - 1) & 1U) ? kernel - 1 : kernel - 2; /* the largest of its parity */
-    const bool none = kernel == 1 && (reach & 1U) != 0;
-    return (struct meets){
-        .tap = none ? 0 : tap, .n = none ? 0 : tap / 2 + 1, .first = ((ptrdiff_t)reach - (ptrdiff_t)tap) / 2};
-}
-
-/* What all strips of one layer share. */
-struct input_job {
-    float *dx;
-    const float *dz, *w;
-    const struct k_shape *dx_shape, *dz_shape;
-    size_t kernel, stride;
-};
-
-/* The inputs of one row at columns of one parity (stride 1: all), for one vector of channels. */
-K_INLINE void input_row(const struct input_job *job, size_t row, size_t parity, size_t v)
-{
-    const struct k_shape *to = job->dx_shape, *from = job->dz_shape;
-    const size_t kernel = job->kernel, stride = job->stride;
-    const struct meets up = meets_of(row % to->h, kernel, stride), across = meets_of(parity, kernel, stride);
-    const size_t above = up.first < 0 ? (size_t)-up.first : 0; /* outputs above the map */
-    const ptrdiff_t first = up.first < 0 ? 0 : up.first;
-    const ptrdiff_t below = up.first + (ptrdiff_t)up.n - (ptrdiff_t)from->h;
-    const ptrdiff_t rows = (ptrdiff_t)up.n - (ptrdiff_t)above - (below > 0 ? below : 0);
-    const size_t n = (to->w - parity + stride - 1) / stride, taps = across.n;
-    float *dx = job->dx + row * to->row + parity * to->ld + v * K_LANES;
-    if (rows <= 0 || taps == 0) {
-        for (size_t t = 0; t < n; t++) {
-            k_store(dx + t * stride * to->ld, (k_vec){0});
+        K_UNROLL
+        for (size_t d = 0; d < outputs; d++) {
+            k_store(dx + d * square->ldx, acc[d]);
         }
-        return;
     }
-    input_fn *fn = stride == 1 ? inputs_by_1[kernel / 2] : inputs_by_2[taps - 1];
-    const float *dz = job->dz + (ptrdiff_t)((row / to->h * from->h + (size_t)first) * from->row) +
-                      across.first * (ptrdiff_t)from->ld + (ptrdiff_t)(v * K_LANES);
-    const size_t tap_row = up.tap - above * stride;
-    struct strip strip = {.w = job->w + ((v * kernel + tap_row) * kernel + across.tap) * K_LANES,
-                          .dx_step = stride * to->ld,
-                          .rows = (size_t)rows,
-                          .dz_row = from->row,
-                          .w_row = stride * kernel * K_LANES};
-    for (size_t t = 0; t < n; t += STRIP) {
-        strip.dx = dx + t * strip.dx_step;
-        strip.dz = dz + t * from->ld;
-        fn(&strip, from->ld, n - t < STRIP ? n - t : STRIP);
+}
+
+typedef void spread_fn(const struct spread_square *square, size_t col, size_t v);
+
+#define SPREAD(t, k)                                                                                                   \
+    static void spread_##k##_##t(const struct spread_square *square, size_t col, size_t v)                             \
+    {                                                                                                                  \
+        spread(square, col, v, t, k);                                                                                  \
+    }
+#define SPREAD_NAME(t, k) spread_##k##_##t,
+
+BY_STRIP(SPREAD, 1)
+BY_STRIP(SPREAD, 3)
+BY_STRIP(SPREAD, 5)
+BY_STRIP(SPREAD, 7)
+
+static spread_fn *const spreads[4][STRIP_MAX] = {
+    /* by kernel / 2, outputs - 1 */
+    {BY_STRIP(SPREAD_NAME, 1)},
+    {BY_STRIP(SPREAD_NAME, 3)},
+    {BY_STRIP(SPREAD_NAME, 5)},
+    {BY_STRIP(SPREAD_NAME, 7)},
+};
+
+static void input_stride_2(float *dx, const struct k_shape *dx_shape, const float *dz, const struct k_shape *dz_shape,
+                           const float *w, size_t kernel, struct k_range rows, struct k_range vectors)
+{
+    /* Strips all start at even columns: their step is even, and the last one, which reaches back over columns already
+     * done, is as odd as the map. */
+    const size_t width = dx_shape->w, pad = kernel / 2, even = (width + 1) / 2;
+    const size_t n = (even + STRIP_MAX / 2 - 1) / (STRIP_MAX / 2), step = (even + n - 1) / n * 2;
+    const size_t last = step - width % 2;
+    struct spread_square square = {.ldx = dx_shape->ld, .ldz = dz_shape->ld, .row_z = dz_shape->row};
+    for (size_t top = rows.from; top < rows.to; top += square.n_lines) {
+        for (square.n_lines = 0; square.n_lines < SQUARE_ROWS && top + square.n_lines < rows.to; square.n_lines++) {
+            const size_t row = top + square.n_lines, image = row / dx_shape->h, iy = row % dx_shape->h;
+            const size_t first = iy > pad ? (iy - pad + 1) / 2 : 0, reach = (iy + pad) / 2 + 1;
+            const size_t end = reach < dz_shape->h ? reach : dz_shape->h;
+            square.lines[square.n_lines] = (struct spread_line){
+                .dx = dx + row * dx_shape->row,
+                .dz = dz + (image * dz_shape->h + first) * dz_shape->row,
+                .w = w + (iy + pad - 2 * first) * kernel * K_LANES,
+                .n = end - first,
+            };
+        }
+        const struct k_range next = k_next(top, top + square.n_lines, rows.to);
+        const struct k_range over = {next.from / 2, next.to / 2}; /* nearly, where a map's height is odd */
+        struct k_ahead to = k_ahead_of(dx, dx_shape, next, n, vectors),
+                       from = k_ahead_of(dz, dz_shape, over, n, vectors);
+        for (size_t s = 0; s < n; s++) {
+            const bool inner = s + 1 < n;
+            spread_fn *const fn = spreads[pad][(inner ? step : last) - 1];
+            for (size_t v = vectors.from; v < vectors.to; v++) {
+                fn(&square, inner ? s * step : width - last, v);
+                k_fetch(&to);
+                k_fetch(&from);
+            }
+        }
     }
 }
 
@@ -162,101 +127,146 @@ void K_NAME(k_depthwise_input)(float *dx, const struct k_shape *dx_shape, const 
                                const struct k_shape *dz_shape, const float *w, size_t kernel, size_t stride,
                                struct k_range rows, struct k_range vectors)
 {
-    const struct input_job job = {
-        .dx = dx, .dz = dz, .w = w, .dx_shape = dx_shape, .dz_shape = dz_shape, .kernel = kernel, .stride = stride};
-    for (size_t top = rows.from; top < rows.to; top += SQUARE_ROWS) {
-        const size_t end = top + SQUARE_ROWS < rows.to ? top + SQUARE_ROWS : rows.to;
-        for (size_t v = vectors.from; v < vectors.to; v++) {
-            for (size_t row = top; row < end; row++) {
-                for (size_t parity = 0; parity < stride && parity < dx_shape->w; parity++) {
-                    input_row(&job, row, parity, v);
+    if (stride == 2) {
+        input_stride_2(dx, dx_shape, dz, dz_shape, w, kernel, rows, vectors);
+        return;
+    }
+    const struct k_depthwise op = {
+        .y = dx,
+        .x = dz,
+        .y_shape = dx_shape,
+        .x_shape = dz_shape,
+        .w = w,
+        .kernel = kernel,
+        .stride = 1,
+    };
+    K_NAME(k_depthwise_reversed)(&op, rows, vectors);
+}
+
+/* ---- weights --------------------------------------------------------------------------------------------------- */
+
+/* One output row of a square. */
+struct weights_line {
+    const float *dz, *x; /* x: left of the first column, at the first kernel row that is inside the map */
+    size_t first, end;   /* kernel rows inside the map */
+};
+
+struct weights_square {
+    struct weights_line lines[SQUARE_ROWS];
+    size_t n_lines, ldz, ldx, row_x;
+    float *dw;
+};
+
+/* Kernel rows whose sums live in registers together: enough sums not to wait for one another, few enough to fit. */
+#if K_LANES == 16
+#define TOGETHER(kernel) ((kernel) <= 5 ? 3 : 2)
+#else
+#define TOGETHER(kernel) ((kernel) <= 3 ? 3 : 1)
+#endif
+
+/* Add what the outputs [col, col + outputs) give to the weights of the kernel rows [top, top + n). All but square, col
+ * and v are constants where this is called. */
+K_INLINE void weights_rows(const struct weights_square *square, size_t col, size_t v, const size_t outputs,
+                           const size_t kernel, const size_t stride, const size_t top, const size_t n)
+{
+    const size_t ldz = square->ldz, ldx = square->ldx;
+    k_vec acc[SUMS_MAX] = {{0}};
+    for (const struct weights_line *line = square->lines; line < square->lines + square->n_lines; line++) {
+        const float *dz = line->dz + col * ldz + v * K_LANES;
+        k_vec dzt[STRIP_MAX];
+        K_UNROLL
+        for (size_t t = 0; t < outputs; t++) {
+            dzt[t] = k_load(dz + t * ldz);
+        }
+        K_UNROLL
+        for (size_t r = 0; r < n; r++) {
+            if (top + r < line->first || top + r >= line->end) {
+                continue;
+            }
+            const float *x = line->x + (top + r - line->first) * square->row_x + col * stride * ldx + v * K_LANES;
+            K_UNROLL
+            for (size_t i = 0; i < (outputs - 1) * stride + kernel; i++) {
+                const k_vec xi = k_load(x + i * ldx);
+                K_UNROLL
+                for (size_t t = 0; t < outputs; t++) {
+                    if (i >= t * stride && i - t * stride < kernel) {
+                        acc[r * kernel + i - t * stride] += dzt[t] * xi;
+                    }
                 }
             }
         }
     }
-}
-
-/* ---- weights ------------------------------------------------------------------------------------------------- */
-
-/* One output row under one kernel row: acc[kx] += sum over q of dz[q] * x[q * stride + kx]. kernel, stride constants. */
-K_INLINE void weights_row(k_vec *acc, const float *dz, size_t ldz, const float *x, size_t ldx, size_t w,
-                          const size_t kernel, const size_t stride)
-{
-    for (size_t q = 0; q < w; q++, dz += ldz, x += stride * ldx) {
-        const k_vec d = k_load(dz);
-        K_UNROLL
-        for (size_t kx = 0; kx < kernel; kx++) {
-            acc[kx] += d * k_load(x + kx * ldx);
-        }
-    }
-}
-
-struct weights_job {
-    float *dw;
-    const float *dz, *x;
-    const struct k_shape *dz_shape, *x_shape;
-    struct k_range rows;
-};
-
-/* All kernel rows at once where their sums fit the registers, else one after the other. */
-K_INLINE void weights_of(const struct weights_job *job, size_t v, size_t ky, const size_t kernel, const size_t stride)
-{
-    const struct k_shape *to = job->dz_shape, *from = job->x_shape;
-    const size_t pad = kernel / 2;
-    float *dw = job->dw + (v * kernel + ky) * kernel * K_LANES;
-    k_vec acc[KERNEL_MAX];
+    float *dw = square->dw + (v * kernel + top) * kernel * K_LANES;
     K_UNROLL
-    for (size_t kx = 0; kx < kernel; kx++) {
-        acc[kx] = k_load(dw + kx * K_LANES);
-    }
-    for (size_t row = job->rows.from; row < job->rows.to; row++) {
-        const size_t y = row % to->h * stride + ky;
-        if (y < pad || y - pad >= from->h) {
-            continue;
-        }
-        const float *x = job->x + (row / to->h * from->h + y - pad) * from->row + v * K_LANES - pad * from->ld;
-        weights_row(acc, job->dz + row * to->row + v * K_LANES, to->ld, x, from->ld, to->w, kernel, stride);
-    }
-    K_UNROLL
-    for (size_t kx = 0; kx < kernel; kx++) {
-        k_store(dw + kx * K_LANES, acc[kx]);
+    for (size_t tap = 0; tap < n * kernel; tap++) {
+        k_store(dw + tap * K_LANES, k_load(dw + tap * K_LANES) + acc[tap]);
     }
 }
 
-typedef void weights_fn(const struct weights_job *job, size_t v, size_t ky);
+K_INLINE void weights(const struct weights_square *square, size_t col, size_t v, const size_t outputs,
+                      const size_t kernel, const size_t stride)
+{
+    const size_t most = TOGETHER(kernel);
+    K_UNROLL
+    for (size_t top = 0; top < kernel; top += most) {
+        weights_rows(square, col, v, outputs, kernel, stride, top, kernel - top < most ? kernel - top : most);
+    }
+}
 
-#define WEIGHTS(k, s)                                                                                                  \
-    static void weights_##k##_##s(const struct weights_job *job, size_t v, size_t ky)                                  \
+typedef void weights_fn(const struct weights_square *square, size_t col, size_t v);
+
+#define WEIGHTS(t, k, s)                                                                                               \
+    static void weights_##k##_##s##_##t(const struct weights_square *square, size_t col, size_t v)                     \
     {                                                                                                                  \
-        weights_of(job, v, ky, k, s);                                                                                  \
+        weights(square, col, v, t, k, s);                                                                              \
     }
-WEIGHTS(1, 1)
-WEIGHTS(3, 1)
-WEIGHTS(5, 1)
-WEIGHTS(7, 1)
-WEIGHTS(1, 2)
-WEIGHTS(3, 2)
-WEIGHTS(5, 2)
-WEIGHTS(7, 2)
+#define WEIGHTS_NAME(t, k, s) weights_##k##_##s##_##t,
 
-static weights_fn *const weights_fns[4][2] = {/* by kernel / 2, stride - 1 */
-                                              {weights_1_1, weights_1_2},
-                                              {weights_3_1, weights_3_2},
-                                              {weights_5_1, weights_5_2},
-                                              {weights_7_1, weights_7_2}};
+BY_STRIP(WEIGHTS, 1, 1)
+BY_STRIP(WEIGHTS, 3, 1)
+BY_STRIP(WEIGHTS, 5, 1)
+BY_STRIP(WEIGHTS, 7, 1)
+BY_STRIP(WEIGHTS, 1, 2)
+BY_STRIP(WEIGHTS, 3, 2)
+BY_STRIP(WEIGHTS, 5, 2)
+BY_STRIP(WEIGHTS, 7, 2)
+
+static weights_fn *const weights_of[4][2][STRIP_MAX] = {
+    /* by kernel / 2, stride - 1, outputs - 1 */
+    {{BY_STRIP(WEIGHTS_NAME, 1, 1)}, {BY_STRIP(WEIGHTS_NAME, 1, 2)}},
+    {{BY_STRIP(WEIGHTS_NAME, 3, 1)}, {BY_STRIP(WEIGHTS_NAME, 3, 2)}},
+    {{BY_STRIP(WEIGHTS_NAME, 5, 1)}, {BY_STRIP(WEIGHTS_NAME, 5, 2)}},
+    {{BY_STRIP(WEIGHTS_NAME, 7, 1)}, {BY_STRIP(WEIGHTS_NAME, 7, 2)}},
+};
 
 void K_NAME(k_depthwise_weights)(float *dw, const float *dz, const struct k_shape *dz_shape, const float *x,
                                  const struct k_shape *x_shape, size_t kernel, size_t stride, struct k_range rows,
                                  struct k_range vectors)
 {
-    weights_fn *fn = weights_fns[kernel / 2][stride - 1];
-    struct weights_job job = {.dw = dw, .dz = dz, .x = x, .dz_shape = dz_shape, .x_shape = x_shape};
-    /* A few rows at a time, so that what one vector of channels reads stays in the first cache for all kernel rows. */
-    for (size_t top = rows.from; top < rows.to; top += SQUARE_ROWS) {
-        job.rows = (struct k_range){top, top + SQUARE_ROWS < rows.to ? top + SQUARE_ROWS : rows.to};
-        for (size_t v = vectors.from; v < vectors.to; v++) {
-            for (size_t ky = 0; ky < kernel; ky++) {
-                fn(&job, v, ky);
+    const size_t w = dz_shape->w, n = (w + STRIP_MAX - 1) / STRIP_MAX;
+    struct weights_square square = {.ldz = dz_shape->ld, .ldx = x_shape->ld, .row_x = x_shape->row};
+    square.dw = dw;
+    for (size_t top = rows.from; top < rows.to; top += square.n_lines) {
+        for (square.n_lines = 0; square.n_lines < SQUARE_ROWS && top + square.n_lines < rows.to; square.n_lines++) {
+            const size_t row = top + square.n_lines;
+            const struct k_span span = k_span_of(row, dz_shape->h, x_shape->h, kernel, stride);
+            square.lines[square.n_lines] = (struct weights_line){
+                .dz = dz + row * dz_shape->row,
+                .x = x + span.first * x_shape->row - kernel / 2 * x_shape->ld,
+                .first = span.skipped,
+                .end = span.skipped + span.n,
+            };
+        }
+        const struct k_range next = k_next(top, top + square.n_lines, rows.to);
+        struct k_ahead of_z = k_ahead_of(dz, dz_shape, next, n, vectors);
+        struct k_ahead of_x = k_ahead_of(x, x_shape, k_under(next, dz_shape, x_shape, stride), n, vectors);
+        for (size_t s = 0; s < n; s++) {
+            const size_t col = w * s / n, end = w * (s + 1) / n;
+            weights_fn *const fn = weights_of[kernel / 2][stride - 1][end - col - 1];
+            for (size_t v = vectors.from; v < vectors.to; v++) {
+                fn(&square, col, v);
+                k_fetch(&of_z);
+                k_fetch(&of_x);
             }
         }
     }

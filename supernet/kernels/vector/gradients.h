@@ -1,11 +1,9 @@
-/* gradients.h - the kernels of training, declared for one instruction set (see vector.h). */
-#ifndef TAILOR_VECTOR_GRADIENTS_H
-#define TAILOR_VECTOR_GRADIENTS_H
+/* gradients.h - the kernels of gradient.h for one instruction set, and the steps that only they need. */
+#ifndef TAILOR_GRADIENTS_H
+#define TAILOR_GRADIENTS_H
 
 #include "supernet/kernels/gradient.h"
 #include "supernet/kernels/vector/vector.h"
-
-#include <math.h>
 
 void K_NAME(k_sums)(float *sums, float *squares, const float *z, const struct k_shape *shape, const float *centre,
                     struct k_range rows);
@@ -29,16 +27,71 @@ void K_NAME(k_dots)(float *dots, size_t ldd, const float *a, const struct k_shap
 void K_NAME(k_gate)(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
                     const float *gate, const float *add, size_t ldg, struct k_range rows);
 
-/* value where low < u < high, else 0 */
-K_INLINE k_vec k_between(k_vec u, k_vec low, k_vec high, k_vec value)
+/* v where a < b, else 0. */
+K_INLINE k_vec k_where_less(k_vec a, k_vec b, k_vec v)
 {
 #if K_LANES == 16
-    const __mmask16 in = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(u, low, _CMP_GT_OQ), u, high, _CMP_LT_OQ);
-    return _mm512_maskz_mov_ps(in, value);
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), v);
+#elif K_LANES == 8
+    return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ), v);
+#elif defined(__x86_64__)
+    return _mm_and_ps(_mm_cmplt_ps(a, b), v);
 #else
-    const k_ints in = (k_ints)(u > low) & (k_ints)(u < high);
-    return (k_vec)((k_ints)value & in);
+    return (k_vec)((k_ints)v & (a < b));
 #endif
+}
+
+/* p[0..n-1] adds the first n numbers of v; touches nothing behind them. n is at most K_LANES. */
+K_INLINE void k_add_some(float *p, k_vec v, size_t n)
+{
+    if (n == K_LANES) {
+        k_store(p, k_load(p) + v);
+        return;
+    }
+#if K_LANES == 16
+    const __mmask16 some = (__mmask16)((1U << n) - 1);
+    _mm512_mask_storeu_ps(p, some, _mm512_maskz_loadu_ps(some, p) + v);
+#else
+    for (size_t i = 0; i < n; i++) {
+        p[i] += v[i];
+    }
+#endif
+}
+
+/* dy[0..n-1] times act'(u[0..n-1]), in dy. Inlined with a constant n, as k_activate. */
+K_INLINE void k_activate_back(k_vec *dy, const k_vec *u, const size_t n, enum k_act act)
+{
+    const k_vec zero = {0}, six = k_splat(6.0F), three = k_splat(3.0F), sixth = k_splat(1.0F / 6.0F);
+    switch (act) {
+    case K_RELU:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) {
+            dy[i] = k_where_less(zero, u[i], dy[i]);
+        }
+        break;
+    case K_RELU6:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) {
+            dy[i] = k_where_less(zero, u[i], k_where_less(u[i], six, dy[i]));
+        }
+        break;
+    case K_HSWISH:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) { /* clamp(u + 3) / 6, and within (-3, 3) the u / 6 of its own slope */
+            const k_vec inner = k_where_less(k_max(u[i], -u[i]), three, u[i]);
+            dy[i] *= (k_min(k_max(u[i] + three, zero), six) + inner) * sixth;
+        }
+        break;
+    case K_HSIGMOID:
+        K_UNROLL
+        for (size_t i = 0; i < n; i++) {
+            dy[i] = k_where_less(k_max(u[i], -u[i]), three, dy[i] * sixth);
+        }
+        break;
+    case K_NONE:
+    case K_ACT_COUNT:
+        break;
+    }
 }
 
 #endif

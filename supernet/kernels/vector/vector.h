@@ -19,6 +19,8 @@
 
 void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range cols, struct k_range vectors);
 void K_NAME(k_depthwise)(const struct k_depthwise *op, struct k_range rows, struct k_range vectors);
+/* With the taps in reverse order, and without bias where it is NULL. */
+void K_NAME(k_depthwise_reversed)(const struct k_depthwise *op, struct k_range rows, struct k_range vectors);
 void K_NAME(k_mean)(float *y, size_t ldy, const float *x, const struct k_shape *shape, struct k_range vectors);
 void K_NAME(k_scale)(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *shape,
                      const float *s, size_t lds, struct k_range rows);
@@ -44,6 +46,50 @@ K_INLINE k_vec k_load(const float *p)
 K_INLINE void k_store(float *p, k_vec v)
 {
     *(k_vec_any *)p = v;
+}
+
+/* Rows of a tensor that will be needed next, fetched bit by bit in the order in which they lie: kernels that jump
+ * between pixels leave the processor nothing to foresee. */
+struct k_ahead {
+    const float *next;
+    size_t lines, step; /* to go; at once */
+};
+
+enum { K_LINE = 64 / sizeof(float), K_NEAR = 1 << 18 }; /* floats: a cache line; what a second cache may hold */
+
+/* The rows `rows`, in `strips` steps for each vector of `vectors`. A tensor that is near anyway is left alone, and so is
+ * one of which only some channels are wanted. */
+K_INLINE struct k_ahead k_ahead_of(const float *data, const struct k_shape *shape, struct k_range rows, size_t strips,
+                                   struct k_range vectors)
+{
+    const size_t steps = strips * (vectors.to - vectors.from);
+    const bool near = shape->nb * shape->h * shape->row <= K_NEAR;
+    const bool some = (vectors.to - vectors.from) * K_LANES < shape->c;
+    const size_t lines = near || some ? 0 : (rows.to - rows.from) * shape->row / K_LINE;
+    return (struct k_ahead){data + rows.from * shape->row, lines, lines == 0 ? 0 : (lines + steps - 1) / steps};
+}
+
+K_INLINE void k_fetch(struct k_ahead *ahead)
+{
+    const size_t n = ahead->lines < ahead->step ? ahead->lines : ahead->step;
+    for (size_t i = 0; i < n; i++) {
+        __builtin_prefetch(ahead->next + i * K_LINE, 0, 2);
+    }
+    ahead->next += n * K_LINE;
+    ahead->lines -= n;
+}
+
+/* The rows of a convolution's input under the output rows `rows`, without what the window reaches beyond. */
+K_INLINE struct k_range k_under(struct k_range rows, const struct k_shape *out, const struct k_shape *in, size_t stride)
+{
+    return (struct k_range){rows.from / out->h * in->h + rows.from % out->h * stride,
+                            rows.to / out->h * in->h + rows.to % out->h * stride};
+}
+
+/* Up to as many rows behind `from` as from `before` to there, none behind `end`. */
+K_INLINE struct k_range k_next(size_t before, size_t from, size_t end)
+{
+    return (struct k_range){from, 2 * from - before < end ? 2 * from - before : end};
 }
 
 K_INLINE k_vec k_splat(float s)
