@@ -14,7 +14,7 @@ enum { BLOCK_1 = 14, BLOCK_2 = 14, BLOCK_3 = 9 };
 #else
 enum { BLOCK_1 = 12, BLOCK_2 = 6, BLOCK_3 = 4 };
 #endif
-enum { PANEL_MAX = 3, SUMS_MAX = 28, APART = 4 };
+enum { PANEL_MAX = 3, SUMS_MAX = 28, PIXELS_MAX = BLOCK_1, APART = 4 };
 
 /* The inputs of a block's first pixel: `rows` of `taps` runs of `run` numbers; the next pixel's lie `next` further. */
 struct window {
@@ -23,8 +23,37 @@ struct window {
     size_t weights_skipped; /* inputs of the kernel rows above the map */
 };
 
-/* sums[p,v] = act(bias[v] + sum over the window of x[p,i] * w[i,v]); np and nv are constants where this is called. */
-K_INLINE void block(k_vec *restrict sums, const struct window *from, size_t first, const float *restrict w,
+/* Where a block's pixels go, and what is added to them. */
+struct target {
+    float *y;
+    const float *residual;                     /* NULL: nothing */
+    size_t y_at[PIXELS_MAX], r_at[PIXELS_MAX]; /* of each pixel, in floats */
+};
+
+K_INLINE void finish(k_vec *acc, const struct target *to, enum k_act act, const size_t np, const size_t nv)
+{
+    k_activate(acc, np * nv, act);
+    if (to->residual != NULL) {
+        K_UNROLL
+        for (size_t p = 0; p < np; p++) {
+            K_UNROLL
+            for (size_t v = 0; v < nv; v++) {
+                acc[p * nv + v] += k_load(to->residual + to->r_at[p] + v * K_LANES);
+            }
+        }
+    }
+    K_UNROLL
+    for (size_t p = 0; p < np; p++) {
+        K_UNROLL
+        for (size_t v = 0; v < nv; v++) {
+            k_store(to->y + to->y_at[p] + v * K_LANES, acc[p * nv + v]);
+        }
+    }
+}
+
+/* y[p,v] = act(bias[v] + sum over the window of x[p,i] * w[i,v]) + residual[p,v]; np and nv are constants where this is
+ * called. */
+K_INLINE void block(const struct target *to, const struct window *from, size_t first, const float *restrict w,
                     const float *restrict bias, enum k_act act, const size_t np, const size_t nv)
 {
     k_vec acc[SUMS_MAX];
@@ -56,16 +85,12 @@ K_INLINE void block(k_vec *restrict sums, const struct window *from, size_t firs
             }
         }
     }
-    k_activate(acc, np * nv, act);
-    K_UNROLL
-    for (size_t i = 0; i < np * nv; i++) {
-        sums[i] = acc[i];
-    }
+    finish(acc, to, act, np, nv);
 }
 
 /* The same for one pixel and one run: inputs 0, 4, 8.. are summed apart from 1, 5, 9.. and so on, then (0 + 1) + (2 +
  * 3). */
-K_INLINE void single(k_vec *restrict sums, const struct window *from, size_t first, const float *restrict w,
+K_INLINE void single(const struct target *to, const struct window *from, size_t first, const float *restrict w,
                      const float *restrict bias, enum k_act act, const size_t nv)
 {
     const float *restrict x = from->x + first * from->next;
@@ -89,22 +114,22 @@ K_INLINE void single(k_vec *restrict sums, const struct window *from, size_t fir
     }
     K_UNROLL
     for (size_t v = 0; v < nv; v++) {
-        sums[v] = k_load(bias + v * K_LANES) + ((acc[v] + acc[nv + v]) + (acc[2 * nv + v] + acc[3 * nv + v]));
+        acc[v] = k_load(bias + v * K_LANES) + ((acc[v] + acc[nv + v]) + (acc[2 * nv + v] + acc[3 * nv + v]));
     }
-    k_activate(sums, nv, act);
+    finish(acc, to, act, 1, nv);
 }
 
 /* A block of np pixels from pixel `first` of the window's row; np 0: the row has one pixel and the window one run. */
-typedef void block_fn(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w,
+typedef void block_fn(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
                       const float *bias, enum k_act act);
 
 #define CASE(np, nv)                                                                                                   \
     case np:                                                                                                           \
-        block(sums, from, first, w, bias, act, np, nv);                                                                \
+        block(to, from, first, w, bias, act, np, nv);                                                                  \
         break;
 
-static void block_1(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w, const float *bias,
-                    enum k_act act)
+static void block_1(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
+                    const float *bias, enum k_act act)
 {
     switch (np) {
         CASE(1, 1)
@@ -124,12 +149,12 @@ static void block_1(k_vec *sums, const struct window *from, size_t first, size_t
         CASE(14, 1)
 #endif
     default:
-        single(sums, from, first, w, bias, act, 1);
+        single(to, from, first, w, bias, act, 1);
     }
 }
 
-static void block_2(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w, const float *bias,
-                    enum k_act act)
+static void block_2(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
+                    const float *bias, enum k_act act)
 {
     switch (np) {
         CASE(1, 2)
@@ -149,12 +174,12 @@ static void block_2(k_vec *sums, const struct window *from, size_t first, size_t
         CASE(14, 2)
 #endif
     default:
-        single(sums, from, first, w, bias, act, 2);
+        single(to, from, first, w, bias, act, 2);
     }
 }
 
-static void block_3(k_vec *sums, const struct window *from, size_t first, size_t np, const float *w, const float *bias,
-                    enum k_act act)
+static void block_3(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
+                    const float *bias, enum k_act act)
 {
     switch (np) {
         CASE(1, 3)
@@ -169,29 +194,25 @@ static void block_3(k_vec *sums, const struct window *from, size_t first, size_t
         CASE(9, 3)
 #endif
     default:
-        single(sums, from, first, w, bias, act, 3);
+        single(to, from, first, w, bias, act, 3);
     }
 }
 
-/* Add the residual to a block of np pixels from pixel `first` (over all rows) and nv vectors from v0, and store it. */
-static void store(const struct k_conv *op, k_vec *sums, size_t first, size_t np, size_t v0, size_t nv)
+/* The places of np pixels from pixel `first` (over all rows) on. */
+K_INLINE void aim(struct target *to, const struct k_conv *op, size_t first, size_t np)
 {
-    const struct k_shape *to = op->y_shape, *also = op->residual_shape;
-    uint32_t row = (uint32_t)first / (uint32_t)to->w, col = (uint32_t)first % (uint32_t)to->w;
-    for (size_t p = 0; p < np; p++, sums += nv) {
-        if (op->residual != NULL) {
-            const float *r = op->residual + row * also->row + col * also->ld + v0 * K_LANES;
-            for (size_t v = 0; v < nv; v++) {
-                sums[v] += k_load(r + v * K_LANES);
-            }
-        }
-        float *y = op->y + row * to->row + col * to->ld + v0 * K_LANES;
-        for (size_t v = 0; v < nv; v++) {
-            k_store(y + v * K_LANES, sums[v]);
-        }
-        if (++col == to->w) {
+    const struct k_shape *y = op->y_shape, *also = op->residual == NULL ? y : op->residual_shape;
+    uint32_t row = (uint32_t)first / (uint32_t)y->w, col = (uint32_t)first % (uint32_t)y->w;
+    size_t y_at = row * y->row + col * y->ld, r_at = row * also->row + col * also->ld;
+    for (size_t p = 0; p < np; p++) {
+        to->y_at[p] = y_at;
+        to->r_at[p] = r_at;
+        y_at += y->ld;
+        r_at += also->ld;
+        if (++col == y->w) {
             col = 0;
-            row++;
+            y_at += y->row - y->w * y->ld;
+            r_at += also->row - also->w * also->ld;
         }
     }
 }
@@ -220,7 +241,7 @@ void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range
     static block_fn *const blocks[] = {block_1, block_2, block_3};
     const size_t pixels = cols.to - cols.from, inputs = op->kernel * op->kernel * op->x_shape->c;
     const bool alone = pixels == 1 && k_flat(op->kernel, op->stride);
-    k_vec sums[SUMS_MAX];
+    struct target to;
     for (size_t row = rows.from; row < rows.to; row++) {
         const struct window from = window_of(op, row);
         for (size_t v = vectors.from, nv; v < vectors.to; v += nv) {
@@ -228,10 +249,12 @@ void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range
             const float *w = op->w + (v * inputs + nv * from.weights_skipped) * K_LANES, *bias = op->bias + v * K_LANES;
             /* Equal blocks; the last one reaches back over pixels already done rather than be smaller. */
             const size_t n = (pixels + most[nv - 1] - 1) / most[nv - 1], np = (pixels + n - 1) / n;
+            to.y = op->y + v * K_LANES;
+            to.residual = op->residual == NULL ? NULL : op->residual + v * K_LANES;
             for (size_t b = 0; b < n; b++) {
                 const size_t p = cols.from + (b + 1 < n ? b * np : pixels - np);
-                blocks[nv - 1](sums, &from, p, alone ? 0 : np, w, bias, op->act);
-                store(op, sums, row * op->y_shape->w + p, np, v, nv);
+                aim(&to, op, row * op->y_shape->w + p, np);
+                blocks[nv - 1](&to, &from, p, alone ? 0 : np, w, bias, op->act);
             }
         }
     }
