@@ -12,7 +12,7 @@
 
 #include <getopt.h>
 
-enum { CASES_MAX = 16, ROUNDS_MAX = 1000, RUNS = 3, PEAK_ROUNDS = 100000, WARMUP_RUNS = 3 };
+enum { CASES_MAX = 16, ROUNDS_MAX = 1000, RUNS = 3, WARMUP_RUNS = 3 };
 
 struct options {
     const char *family;
@@ -123,24 +123,6 @@ static double time_ms(struct subject *subject)
         best = fmin(best, (double)(tl_clock_mono_ns() - start_ns) / 1e6);
     }
     return best;
-}
-
-static void peak_task(void *ctx, size_t task, unsigned thread)
-{
-    (void)ctx;
-    (void)task;
-    (void)thread;
-    (void)peak_run(net_isa(), PEAK_ROUNDS);
-}
-
-/* Operations a nanosecond of all threads together. */
-static double time_peak(struct tl_pool *pool, unsigned threads)
-{
-    const size_t tasks = (size_t)threads * 2;
-    const int64_t start_ns = tl_clock_mono_ns();
-    tl_pool_run(pool, peak_task, NULL, tasks);
-    const int64_t took_ns = tl_clock_mono_ns() - start_ns;
-    return (double)tasks * peak_run(net_isa(), 1) * PEAK_ROUNDS / (double)took_ns;
 }
 
 static void report(struct subject *subject, const struct options *options, double peak)
@@ -267,7 +249,7 @@ int main(int argc, char **argv)
         make_ready(&subjects[i], &options, pool);
     }
     for (unsigned round = 0; round < options.rounds; round++) {
-        peaks[round] = time_peak(pool, options.threads);
+        peaks[round] = peak_pool(pool, options.threads);
         for (size_t i = 0; i < n; i++) {
             subjects[i].ms[round] = time_ms(&subjects[i]);
         }

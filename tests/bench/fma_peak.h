@@ -5,6 +5,9 @@
 #ifndef TAILOR_TESTS_FMA_PEAK_H
 #define TAILOR_TESTS_FMA_PEAK_H
 
+#include "base/base.h"
+#include "supernet/kernels/kernels.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -12,7 +15,7 @@
 #include <immintrin.h>
 #endif
 
-enum { PEAK_SUMS = 12 };
+enum { PEAK_SUMS = 12, PEAK_ROUNDS = 200000 };
 
 /* Twelve sums by name, since arrays of vectors are kept in memory by some compilers. */
 #define PEAK_STEP(step, x, m)                                                                                          \
@@ -64,6 +67,24 @@ static inline double peak_run(const char *isa, size_t n)
     static volatile float keep;
     keep = loop(n, 0.5F + 0.0F * keep);
     return (double)n * PEAK_SUMS * 2 * lanes;
+}
+
+static inline void peak_task(void *ctx, size_t task, unsigned thread)
+{
+    (void)ctx;
+    (void)task;
+    (void)thread;
+    (void)peak_run(net_isa(), PEAK_ROUNDS);
+}
+
+/* GFLOP/s of all threads of the pool together. */
+static inline double peak_pool(struct tl_pool *pool, unsigned threads)
+{
+    const size_t tasks = (size_t)threads * 2;
+    const int64_t start_ns = tl_clock_mono_ns();
+    tl_pool_run(pool, peak_task, NULL, tasks);
+    const int64_t took_ns = tl_clock_mono_ns() - start_ns;
+    return (double)tasks * peak_run(net_isa(), 1) * PEAK_ROUNDS / (double)took_ns;
 }
 
 #endif
