@@ -6,10 +6,11 @@ name, after everything else has passed.
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+
+from ort import install
 
 try:
     import numpy as np
@@ -35,23 +36,6 @@ NETWORKS = [("nasbench-macro", 32), ("mnasnet", 97), ("ofa-resnet50d", 64), ("of
 
 def run(*command, **more):
     return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
-
-
-def runtime():
-    """The folder with onnxruntime-node, installed once; None: it cannot be had."""
-    folder = os.path.join(BINARY, "onnxruntime")
-    os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(SOURCE, name), folder)
-    if not os.path.isdir(os.path.join(folder, "node_modules", "onnxruntime-node")):
-        environment = dict(os.environ, ONNXRUNTIME_NODE_INSTALL="skip")
-        try:
-            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=environment, check=True,
-                           capture_output=True, timeout=600)
-        except (OSError, subprocess.SubprocessError) as why:
-            print(f"left out: onnxruntime-node cannot be installed ({why})")
-            return None
-    return folder
 
 
 def logits_of(ort, model, x, folder):
@@ -115,7 +99,7 @@ def check_case(family, architecture, ort, folder):
 
 
 def main():
-    ort = runtime()
+    ort = install(os.path.join(BINARY, "onnxruntime"))
     for family, architecture in CASES.items():
         with tempfile.TemporaryDirectory() as folder:
             check_case(family, architecture, ort, folder)
