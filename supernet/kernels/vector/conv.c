@@ -23,16 +23,22 @@ struct window {
     size_t weights_skipped; /* inputs of the kernel rows above the map */
 };
 
-/* Where a block's pixels go, and what is added to them. */
-struct target {
+/* A block of pixels and a panel. */
+struct operands {
+    const struct window *from;
+    size_t first; /* pixel of the window's row */
+    const float *w, *bias;
+    enum k_act act;
+    const float *ahead; /* weights that will be needed soon, */
+    size_t step;        /* so many floats of them fetched an input */
     float *y;
-    const float *residual;                     /* NULL: nothing */
+    const float *residual;                     /* added to y; NULL: nothing */
     size_t y_at[PIXELS_MAX], r_at[PIXELS_MAX]; /* of each pixel, in floats */
 };
 
-K_INLINE void finish(k_vec *acc, const struct target *to, enum k_act act, const size_t np, const size_t nv)
+K_INLINE void finish(k_vec *acc, const struct operands *to, const size_t np, const size_t nv)
 {
-    k_activate(acc, np * nv, act);
+    k_activate(acc, np * nv, to->act);
     if (to->residual != NULL) {
         K_UNROLL
         for (size_t p = 0; p < np; p++) {
@@ -53,22 +59,24 @@ K_INLINE void finish(k_vec *acc, const struct target *to, enum k_act act, const 
 
 /* y[p,v] = act(bias[v] + sum over the window of x[p,i] * w[i,v]) + residual[p,v]; np and nv are constants where this is
  * called. */
-K_INLINE void block(const struct target *to, const struct window *from, size_t first, const float *restrict w,
-                    const float *restrict bias, enum k_act act, const size_t np, const size_t nv)
+K_INLINE void block(const struct operands *of, const size_t np, const size_t nv)
 {
+    const struct window *from = of->from;
+    const float *restrict w = of->w, *ahead = of->ahead;
     k_vec acc[SUMS_MAX];
     K_UNROLL
     for (size_t p = 0; p < np; p++) {
         K_UNROLL
         for (size_t v = 0; v < nv; v++) {
-            acc[p * nv + v] = k_load(bias + v * K_LANES);
+            acc[p * nv + v] = k_load(of->bias + v * K_LANES);
         }
     }
-    const size_t next = from->next, run = from->run;
+    const size_t next = from->next, run = from->run, step = of->step;
     for (size_t r = 0; r < from->rows; r++) {
         for (size_t t = 0; t < from->taps; t++) {
-            const float *restrict x = from->x + first * next + r * from->row_step + t * from->tap_step;
-            for (size_t i = 0; i < run; i++, w += nv * K_LANES) {
+            const float *restrict x = from->x + of->first * next + r * from->row_step + t * from->tap_step;
+            for (size_t i = 0; i < run; i++, w += nv * K_LANES, ahead += step) {
+                __builtin_prefetch(ahead, 0, 2);
                 k_vec wi[PANEL_MAX];
                 K_UNROLL
                 for (size_t v = 0; v < nv; v++) {
@@ -85,15 +93,15 @@ K_INLINE void block(const struct target *to, const struct window *from, size_t f
             }
         }
     }
-    finish(acc, to, act, np, nv);
+    finish(acc, of, np, nv);
 }
 
 /* The same for one pixel and one run: inputs 0, 4, 8.. are summed apart from 1, 5, 9.. and so on, then (0 + 1) + (2 +
  * 3). */
-K_INLINE void single(const struct target *to, const struct window *from, size_t first, const float *restrict w,
-                     const float *restrict bias, enum k_act act, const size_t nv)
+K_INLINE void single(const struct operands *of, const size_t nv)
 {
-    const float *restrict x = from->x + first * from->next;
+    const struct window *from = of->from;
+    const float *restrict x = from->x + of->first * from->next, *restrict w = of->w;
     k_vec acc[APART * PANEL_MAX] = {{0}};
     size_t i = 0;
     for (; i + APART <= from->run; i += APART) {
@@ -114,22 +122,20 @@ K_INLINE void single(const struct target *to, const struct window *from, size_t 
     }
     K_UNROLL
     for (size_t v = 0; v < nv; v++) {
-        acc[v] = k_load(bias + v * K_LANES) + ((acc[v] + acc[nv + v]) + (acc[2 * nv + v] + acc[3 * nv + v]));
+        acc[v] = k_load(of->bias + v * K_LANES) + ((acc[v] + acc[nv + v]) + (acc[2 * nv + v] + acc[3 * nv + v]));
     }
-    finish(acc, to, act, 1, nv);
+    finish(acc, of, 1, nv);
 }
 
 /* A block of np pixels from pixel `first` of the window's row; np 0: the row has one pixel and the window one run. */
-typedef void block_fn(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
-                      const float *bias, enum k_act act);
+typedef void block_fn(const struct operands *of, size_t np);
 
 #define CASE(np, nv)                                                                                                   \
     case np:                                                                                                           \
-        block(to, from, first, w, bias, act, np, nv);                                                                  \
+        block(of, np, nv);                                                                                             \
         break;
 
-static void block_1(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
-                    const float *bias, enum k_act act)
+static void block_1(const struct operands *of, size_t np)
 {
     switch (np) {
         CASE(1, 1)
@@ -149,12 +155,11 @@ static void block_1(const struct target *to, const struct window *from, size_t f
         CASE(14, 1)
 #endif
     default:
-        single(to, from, first, w, bias, act, 1);
+        single(of, 1);
     }
 }
 
-static void block_2(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
-                    const float *bias, enum k_act act)
+static void block_2(const struct operands *of, size_t np)
 {
     switch (np) {
         CASE(1, 2)
@@ -174,12 +179,11 @@ static void block_2(const struct target *to, const struct window *from, size_t f
         CASE(14, 2)
 #endif
     default:
-        single(to, from, first, w, bias, act, 2);
+        single(of, 2);
     }
 }
 
-static void block_3(const struct target *to, const struct window *from, size_t first, size_t np, const float *w,
-                    const float *bias, enum k_act act)
+static void block_3(const struct operands *of, size_t np)
 {
     switch (np) {
         CASE(1, 3)
@@ -194,12 +198,12 @@ static void block_3(const struct target *to, const struct window *from, size_t f
         CASE(9, 3)
 #endif
     default:
-        single(to, from, first, w, bias, act, 3);
+        single(of, 3);
     }
 }
 
 /* The places of np pixels from pixel `first` (over all rows) on. */
-K_INLINE void aim(struct target *to, const struct k_conv *op, size_t first, size_t np)
+K_INLINE void aim(struct operands *to, const struct k_conv *op, size_t first, size_t np)
 {
     const struct k_shape *y = op->y_shape, *also = op->residual == NULL ? y : op->residual_shape;
     uint32_t row = (uint32_t)first / (uint32_t)y->w, col = (uint32_t)first % (uint32_t)y->w;
@@ -241,20 +245,25 @@ void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range
     static block_fn *const blocks[] = {block_1, block_2, block_3};
     const size_t pixels = cols.to - cols.from, inputs = op->kernel * op->kernel * op->x_shape->c;
     const bool alone = pixels == 1 && k_flat(op->kernel, op->stride);
-    struct target to;
+    struct operands of = {.act = op->act};
     for (size_t row = rows.from; row < rows.to; row++) {
         const struct window from = window_of(op, row);
+        of.from = &from;
         for (size_t v = vectors.from, nv; v < vectors.to; v += nv) {
             nv = k_panel(op->vectors - v);
-            const float *w = op->w + (v * inputs + nv * from.weights_skipped) * K_LANES, *bias = op->bias + v * K_LANES;
+            const float *next = op->w + (v + nv) * inputs * K_LANES; /* behind the last: most likely the next layer's */
             /* Equal blocks; the last one reaches back over pixels already done rather than be smaller. */
             const size_t n = (pixels + most[nv - 1] - 1) / most[nv - 1], np = (pixels + n - 1) / n;
-            to.y = op->y + v * K_LANES;
-            to.residual = op->residual == NULL ? NULL : op->residual + v * K_LANES;
+            of.w = op->w + (v * inputs + nv * from.weights_skipped) * K_LANES;
+            of.bias = op->bias + v * K_LANES;
+            of.y = op->y + v * K_LANES;
+            of.residual = op->residual == NULL ? NULL : op->residual + v * K_LANES;
             for (size_t b = 0; b < n; b++) {
-                const size_t p = cols.from + (b + 1 < n ? b * np : pixels - np);
-                aim(&to, op, row * op->y_shape->w + p, np);
-                blocks[nv - 1](&to, &from, p, alone ? 0 : np, w, bias, op->act);
+                of.first = cols.from + (b + 1 < n ? b * np : pixels - np);
+                of.step = b * K_LINE < nv * K_LANES ? K_LINE : 0;
+                of.ahead = next + of.step * b * inputs;
+                aim(&of, op, row * op->y_shape->w + of.first, np);
+                blocks[nv - 1](&of, alone ? 0 : np);
             }
         }
     }
