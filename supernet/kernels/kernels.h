@@ -21,8 +21,8 @@ const char *net_isa(void);
 
 /* Plan `net` with `params` (neither needed afterwards), batch norm folded in. `params` NULL: seeded random weights: timing
  * does not depend on them, and activations stay of order one, never denormal. `pool` NULL: one thread; borrowed for the
- * plan's life. TL_INVALID: net_check failed, or
- * batch is not 1 to 4096. TL_TOO_LARGE: would need more than 4 GiB. */
+ * plan's life; with at least as many images as threads, every thread takes images of its own. TL_INVALID: net_check
+ * failed, or batch is not 1 to 4096. TL_TOO_LARGE: would need more than 4 GiB. */
 TL_MUST_CHECK enum tl_rc net_plan_new(const struct network *net, unsigned batch, const struct net_params *params,
                                       uint64_t seed, struct tl_pool *pool, struct net_plan **ret_plan,
                                       struct tl_err *err);

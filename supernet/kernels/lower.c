@@ -24,6 +24,7 @@ static const enum k_act act_of[NET_ACT_COUNT] = {
 struct lowering {
     struct net_plan *plan;
     const struct network *net;
+    bool whole;                   /* new tensors are of all images */
     uint16_t at[NET_OPS_MAX + 1]; /* tensor of each value */
 };
 
@@ -61,11 +62,11 @@ static size_t floats_of(const struct k_shape *shape)
 }
 
 /* The free slot that fits best: the smallest that is large enough, else the largest; a new one if all are busy. */
-static uint16_t take_slot(struct net_plan *plan, size_t floats, size_t now, size_t until)
+static uint16_t take_slot(struct net_plan *plan, bool whole, size_t floats, size_t now, size_t until)
 {
     size_t best = plan->n_slots;
     for (size_t s = 0; s < plan->n_slots; s++) {
-        if (plan->slots[s].busy_until >= now) {
+        if (plan->slots[s].busy_until >= now || plan->slots[s].whole != whole) {
             continue;
         }
         const size_t have = plan->slots[s].floats, best_has = best < plan->n_slots ? plan->slots[best].floats : 0;
@@ -75,12 +76,17 @@ static uint16_t take_slot(struct net_plan *plan, size_t floats, size_t now, size
         }
     }
     if (best == plan->n_slots) {
-        plan->slots[plan->n_slots++] = (struct k_slot){0};
+        plan->slots[plan->n_slots++] = (struct k_slot){.whole = whole};
     }
     struct k_slot *slot = &plan->slots[best];
     slot->floats = slot->floats > floats ? slot->floats : floats;
     slot->busy_until = until;
     return (uint16_t)best;
+}
+
+static size_t images(const struct lowering *low)
+{
+    return low->whole ? low->plan->nb : 1;
 }
 
 /* A new tensor, written by operator `now` and needed until operator `until`. */
@@ -90,9 +96,10 @@ static uint16_t new_tensor(struct lowering *low, size_t h, size_t w, size_t c, s
     struct k_tensor *tensor = &plan->tensors[plan->n_tensors];
     const size_t ld = round_up(c, plan->k->lanes);
     *tensor = (struct k_tensor){
-        .shape = {.nb = plan->nb, .h = h, .w = w, .c = c, .ld = ld, .row = (w + halo) * ld, .halo = halo},
+        .shape = {.nb = images(low), .h = h, .w = w, .c = c, .ld = ld, .row = (w + halo) * ld, .halo = halo},
+        .whole = low->whole,
     };
-    tensor->slot = take_slot(plan, floats_of(&tensor->shape), now, until);
+    tensor->slot = take_slot(plan, low->whole, floats_of(&tensor->shape), now, until);
     return (uint16_t)plan->n_tensors++;
 }
 
@@ -250,6 +257,30 @@ static void lower_project(struct lowering *low, size_t i)
     add_activation(low, i, step->y);
 }
 
+/* Whether every operator behind i is a layer on maps of one pixel. */
+static bool is_last_map(const struct network *net, size_t i)
+{
+    for (size_t j = i + 1; j < net->n_ops; j++) {
+        const struct net_op *op = &net->ops[j];
+        const bool layer = op->kind == NET_CONV || op->kind == NET_LINEAR;
+        if (!layer || op->kernel > 1 || op->h_in * op->w_in != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The last global pool gathers the images: what follows takes them together. */
+static void lower_pool(struct lowering *low, size_t i)
+{
+    const bool last = is_last_map(low->net, i);
+    low->whole = last;
+    add_mean(low, low->at[i], value_tensor(low, i + 1, i));
+    if (last) {
+        low->plan->n_single = low->plan->n_steps;
+    }
+}
+
 static void lower_max_pool(struct lowering *low, size_t i)
 {
     struct k_step *step = new_step(low, K_MAX, low->at[i], value_tensor(low, i + 1, i));
@@ -277,7 +308,7 @@ static size_t lower_op(struct lowering *low, size_t i)
         lower_project(low, i);
         break;
     case NET_POOL:
-        add_mean(low, low->at[i], value_tensor(low, i + 1, i));
+        lower_pool(low, i);
         break;
     case NET_MAX_POOL:
         lower_max_pool(low, i);
@@ -292,8 +323,9 @@ static size_t lower_op(struct lowering *low, size_t i)
 static uint16_t outside_tensor(struct lowering *low, enum k_place place, size_t h, size_t w, size_t c)
 {
     low->plan->tensors[low->plan->n_tensors] = (struct k_tensor){
-        .shape = {.nb = low->plan->nb, .h = h, .w = w, .c = c, .ld = c, .row = w * c},
+        .shape = {.nb = images(low), .h = h, .w = w, .c = c, .ld = c, .row = w * c},
         .place = place,
+        .whole = low->whole,
     };
     return (uint16_t)low->plan->n_tensors++;
 }
@@ -342,4 +374,5 @@ void k_lower(struct net_plan *plan, const struct network *net)
         i += lower_op(&low, i);
     }
     lower_output(&low);
+    plan->n_single = low.whole ? plan->n_single : plan->n_steps;
 }

@@ -22,7 +22,7 @@ static uint64_t arena_bytes(const struct net_plan *plan, const struct network *n
 {
     uint64_t bytes = 0;
     for (size_t s = 0; s < plan->n_slots; s++) {
-        bytes += tl_arena_room(plan->slots[s].floats * sizeof(float));
+        bytes += tl_arena_room(plan->slots[s].floats * sizeof(float)) * (plan->slots[s].whole ? 1 : plan->n_spaces);
     }
     for (size_t s = 0; s < plan->n_steps; s++) {
         const struct k_step *step = &plan->steps[s];
@@ -39,12 +39,23 @@ static float *take(struct net_plan *plan, size_t floats)
     return tl_arena_take(&plan->arena, floats * sizeof(float));
 }
 
+static void take_slots(struct net_plan *plan, bool whole)
+{
+    for (size_t s = 0; s < plan->n_slots; s++) {
+        if (plan->slots[s].whole == whole) {
+            plan->slots[s].data = take(plan, plan->slots[s].floats);
+        }
+    }
+}
+
 /* Give every tensor its place. A tensor's data begins behind its first halo. */
 static void place(struct net_plan *plan)
 {
-    for (size_t s = 0; s < plan->n_slots; s++) {
-        plan->slots[s].data = take(plan, plan->slots[s].floats);
-    }
+    take_slots(plan, true);
+    const size_t before = plan->arena.used;
+    take_slots(plan, false);
+    plan->space_floats = (plan->arena.used - before) / sizeof(float);
+    (void)take(plan, (plan->n_spaces - 1) * plan->space_floats);
     for (size_t t = 0; t < plan->n_tensors; t++) {
         struct k_tensor *tensor = &plan->tensors[t];
         if (tensor->place == K_IN_SLOT) {
@@ -128,7 +139,9 @@ enum tl_rc net_plan_new(const struct network *net, unsigned batch, const struct 
     if (plan == NULL) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a plan");
     }
+    const unsigned n_threads = pool == NULL ? 1 : tl_pool_threads(pool);
     *plan = (struct net_plan){.k = k_table_best(), .pool = pool, .nb = batch};
+    plan->n_spaces = batch < n_threads ? 1 : n_threads; /* with fewer images than threads, threads share an image */
     const struct source from = {.params = params, .seed = seed};
     const enum tl_rc rc = build(plan, net, &from, err);
     if (rc != TL_OK) {
@@ -151,19 +164,20 @@ void net_plan_free(struct net_plan *plan)
     free(plan);
 }
 
-static size_t floats_of(const struct k_shape *shape)
+static size_t floats_of(const struct net_plan *plan, uint16_t tensor)
 {
-    return shape->nb * shape->h * shape->w * shape->c;
+    const struct k_shape *shape = &plan->tensors[tensor].shape;
+    return plan->nb * shape->h * shape->w * shape->c;
 }
 
 size_t net_plan_input_floats(const struct net_plan *plan)
 {
-    return floats_of(&plan->tensors[plan->input].shape);
+    return floats_of(plan, plan->input);
 }
 
 size_t net_plan_output_floats(const struct net_plan *plan)
 {
-    return floats_of(&plan->tensors[plan->output].shape);
+    return floats_of(plan, plan->output);
 }
 
 size_t net_plan_bytes(const struct net_plan *plan)

@@ -1,8 +1,10 @@
 /* plan.h - inside a plan: a straight list of steps over tensors that share a few buffers.
  *
  * lower.c turns operators into steps and decides what is fused, what works in place and which buffer holds what; plan.c
- * sizes and fills the memory; run.c executes. A step is cut into tasks the same way for every pool, and no sum is split
- * between tasks, so results do not depend on the threads.
+ * sizes and fills the memory; run.c executes. A batch goes through most steps image by image, so that its maps stay in
+ * the caches; the last ones, behind the global pool, take all images at once, so that their weights are read once. A
+ * step is cut into tasks the same way for every pool, and no sum is split between tasks, so results do not depend on the
+ * threads.
  */
 #ifndef TAILOR_PLAN_H
 #define TAILOR_PLAN_H
@@ -20,12 +22,14 @@ enum k_place { K_IN_SLOT, K_IN_INPUT, K_IN_OUTPUT };
 struct k_tensor {
     struct k_shape shape;
     enum k_place place;
+    bool whole;    /* of all images; else of one */
     uint16_t slot; /* K_IN_SLOT */
-    float *data;   /* borrowed from the plan's arena; NULL outside it */
+    float *data;   /* borrowed from the plan's arena, in the first workspace; NULL outside it */
 };
 
 /* A buffer of the arena that tensors use one after another. */
 struct k_slot {
+    bool whole; /* for tensors that are */
     size_t floats;
     size_t busy_until; /* last operator that reads what it holds */
     float *data;
@@ -52,11 +56,14 @@ struct net_plan {
     struct k_tensor *tensors;
     struct k_slot *slots;
     size_t n_steps, n_tensors, n_slots;
+    size_t n_single;        /* steps that are taken image by image; the rest follow */
+    unsigned n_spaces;      /* images on the way at once: one, or one a thread */
+    size_t space_floats;    /* of one's slots: workspace i begins i times as far behind the first */
     uint16_t input, output; /* tensors */
     struct tl_arena arena;
 };
 
-/* Fill steps, tensors and slots (arrays of 4 * n_ops + 2) for a checked network. */
+/* Fill steps, tensors and slots (arrays of 4 * n_ops + 2) and n_single for a checked network. */
 void k_lower(struct net_plan *plan, const struct network *net);
 
 #endif

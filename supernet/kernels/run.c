@@ -1,7 +1,8 @@
-/* run.c - executes a plan: each step's tasks on the pool, steps in order.
+/* run.c - executes a plan: image by image, then what all images share; steps in order.
  *
- * Threads: a task writes pixels, rows or channels that no other task of its step touches, and reads what earlier steps
- * left.
+ * Threads: with as many images as threads, each thread takes an image through the steps in a workspace of its own; else
+ * threads share the tasks of each step. A task writes pixels, rows or channels that no other task of its step touches,
+ * and reads what earlier steps left.
  */
 #include "supernet/kernels/plan.h"
 
@@ -17,10 +18,13 @@ struct stage {
     const struct k_shape *second_shape;
 };
 
-/* The caller's memory of this run. */
-struct outside {
+/* The caller's memory of a run, and who runs: */
+struct run {
+    const struct net_plan *plan;
     const float *input;
     float *output;
+    size_t image, space;  /* of the steps that go image by image: the image and the workspace it is in */
+    struct tl_pool *pool; /* NULL: this thread alone */
 };
 
 /* Part i of n of `size`, cut evenly. */
@@ -159,13 +163,24 @@ static void clear_halo(float *data, const struct k_shape *shape)
     }
 }
 
-static const float *read_from(const struct k_tensor *tensor, const struct outside *outside)
+static float *place_of(const struct run *run, const struct k_tensor *tensor)
 {
-    return tensor->place == K_IN_INPUT ? outside->input : tensor->place == K_IN_OUTPUT ? outside->output : tensor->data;
+    if (tensor->place == K_IN_SLOT && !tensor->whole) {
+        return tensor->data + run->space * run->plan->space_floats;
+    }
+    float *first = tensor->place == K_IN_OUTPUT ? run->output : tensor->data;
+    return first + run->image * tensor->shape.h * tensor->shape.row;
 }
 
-static void run_step(const struct net_plan *plan, const struct k_step *step, const struct outside *outside)
+static const float *read_from(const struct run *run, const struct k_tensor *tensor)
 {
+    return tensor->place == K_IN_INPUT ? run->input + run->image * tensor->shape.h * tensor->shape.row
+                                       : place_of(run, tensor);
+}
+
+static void run_step(const struct run *run, const struct k_step *step)
+{
+    const struct net_plan *plan = run->plan;
     const struct k_tensor *x = &plan->tensors[step->x], *y = &plan->tensors[step->y];
     const struct k_tensor *second = step->second == K_NO_TENSOR ? NULL : &plan->tensors[step->second];
     struct stage at = {
@@ -173,22 +188,44 @@ static void run_step(const struct net_plan *plan, const struct k_step *step, con
         .step = step,
         .x_tensor = x,
         .y_tensor = y,
-        .x = read_from(x, outside),
-        .second = second == NULL ? NULL : read_from(second, outside),
-        .y = y->place == K_IN_OUTPUT ? outside->output : y->data,
+        .x = read_from(run, x),
+        .second = second == NULL ? NULL : read_from(run, second),
+        .y = place_of(run, y),
         .second_shape = second == NULL ? NULL : &second->shape,
     };
     if (y->shape.halo > 0 && x != y) {
         clear_halo(at.y, &y->shape);
     }
-    tl_pool_run(plan->pool, run_task, &at, (size_t)step->tiles * step->groups);
+    tl_pool_run(run->pool, run_task, &at, (size_t)step->tiles * step->groups);
+}
+
+static void run_steps(const struct run *run, size_t from, size_t to)
+{
+    for (size_t s = from; s < to; s++) {
+        run_step(run, &run->plan->steps[s]);
+    }
+}
+
+static void image_task(void *ctx, size_t image, unsigned thread)
+{
+    struct run run = *(const struct run *)ctx;
+    run.image = image;
+    run.space = thread;
+    run.pool = NULL;
+    run_steps(&run, 0, run.plan->n_single);
 }
 
 void net_plan_run(struct net_plan *plan, const float *input, float *output)
 {
-    struct outside outside = {.input = input};
-    outside.output = output;
-    for (size_t s = 0; s < plan->n_steps; s++) {
-        run_step(plan, &plan->steps[s], &outside);
+    struct run run = {.plan = plan, .input = input, .pool = plan->pool};
+    run.output = output;
+    if (plan->n_spaces > 1) {
+        tl_pool_run(plan->pool, image_task, &run, plan->nb);
+    } else {
+        for (; run.image < plan->nb; run.image++) {
+            run_steps(&run, 0, plan->n_single);
+        }
+        run.image = 0;
     }
+    run_steps(&run, plan->n_single, plan->n_steps);
 }
