@@ -7,14 +7,7 @@
  */
 #include "supernet/kernels/vector/vector.h"
 
-/* Pixels of a block for panels of 1, 2 and 3 vectors: accumulators, weights and one input fill the register file (32
- * with AVX-512, else 16). */
-#if K_LANES == 16
-enum { BLOCK_1 = 14, BLOCK_2 = 14, BLOCK_3 = 9 };
-#else
-enum { BLOCK_1 = 12, BLOCK_2 = 6, BLOCK_3 = 4 };
-#endif
-enum { PANEL_MAX = 3, SUMS_MAX = 28, PIXELS_MAX = BLOCK_1, APART = 4 };
+enum { APART = 4 };
 
 /* The inputs of a block's first pixel: `rows` of `taps` runs of `run` numbers; the next pixel's lie `next` further. */
 struct window {
@@ -32,8 +25,8 @@ struct operands {
     const float *ahead; /* weights that will be needed soon, */
     size_t step;        /* so many floats of them fetched an input */
     float *y;
-    const float *residual;                     /* added to y; NULL: nothing */
-    size_t y_at[PIXELS_MAX], r_at[PIXELS_MAX]; /* of each pixel, in floats */
+    const float *residual;                   /* added to y; NULL: nothing */
+    size_t y_at[K_BLOCK_1], r_at[K_BLOCK_1]; /* of each pixel, in floats */
 };
 
 K_INLINE void finish(k_vec *acc, const struct operands *to, const size_t np, const size_t nv)
@@ -63,7 +56,7 @@ K_INLINE void block(const struct operands *of, const size_t np, const size_t nv)
 {
     const struct window *from = of->from;
     const float *restrict w = of->w, *ahead = of->ahead;
-    k_vec acc[SUMS_MAX];
+    k_vec acc[K_BLOCK_SUMS];
     K_UNROLL
     for (size_t p = 0; p < np; p++) {
         K_UNROLL
@@ -77,7 +70,7 @@ K_INLINE void block(const struct operands *of, const size_t np, const size_t nv)
             const float *restrict x = from->x + of->first * next + r * from->row_step + t * from->tap_step;
             for (size_t i = 0; i < run; i++, w += nv * K_LANES, ahead += step) {
                 __builtin_prefetch(ahead, 0, 2);
-                k_vec wi[PANEL_MAX];
+                k_vec wi[K_PANEL_MAX];
                 K_UNROLL
                 for (size_t v = 0; v < nv; v++) {
                     wi[v] = k_load(w + v * K_LANES);
@@ -102,7 +95,7 @@ K_INLINE void single(const struct operands *of, const size_t nv)
 {
     const struct window *from = of->from;
     const float *restrict x = from->x + of->first * from->next, *restrict w = of->w;
-    k_vec acc[APART * PANEL_MAX] = {{0}};
+    k_vec acc[APART * K_PANEL_MAX] = {{0}};
     size_t i = 0;
     for (; i + APART <= from->run; i += APART) {
         K_UNROLL
@@ -138,22 +131,7 @@ typedef void block_fn(const struct operands *of, size_t np);
 static void block_1(const struct operands *of, size_t np)
 {
     switch (np) {
-        CASE(1, 1)
-        CASE(2, 1)
-        CASE(3, 1)
-        CASE(4, 1)
-        CASE(5, 1)
-        CASE(6, 1)
-        CASE(7, 1)
-        CASE(8, 1)
-        CASE(9, 1)
-        CASE(10, 1)
-        CASE(11, 1)
-        CASE(12, 1)
-#if K_LANES == 16
-        CASE(13, 1)
-        CASE(14, 1)
-#endif
+        K_BLOCKS_1(CASE, 1)
     default:
         single(of, 1);
     }
@@ -162,22 +140,7 @@ static void block_1(const struct operands *of, size_t np)
 static void block_2(const struct operands *of, size_t np)
 {
     switch (np) {
-        CASE(1, 2)
-        CASE(2, 2)
-        CASE(3, 2)
-        CASE(4, 2)
-        CASE(5, 2)
-        CASE(6, 2)
-#if K_LANES == 16
-        CASE(7, 2)
-        CASE(8, 2)
-        CASE(9, 2)
-        CASE(10, 2)
-        CASE(11, 2)
-        CASE(12, 2)
-        CASE(13, 2)
-        CASE(14, 2)
-#endif
+        K_BLOCKS_2(CASE, 2)
     default:
         single(of, 2);
     }
@@ -186,17 +149,7 @@ static void block_2(const struct operands *of, size_t np)
 static void block_3(const struct operands *of, size_t np)
 {
     switch (np) {
-        CASE(1, 3)
-        CASE(2, 3)
-        CASE(3, 3)
-        CASE(4, 3)
-#if K_LANES == 16
-        CASE(5, 3)
-        CASE(6, 3)
-        CASE(7, 3)
-        CASE(8, 3)
-        CASE(9, 3)
-#endif
+        K_BLOCKS_3(CASE, 3)
     default:
         single(of, 3);
     }
@@ -241,7 +194,7 @@ static struct window window_of(const struct k_conv *op, size_t row)
 
 void K_NAME(k_conv)(const struct k_conv *op, struct k_range rows, struct k_range cols, struct k_range vectors)
 {
-    static const size_t most[] = {BLOCK_1, BLOCK_2, BLOCK_3}; /* by nv - 1 */
+    static const size_t most[] = {K_BLOCK_1, K_BLOCK_2, K_BLOCK_3}; /* by nv - 1 */
     static block_fn *const blocks[] = {block_1, block_2, block_3};
     const size_t pixels = cols.to - cols.from, inputs = op->kernel * op->kernel * op->x_shape->c;
     const bool alone = pixels == 1 && k_flat(op->kernel, op->stride);

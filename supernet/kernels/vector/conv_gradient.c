@@ -6,13 +6,6 @@
  */
 #include "supernet/kernels/vector/gradients.h"
 
-/* Outputs of a block by its vectors, as many sums as the register file takes beside the operands. */
-#if K_LANES == 16
-enum { BLOCK_1 = 14, BLOCK_2 = 14, BLOCK_3 = 9 };
-#else
-enum { BLOCK_1 = 12, BLOCK_2 = 6, BLOCK_3 = 4 };
-#endif
-enum { SUMS_MAX = 28, VECTORS_MAX = 3 };
 enum { RUN_MIN = 64, RUN_MAX = 256, RUN_FLOATS = 65536 }; /* pixels of a run; floats of dz in it: 256 KiB */
 
 /* The operands of a block at its first pixel. */
@@ -29,14 +22,14 @@ struct operands {
 /* no and nv are constants where this is called. */
 K_INLINE void block(const struct operands *of, const size_t no, const size_t nv)
 {
-    k_vec acc[SUMS_MAX] = {{0}};
+    k_vec acc[K_BLOCK_SUMS] = {{0}};
     const float *restrict dz = of->dz, *restrict x = of->x;
     const float *next_z = of->next_z, *next_x = of->next_x;
     const size_t ldz = of->ldz, ldx = of->ldx, step_z = of->step_z, step_x = of->step_x;
     for (size_t p = of->n_pixels; p > 0; p--, dz += ldz, x += ldx, next_z += step_z, next_x += step_x) {
         __builtin_prefetch(next_z, 0, 2);
         __builtin_prefetch(next_x, 0, 2);
-        k_vec xi[VECTORS_MAX];
+        k_vec xi[K_PANEL_MAX];
         K_UNROLL
         for (size_t v = 0; v < nv; v++) {
             xi[v] = k_load(x + v * K_LANES);
@@ -68,22 +61,7 @@ K_INLINE void block(const struct operands *of, const size_t no, const size_t nv)
 static void block_1(const struct operands *of, size_t no)
 {
     switch (no) {
-        CASE(1, 1)
-        CASE(2, 1)
-        CASE(3, 1)
-        CASE(4, 1)
-        CASE(5, 1)
-        CASE(6, 1)
-        CASE(7, 1)
-        CASE(8, 1)
-        CASE(9, 1)
-        CASE(10, 1)
-        CASE(11, 1)
-        CASE(12, 1)
-#if K_LANES == 16
-        CASE(13, 1)
-        CASE(14, 1)
-#endif
+        K_BLOCKS_1(CASE, 1)
     default:
         break;
     }
@@ -92,22 +70,7 @@ static void block_1(const struct operands *of, size_t no)
 static void block_2(const struct operands *of, size_t no)
 {
     switch (no) {
-        CASE(1, 2)
-        CASE(2, 2)
-        CASE(3, 2)
-        CASE(4, 2)
-        CASE(5, 2)
-        CASE(6, 2)
-#if K_LANES == 16
-        CASE(7, 2)
-        CASE(8, 2)
-        CASE(9, 2)
-        CASE(10, 2)
-        CASE(11, 2)
-        CASE(12, 2)
-        CASE(13, 2)
-        CASE(14, 2)
-#endif
+        K_BLOCKS_2(CASE, 2)
     default:
         break;
     }
@@ -116,17 +79,7 @@ static void block_2(const struct operands *of, size_t no)
 static void block_3(const struct operands *of, size_t no)
 {
     switch (no) {
-        CASE(1, 3)
-        CASE(2, 3)
-        CASE(3, 3)
-        CASE(4, 3)
-#if K_LANES == 16
-        CASE(5, 3)
-        CASE(6, 3)
-        CASE(7, 3)
-        CASE(8, 3)
-        CASE(9, 3)
-#endif
+        K_BLOCKS_3(CASE, 3)
     default:
         break;
     }
@@ -135,7 +88,7 @@ static void block_3(const struct operands *of, size_t no)
 /* One run of pixels: all outputs by all inputs. Its steps are a pixel's floats in the next run, 0: there is none. */
 static void run(const struct operands *whole, size_t co, size_t ci)
 {
-    static const size_t most[] = {BLOCK_1, BLOCK_2, BLOCK_3}; /* by nv - 1 */
+    static const size_t most[] = {K_BLOCK_1, K_BLOCK_2, K_BLOCK_3}; /* by nv - 1 */
     static void (*const blocks[])(const struct operands *, size_t) = {block_1, block_2, block_3};
     const size_t vectors = (ci + K_LANES - 1) / K_LANES;
     size_t done = 0; /* blocks: each fetches as many lines as it has pixels, dz and x of the next run in their order */

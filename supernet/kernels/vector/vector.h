@@ -48,6 +48,25 @@ K_INLINE void k_store(float *p, k_vec v)
     *(k_vec_any *)p = v;
 }
 
+/* A block is so many pixels (or outputs) by a panel of 1, 2 or 3 vectors, as many sums as the register file takes beside
+ * what they are summed from: it has 32 vectors with AVX-512, else 16. */
+#if K_LANES == 16
+enum { K_BLOCK_1 = 14, K_BLOCK_2 = 14, K_BLOCK_3 = 9 };
+#define K_BLOCKS_1(of, nv) K_BLOCKS_12(of, nv) of(13, nv) of(14, nv)
+#define K_BLOCKS_2(of, nv) K_BLOCKS_1(of, nv)
+#define K_BLOCKS_3(of, nv) K_BLOCKS_4(of, nv) of(5, nv) of(6, nv) of(7, nv) of(8, nv) of(9, nv)
+#else
+enum { K_BLOCK_1 = 12, K_BLOCK_2 = 6, K_BLOCK_3 = 4 };
+#define K_BLOCKS_1(of, nv) K_BLOCKS_12(of, nv)
+#define K_BLOCKS_2(of, nv) K_BLOCKS_4(of, nv) of(5, nv) of(6, nv)
+#define K_BLOCKS_3(of, nv) K_BLOCKS_4(of, nv)
+#endif
+#define K_BLOCKS_4(of, nv) of(1, nv) of(2, nv) of(3, nv) of(4, nv)
+#define K_BLOCKS_12(of, nv)                                                                                            \
+    K_BLOCKS_4(of, nv)                                                                                                 \
+    of(5, nv) of(6, nv) of(7, nv) of(8, nv) of(9, nv) of(10, nv) of(11, nv) of(12, nv)
+enum { K_PANEL_MAX = 3, K_BLOCK_SUMS = 28 };
+
 /* Rows of a tensor that will be needed next, fetched bit by bit in the order in which they lie: kernels that jump
  * between pixels leave the processor nothing to foresee. */
 struct k_ahead {
