@@ -95,39 +95,44 @@ static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *er
                 : TL_OK;
 }
 
-static enum tl_rc from_store(struct store *store, enum artifact_kind kind, const char *space,
-                             const struct net_pick *pick, const struct st_pair *pairs, size_t n_pairs,
-                             struct tl_buf *buf, struct tl_err *err)
+static enum tl_rc from_store(struct store *store, const struct artifact_order *order, struct tl_buf *buf,
+                             struct tl_err *err)
 {
-    struct current current = {.space = space};
+    struct current current = {.space = order->family->name};
     TL_AUTO(tl_buf) bytes = {.max = SUPERNET_MAX_BYTES};
     struct supernet_use use = {0};
     struct tl_hash hash;
-    enum tl_rc rc = store_read(store, read_current, &current, err);
+    enum tl_rc rc = TL_OK;
+    if (order->supernet[0]) {
+        (void)snprintf(current.hash, sizeof current.hash, "%s", order->supernet);
+    } else {
+        rc = store_read(store, read_current, &current, err);
+    }
     if (rc == TL_OK && !tl_hash_parse(current.hash, &hash)) {
         rc = tl_fail(err, TL_IO, "\"%s\" is not the name of a supernet", current.hash);
     }
     rc = rc ? rc : store_blob_get(store, &hash, &bytes, err);
     rc = rc ? rc : supernet_use_bytes(&use, &bytes, 1, err);
-    rc = rc ? rc : artifact_encode(&use, kind, pick, pairs, n_pairs, buf, err);
+    rc = rc ? rc : artifact_encode(&use, order->kind, order->pick, order->pairs, order->n_pairs, buf, err);
     supernet_use_done(&use);
     return rc;
 }
 
-enum tl_rc artifact_of_space(struct store *store, enum artifact_kind kind, const struct net_family *family,
-                             const struct net_pick *pick, const struct st_pair *pairs, size_t n_pairs,
-                             struct tl_buf *buf, struct tl_err *err)
+enum tl_rc artifact_of_store(struct store *store, const struct artifact_order *order, struct tl_buf *buf,
+                             struct tl_err *err)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one calibration at a time */
-    if (kind == ARTIFACT_NET_CONFIG) {
+    if (order->kind == ARTIFACT_NET_CONFIG) {
+        const struct net_family *family = order->family;
         struct network *net = malloc(sizeof *net);
-        enum tl_rc rc = net ? net_build(family, pick, net, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a network");
+        enum tl_rc rc =
+            net ? net_build(family, order->pick, net, err) : tl_fail(err, TL_NO_MEMORY, "no memory for a network");
         rc = rc ? rc : net_config_encode(net, family->bn_eps, NET_CONFIG_PUBLISHED, buf, err);
         free(net);
         return rc;
     }
     pthread_mutex_lock(&lock);
-    const enum tl_rc rc = from_store(store, kind, family->name, pick, pairs, n_pairs, buf, err);
+    const enum tl_rc rc = from_store(store, order, buf, err);
     pthread_mutex_unlock(&lock);
     return rc;
 }

@@ -3,7 +3,7 @@
  * The weights are those that it inherits from a supernet, batch norm calibrated for it. The same supernet, images and
  * architecture give the same bytes.
  *
- * Threads: artifact_of_space from any; two that want weights at once wait for one another, so that memory stays bounded.
+ * Threads: artifact_of_store from any; two that want weights at once wait for one another, so that memory stays bounded.
  */
 #ifndef TAILOR_ARTIFACT_H
 #define TAILOR_ARTIFACT_H
@@ -22,10 +22,18 @@ TL_MUST_CHECK enum tl_rc artifact_encode(struct supernet_use *use, enum artifact
                                          const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf,
                                          struct tl_err *err);
 
-/* The same from the supernet that a store has for the space. TL_NOT_FOUND: it has none. net.config needs none. */
-TL_MUST_CHECK enum tl_rc artifact_of_space(struct store *store, enum artifact_kind kind,
-                                           const struct net_family *family, const struct net_pick *pick,
-                                           const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf,
+/* A file asked of a store. */
+struct artifact_order {
+    enum artifact_kind kind;
+    const struct net_family *family;
+    const struct net_pick *pick;
+    const char *supernet; /* hash of its blob; "": the space's current one */
+    const struct st_pair *pairs;
+    size_t n_pairs;
+};
+
+/* The same from a supernet in the store. TL_NOT_FOUND: it has none. net.config needs none. */
+TL_MUST_CHECK enum tl_rc artifact_of_store(struct store *store, const struct artifact_order *order, struct tl_buf *buf,
                                            struct tl_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* codec_snapshot.h - the snapshot document: {"accuracy": hash|null, "cost_rules": "1", "device", "latency": hash|null,
- * "space", "space_id"}, keys sorted, so that equal snapshots have equal bytes and one hash.
+ * "space", "space_id", "supernet": hash|null}, keys sorted, so that equal snapshots have equal bytes and one hash.
  */
 #ifndef TAILOR_CODEC_SNAPSHOT_H
 #define TAILOR_CODEC_SNAPSHOT_H
@@ -12,6 +12,7 @@ struct snapshot_names {
     char space_id[TL_HASH_TEXT];
     char accuracy[TL_HASH_TEXT]; /* "": none */
     char latency[TL_HASH_TEXT];  /* "": none */
+    char supernet[TL_HASH_TEXT]; /* "": none */
 };
 
 TL_MUST_CHECK enum tl_rc snapshot_names_encode(const struct snapshot_names *names, struct tl_buf *buf,

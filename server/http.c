@@ -175,13 +175,13 @@ static void headers_add(struct MHD_Response *mhd, const struct http_response *re
     }
 }
 
-/* A 200 with a tag becomes the part that was asked for. */
+/* A 200 with a tag becomes the part that was asked for; ranges are of GET alone (RFC 9110, 14.2). */
 static void cut_range(const struct http_request *request, struct http_response *response)
 {
     const char *if_range = http_header(request, "If-Range");
     size_t from = 0, to = 0, n = response->body.len;
     if (response->status != MHD_HTTP_OK || !response->etag[0] || response->asset ||
-        strcmp(request->method, "GET") != 0 || (if_range && strcmp(if_range, response->etag) != 0)) {
+        strcmp(request->method, "GET") != 0 || request->head || (if_range && strcmp(if_range, response->etag) != 0)) {
         return;
     }
     const enum http_range kind = http_range_of(http_header(request, "Range"), n, &from, &to);
@@ -300,7 +300,8 @@ static enum MHD_Result exchange_begin(struct http *http, struct exchange *exchan
     exchange->peer = connection_peer(exchange->connection);
     exchange->response.body.max = ANSWER_MAX;
     request->mhd = exchange->connection;
-    request->method = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    request->head = strcmp(method, "HEAD") == 0;
+    request->method = request->head ? "GET" : method;
     request->path = url;
     request->location = exchange->location;
     request->if_none_match = http_header(request, "If-None-Match");

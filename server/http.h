@@ -26,6 +26,7 @@ enum { HTTP_PARAMS_MAX = 3, HTTP_JSON_MAX = 1 << 20, HTTP_MEASUREMENT_MAX = 4 <<
 
 struct http_request {
     const char *method; /* "GET" also for HEAD */
+    bool head;
     const char *path;
     const char *params[HTTP_PARAMS_MAX]; /* what stood at {} in the route's pattern, decoded */
     const char *body;                    /* n bytes and a NUL */

@@ -223,9 +223,11 @@ static enum tl_rc weights_answer(struct service *service, struct detail_ctx *d, 
                                  struct http_response *response, struct tl_err *err)
 {
     TL_AUTO(tl_buf) architecture = {0};
+    struct snapshot snapshot = {0}; /* what its search saw: later models change nothing */
     char latency[32] = "", number[24];
     struct net_pick pick;
     enum tl_rc rc = architecture_encode(family, space, d->genes, &architecture, err);
+    rc = rc || !d->snapshot[0] ? rc : snapshots_load(service->snapshots, d->snapshot, &snapshot, err);
     if (rc) {
         return rc;
     }
@@ -237,7 +239,14 @@ static enum tl_rc weights_answer(struct service *service, struct detail_ctx *d, 
                                     {"device", d->device},
                                     {"measured_latency_ms", latency}};
     pick_of_arch(family, space, d->genes, &pick);
-    rc = artifact_of_space(service->store, kind, family, &pick, pairs, TL_COUNT_OF(pairs), &response->body, err);
+    const struct artifact_order order = {.kind = kind,
+                                         .family = family,
+                                         .pick = &pick,
+                                         .supernet = snapshot.supernet,
+                                         .pairs = pairs,
+                                         .n_pairs = TL_COUNT_OF(pairs)};
+    rc = artifact_of_store(service->store, &order, &response->body, err);
+    snapshot_done(&snapshot);
     if (rc == TL_OK && kind != ARTIFACT_NET_CONFIG) {
         response->content_type = "application/octet-stream";
     }

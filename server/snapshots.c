@@ -159,22 +159,24 @@ static enum tl_rc copy_hash(void *ctx, const struct store_model *model, struct t
     return TL_OK;
 }
 
-/* The current models of names->space and names->device; none is not a failure. */
+/* The current model of a kind; none is not a failure. */
+static enum tl_rc read_kind(struct store_tx *tx, const char *kind, const char *space, const char *device,
+                            char ret_hash[TL_HASH_TEXT], struct tl_err *err)
+{
+    struct tl_err why = {0};
+    enum tl_rc rc = store_model_current(tx, kind, space, device, copy_hash, ret_hash, &why);
+
+    return rc && rc != TL_NOT_FOUND ? tl_fail(err, rc, "%s", why.text) : TL_OK;
+}
+
+/* The current models of names->space and names->device. */
 static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct snapshot_names *names = ctx;
-    struct tl_err none = {0};
-    enum tl_rc rc = store_model_current(tx, "accuracy", names->space, "", copy_hash, names->accuracy, &none);
+    enum tl_rc rc = read_kind(tx, "accuracy", names->space, "", names->accuracy, err);
 
-    if (rc && rc != TL_NOT_FOUND) {
-        return tl_fail(err, rc, "%s", none.text);
-    }
-    none = (struct tl_err){0};
-    if (!names->device[0]) {
-        return TL_OK;
-    }
-    rc = store_model_current(tx, "latency", names->space, names->device, copy_hash, names->latency, &none);
-    return rc && rc != TL_NOT_FOUND ? tl_fail(err, rc, "%s", none.text) : TL_OK;
+    rc = rc ? rc : read_kind(tx, "supernet", names->space, "", names->supernet, err);
+    return rc || !names->device[0] ? rc : read_kind(tx, "latency", names->space, names->device, names->latency, err);
 }
 
 static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names *names, const char *hash,
@@ -188,6 +190,7 @@ static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names 
         return tl_fail(err, TL_NOT_FOUND, "no space is called %s", names->space);
     }
     snprintf(snapshot.hash, sizeof(snapshot.hash), "%s", hash);
+    snprintf(snapshot.supernet, sizeof(snapshot.supernet), "%s", names->supernet);
     if (names->accuracy[0]) {
         if ((rc = take(snapshots, names->accuracy, false, &entry, err))) {
             return rc;

@@ -17,6 +17,7 @@ struct snapshots;
 
 struct snapshot {
     char hash[TL_HASH_TEXT];
+    char supernet[TL_HASH_TEXT];           /* blob of the weights; "": the space had none */
     const struct net_family *family;       /* static */
     const struct accuracy_model *accuracy; /* NULL: the space has none; shared until snapshot_done */
     const struct lat_model *latency;       /* NULL: no device, or none yet */

@@ -213,6 +213,11 @@ def a_candidate_of_a_served_supernet_leaves_with_its_weights(house):
     assert part.status == 206 and part.headers["Content-Range"].startswith("bytes 0-7/"), part
     beyond = link.ask("GET", f"/candidates/{answer}/artifacts/safetensors", headers={"Range": "bytes=999999999-"})
     assert beyond.status == 416, beyond
+    head = link.ask("HEAD", f"/candidates/{answer}/artifacts/safetensors", headers={"Range": "bytes=0-7"})
+    assert head.status == 200 and head.headers["ETag"] == tag, head
+    tailor(house, "import", "--server", url, "--space", "stripes", "supernet", shared("dreamt.safetensors"))
+    later = link.ask("GET", f"/candidates/{answer}/artifacts/safetensors")
+    assert later.headers["ETag"] == tag, "the weights of a search changed under it"
     assert link.ask("GET", f"/candidates/{answer}/artifacts/net.config").json["name"] == "ProxylessNASNets"
     wrong = subprocess.run([os.path.join(house.build, "tailor"), "import", "--server", url, "--space", "cifar-mbv3",
                             "supernet", supernet], capture_output=True, text=True, check=False, timeout=60)
