@@ -109,6 +109,7 @@ static enum tl_rc read_kernel(struct tl_json_object *layer, int64_t *ret_kernel,
     return TL_OK;
 }
 
+/* One of the convolutions outside the blocks. */
 static enum tl_rc add_conv_layer(struct reader *reader, struct tl_json_object *layer, bool batch_norm,
                                  struct tl_err *err)
 {
