@@ -343,7 +343,7 @@ def check(name, key, kind, folder):
     checkpoint.write(theirs)
     tailor("convert", "--family", name, "--input", theirs, "--output", ours)
     for architecture in list_of(family, rng):
-        x = rng.normal(size=(BATCH, 3, architecture["r"][0], architecture["r"][0])).astype("f4")
+        x = rng.normal(size=(1 if kind == RESNET else BATCH, 3, architecture["r"][0], architecture["r"][0])).astype("f4")
         np.save(x_file, x)
         with open(arch, "w", encoding="utf-8") as file:
             json.dump(architecture, file)
