@@ -68,9 +68,12 @@ enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_T
     TL_AUTO(tl_buf) bytes = {.max = HTTP_ARTIFACT_MAX};
     TL_AUTO(http_answer) answer = {0};
     char path[64], text[TL_HASH_TEXT];
-    enum tl_rc rc = tl_file_read(file, &bytes, err);
+    struct tl_err why = {0};
+    enum tl_rc rc = tl_file_read(file, &bytes, &why);
     if (rc != TL_OK) {
-        return rc;
+        return rc == TL_TOO_LARGE
+                   ? tl_fail(err, rc, "%s has more than the %d MiB that a server takes", file, HTTP_ARTIFACT_MAX >> 20)
+                   : tl_fail(err, rc, "%s", why.text);
     }
     struct tl_hash hash = tl_hash_of(bytes.data, bytes.len);
     tl_hash_format(&hash, text);

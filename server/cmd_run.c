@@ -164,7 +164,7 @@ const struct command command_run = {
         "  --threads N       (as many as there are processors); the result does not depend on it\n"
         "\n"
         "An architecture is what GET /candidates/{id}/artifacts/architecture.json gives, or once-for-all's\n"
-        "{\"ks\": [..], \"e\": [..], \"d\": [..], \"r\": [..]}.\n",
+        "{\"ks\": [..], \"e\": [..], \"d\": [..], \"r\": [..]}, with \"w\" in place of \"ks\" for ResNets.\n",
     .run = run_run,
 };
 

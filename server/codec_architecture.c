@@ -58,8 +58,9 @@ static enum tl_rc by_options(json_t *options, const struct net_family *family, c
 
 /* ---- once-for-all's ------------------------------------------------------------------------------------------ */
 
-static enum tl_rc index_of(const char *what, const uint8_t *list, size_t n, int64_t value, uint8_t *ret_index,
-                           struct tl_err *err)
+/* `unit`: what one stands for. */
+static enum tl_rc index_of(const char *what, const uint8_t *list, size_t n, int64_t value, double unit,
+                           uint8_t *ret_index, struct tl_err *err)
 {
     char pointer[16];
     (void)snprintf(pointer, sizeof pointer, "/%s", what);
@@ -69,8 +70,8 @@ static enum tl_rc index_of(const char *what, const uint8_t *list, size_t n, int6
             return TL_OK;
         }
     }
-    return tl_fail_at(err, TL_INVALID, pointer, "%lld is not one of this family's %s: %u to %u", (long long)value, what,
-                      list[0], list[n - 1]);
+    return tl_fail_at(err, TL_INVALID, pointer, "%g is not one of this family's %s: %g to %g", (double)value * unit,
+                      what, list[0] * unit, list[n - 1] * unit);
 }
 
 static enum tl_rc by_lists(struct tl_json_object *top, const struct net_family *family, struct net_pick *ret_pick,
@@ -92,14 +93,55 @@ static enum tl_rc by_lists(struct tl_json_object *top, const struct net_family *
     }
     for (size_t i = 0; i < slots; i++) {
         uint8_t kernel = 0, expand = 0;
-        if ((rc = index_of("ks", family->kernels, family->n_kernels, ks[i], &kernel, err)) ||
-            (rc = index_of("e", family->expands, family->n_expands, e[i], &expand, err))) {
+        if ((rc = index_of("ks", family->kernels, family->n_kernels, ks[i], 1, &kernel, err)) ||
+            (rc = index_of("e", family->expands, family->n_expands, e[i], 1, &expand, err))) {
             return rc;
         }
         pick.choice[i] = (uint8_t)(kernel * family->n_expands + expand);
     }
     for (size_t s = 0; s < stages; s++) {
         pick.depth[s] = (uint8_t)d[s];
+    }
+    pick.resolution = (uint16_t)r[0];
+    *ret_pick = pick;
+    return TL_OK;
+}
+
+/* Of ResNets: "e" ratios, "d" blocks beyond the fewest, of the stem first (the most of any stage: its residual block is
+ * there), "w" indices of widths, of the stem's first. */
+static enum tl_rc by_ratios(struct tl_json_object *top, const struct net_family *family, struct net_pick *ret_pick,
+                            struct tl_err *err)
+{
+    const size_t slots = net_family_slots(family, family->n_stages), stages = family->n_stages;
+    const size_t places = NET_PLACE_STAGE + stages;
+    int64_t d[NET_STAGES_MAX + 1], w[NET_PLACES_MAX] = {0}, r[1], deepest = 0;
+    struct net_pick pick = {0};
+    json_t *e = NULL;
+    size_t n = 0;
+    enum tl_rc rc = TL_OK;
+    if ((rc = tl_json_array(top, "e", TL_REQUIRED, slots, slots, &e, err)) ||
+        (rc = tl_json_ints(top, "d", TL_REQUIRED, stages + 1, stages + 1, 0, NET_SLOTS_MAX, d, &n, err)) ||
+        (rc = tl_json_ints(top, "w", family->n_widths ? TL_REQUIRED : TL_OPTIONAL, places, places, 0,
+                           NET_WIDTHS_MAX - 1, w, &n, err)) ||
+        (rc = tl_json_ints(top, "r", TL_REQUIRED, 1, 1, 1, NET_SIDE_MAX, r, &n, err))) {
+        return rc;
+    }
+    for (size_t i = 0; i < slots; i++) {
+        const double hundredths = 100 * json_number_value(json_array_get(e, i));
+        const int64_t ratio = hundredths > 0 && hundredths < UINT8_MAX ? (int64_t)(hundredths + 0.5) : 0;
+        if ((rc = index_of("e", family->expands, family->n_expands, ratio, 0.01, &pick.choice[i], err))) {
+            return rc;
+        }
+    }
+    for (size_t s = 0; s < stages; s++) {
+        const struct net_stage *stage = &family->stages[s];
+        const int64_t beyond = stage->n_depths ? stage->depths[stage->n_depths - 1] - stage->depths[0] : 0;
+        pick.depth[s] = (uint8_t)(stage->n_depths ? stage->depths[0] + d[s + 1] : stage->n_slots);
+        deepest = beyond > deepest ? beyond : deepest;
+    }
+    pick.stem_depth = net_family_elastic_stem(family) && d[0] >= deepest;
+    for (size_t place = 0; place < places; place++) {
+        pick.width[place] = net_family_elastic_width(family, place) ? (uint8_t)w[place] : 0;
     }
     pick.resolution = (uint16_t)r[0];
     *ret_pick = pick;
@@ -118,7 +160,7 @@ static enum tl_rc decode(json_t *root, const struct net_family *family, struct s
         return rc;
     }
     if (!options) {
-        return by_lists(&top, family, ret_pick, err);
+        return (family->bottleneck ? by_ratios : by_lists)(&top, family, ret_pick, err);
     }
     if (json_is_string(named) && strcmp(json_string_value(named), family->name) != 0) {
         return tl_fail_at(err, TL_INVALID, "/space", "the architecture is of space %.64s, not of %s",

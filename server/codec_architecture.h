@@ -1,5 +1,6 @@
 /* codec_architecture.h - an architecture out of a file: what GET /candidates/{id}/artifacts/architecture.json gives, or
- * once-for-all's {"ks": [..], "e": [..], "d": [..], "r": [..]}.
+ * once-for-all's {"ks": [..], "e": [..], "d": [..], "r": [..]}, or for ResNets its {"d": [..], "e": [..], "w": [..]} with
+ * "r" beside them.
  *
  * Threads: pure functions.
  */

@@ -3,6 +3,7 @@
  * One idea: the file says every layer's channels twice, as the output of one and the input of the next; both must
  * agree, so that a file that was edited by hand is refused where it breaks. Both spellings are read: that of the
  * published files ("mobile_inverted_conv", "MBInvertedConvLayer") and the later library's ("conv", "MBConvLayer").
+ * ResNets have a list of convolutions as their stem, and behind it a pool that the file does not name.
  * The format: https://github.com/mit-han-lab/once-for-all, the `config` properties of its networks and layers.
  * Threads: pure functions.
  */
@@ -15,10 +16,10 @@
 static const char *const act_names[] = {"relu", "relu6", "h_swish"};
 static const enum net_act acts[] = {NET_ACT_RELU, NET_ACT_RELU6, NET_ACT_HSWISH};
 
-enum { EXPAND_MAX = 64, BLOCKS_MAX = NET_SLOTS_MAX + 1 };
+enum { EXPAND_MAX = 64, BLOCKS_MAX = NET_SLOTS_MAX + 1, STEM_MAX = 3 };
 
-enum net_kind { MOBILENET_V3, PROXYLESS };
-static const char *const network_names[] = {"MobileNetV3", "ProxylessNASNets"};
+enum net_kind { MOBILENET_V3, PROXYLESS, RESNETS };
+static const char *const network_names[] = {"MobileNetV3", "ProxylessNASNets", "ResNets"};
 
 /* The file being read and the network being built. */
 struct reader {
@@ -108,12 +109,11 @@ static enum tl_rc read_kernel(struct tl_json_object *layer, int64_t *ret_kernel,
     return TL_OK;
 }
 
-/* One of the convolutions outside the blocks: first_conv, final_expand_layer, feature_mix_layer. */
-static enum tl_rc add_conv_layer(struct reader *reader, const char *name, bool batch_norm, struct tl_err *err)
+/* One of the convolutions outside the blocks. */
+static enum tl_rc add_conv_layer(struct reader *reader, struct tl_json_object *layer, bool batch_norm,
+                                 struct tl_err *err)
 {
     static const char *const layer_names[] = {"ConvLayer"};
-    struct tl_json_object layer;
-    bool there = false;
     size_t index = 0;
     int64_t width = 0;
     int64_t kernel = 0;
@@ -121,19 +121,29 @@ static enum tl_rc add_conv_layer(struct reader *reader, const char *name, bool b
     enum net_act act = NET_ACT_NONE;
     enum tl_rc rc = TL_OK;
 
-    if ((rc = tl_json_nested(&reader->top, name, TL_REQUIRED, &layer, &there, err)) ||
-        (rc = tl_json_choice(&layer, "name", TL_REQUIRED, layer_names, 1, &index, err)) ||
-        (rc = expect_input(reader, &layer, "in_channels", err)) ||
-        (rc = tl_json_int(&layer, "out_channels", TL_REQUIRED, 1, NET_CHANNELS_MAX, &width, err)) ||
-        (rc = read_kernel(&layer, &kernel, &stride, err)) || (rc = read_act(&layer, &act, err)) ||
-        (rc = expect_bool(&layer, "use_bn", TL_REQUIRED, batch_norm, err)) ||
-        (rc = expect_bool(&layer, "bias", TL_OPTIONAL, false, err)) ||
-        (rc = expect_bool(&layer, "use_se", TL_OPTIONAL, false, err)) ||
-        (rc = expect_int(&layer, "dilation", 1, err)) || (rc = expect_int(&layer, "groups", 1, err))) {
+    if ((rc = tl_json_choice(layer, "name", TL_REQUIRED, layer_names, 1, &index, err)) ||
+        (rc = expect_input(reader, layer, "in_channels", err)) ||
+        (rc = tl_json_int(layer, "out_channels", TL_REQUIRED, 1, NET_CHANNELS_MAX, &width, err)) ||
+        (rc = read_kernel(layer, &kernel, &stride, err)) || (rc = read_act(layer, &act, err)) ||
+        (rc = expect_bool(layer, "use_bn", TL_REQUIRED, batch_norm, err)) ||
+        (rc = expect_bool(layer, "bias", TL_OPTIONAL, false, err)) ||
+        (rc = expect_bool(layer, "use_se", TL_OPTIONAL, false, err)) || (rc = expect_int(layer, "dilation", 1, err)) ||
+        (rc = expect_int(layer, "groups", 1, err))) {
         return rc;
     }
     net_add_conv(&reader->builder, (unsigned)width, (unsigned)kernel, (unsigned)stride, act, batch_norm);
     return TL_OK;
+}
+
+/* A convolution outside the blocks, under `name` of `of`. */
+static enum tl_rc add_conv_of(struct reader *reader, struct tl_json_object *of, const char *name, bool batch_norm,
+                              struct tl_err *err)
+{
+    struct tl_json_object layer;
+    bool there = false;
+    const enum tl_rc rc = tl_json_nested(of, name, TL_REQUIRED, &layer, &there, err);
+
+    return rc ? rc : add_conv_layer(reader, &layer, batch_norm, err);
 }
 
 /* Middle channels: given, or the expand ratio times the input, rounded. Without expansion they are the input's. */
@@ -193,23 +203,23 @@ static enum tl_rc read_inverted(struct reader *reader, struct tl_json_object *bl
     return TL_OK;
 }
 
-static enum tl_rc read_shortcut(const struct reader *reader, struct tl_json_object *block,
-                                struct net_inverted *inverted, struct tl_err *err)
+/* Whether the block adds its input; `fits`: it has the shape of what it is added to. */
+static enum tl_rc read_shortcut(struct tl_json_object *block, bool fits, bool *ret_residual, struct tl_err *err)
 {
     static const char *const layer_names[] = {"IdentityLayer"};
     struct tl_json_object shortcut;
     size_t index = 0;
     enum tl_rc rc = TL_OK;
 
-    inverted->residual = is_there(block, "shortcut");
-    if (!inverted->residual) {
+    *ret_residual = is_there(block, "shortcut");
+    if (!*ret_residual) {
         return TL_OK;
     }
-    if ((rc = tl_json_nested(block, "shortcut", TL_REQUIRED, &shortcut, &inverted->residual, err)) ||
+    if ((rc = tl_json_nested(block, "shortcut", TL_REQUIRED, &shortcut, ret_residual, err)) ||
         (rc = tl_json_choice(&shortcut, "name", TL_REQUIRED, layer_names, 1, &index, err))) {
         return rc;
     }
-    if (inverted->stride != 1 || inverted->width != reader->builder.c) {
+    if (!fits) {
         return tl_fail_at(err, TL_INVALID, shortcut.pointer,
                           "a shortcut needs stride 1 and as many channels out as in");
     }
@@ -231,7 +241,8 @@ static enum tl_rc add_blocks(struct reader *reader, int *ret_n_stages, struct tl
         if ((rc = tl_json_element(&reader->top, "blocks", array, i, &block, err)) ||
             (rc = tl_json_choice(&block, "name", TL_REQUIRED, block_names, TL_COUNT_OF(block_names), &index, err)) ||
             (rc = read_inverted(reader, &block, &inverted, err)) ||
-            (rc = read_shortcut(reader, &block, &inverted, err))) {
+            (rc = read_shortcut(&block, inverted.stride == 1 && inverted.width == reader->builder.c, &inverted.residual,
+                                err))) {
             return rc;
         }
         if (i > 0 && (!inverted.residual || stage < 0)) {
@@ -247,6 +258,131 @@ static enum tl_rc add_blocks(struct reader *reader, int *ret_n_stages, struct tl
     *ret_n_stages = stage + 1;
     return rc;
 }
+
+/* ---- ResNets ------------------------------------------------------------------------------------------------- */
+
+/* A convolution of the stem, alone or with its input added, in a block of its own. */
+static enum tl_rc add_stem_layer(struct reader *reader, struct tl_json_object *layer, struct tl_err *err)
+{
+    static const char *const names[] = {"ConvLayer", "ResidualBlock"};
+    const struct network *net = reader->builder.net;
+    const unsigned first = net->n_ops;
+    bool residual = false;
+    size_t index = 0;
+    enum tl_rc rc = tl_json_choice(layer, "name", TL_REQUIRED, names, TL_COUNT_OF(names), &index, err);
+
+    if (rc) {
+        return rc;
+    }
+    net_add_block(&reader->builder, -1, -1);
+    if (index == 0) {
+        return add_conv_layer(reader, layer, true, err);
+    }
+    if ((rc = add_conv_of(reader, layer, "conv", true, err)) ||
+        (rc = read_shortcut(layer, net->ops[first].stride == 1 && net->ops[first].ci == net->ops[first].co, &residual,
+                            err))) {
+        return rc;
+    }
+    if (residual) {
+        net_add_residual(&reader->builder, first, NET_ACT_NONE);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc add_stem(struct reader *reader, struct tl_err *err)
+{
+    json_t *array = NULL;
+    enum tl_rc rc = tl_json_array(&reader->top, "input_stem", TL_REQUIRED, 1, STEM_MAX, &array, err);
+
+    for (size_t i = 0; rc == TL_OK && i < json_array_size(array); i++) {
+        struct tl_json_object layer;
+        rc = tl_json_element(&reader->top, "input_stem", array, i, &layer, err);
+        rc = rc ? rc : add_stem_layer(reader, &layer, err);
+    }
+    if (rc == TL_OK) {
+        net_add_max_pool(&reader->builder);
+    }
+    return rc;
+}
+
+/* Middle channels as once-for-all rounds them: those given, or the ratio of the output's to whole ones, then by 8. */
+static enum tl_rc read_ratio(struct tl_json_object *layer, struct net_bottleneck *block, struct tl_err *err)
+{
+    double expand = 0;
+    int64_t mid = 0;
+    enum tl_rc rc = tl_json_real(layer, "expand_ratio", TL_REQUIRED, 0, EXPAND_MAX, &expand, err);
+
+    if (rc) {
+        return rc;
+    }
+    mid = lrint(expand * block->width);
+    if (is_there(layer, "mid_channels") &&
+        (rc = tl_json_int(layer, "mid_channels", TL_REQUIRED, 1, NET_CHANNELS_MAX, &mid, err))) {
+        return rc;
+    }
+    block->mid = net_divisible((double)mid);
+    if (block->mid > NET_CHANNELS_MAX) {
+        return tl_fail_at(err, TL_INVALID, layer->pointer, "expand_ratio %g makes %u middle channels; at most %d fit",
+                          expand, block->mid, NET_CHANNELS_MAX);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc read_bottleneck(struct reader *reader, struct tl_json_object *layer, struct net_bottleneck *ret_block,
+                                  struct tl_err *err)
+{
+    static const char *const names[] = {"ResNetBottleneckBlock"}, *const modes[] = {"avgpool_conv", "conv"};
+    struct net_bottleneck block = {0};
+    size_t index = 0, mode = 0;
+    int64_t width = 0, kernel = 0, stride = 0;
+    enum tl_rc rc = TL_OK;
+
+    if ((rc = tl_json_choice(layer, "name", TL_REQUIRED, names, 1, &index, err)) ||
+        (rc = expect_input(reader, layer, "in_channels", err)) ||
+        (rc = tl_json_int(layer, "out_channels", TL_REQUIRED, 1, NET_CHANNELS_MAX, &width, err)) ||
+        (rc = read_kernel(layer, &kernel, &stride, err)) || (rc = read_act(layer, &block.act, err)) ||
+        (rc = expect_int(layer, "groups", 1, err)) ||
+        (rc = tl_json_choice(layer, "downsample_mode", TL_OPTIONAL, modes, TL_COUNT_OF(modes), &mode, err))) {
+        return rc;
+    }
+    if (mode == 1 && stride != 1) {
+        return tl_fail_at(err, TL_INVALID, layer->pointer, "downsample_mode must be avgpool_conv at stride 2");
+    }
+    block.width = (unsigned)width;
+    block.kernel = (unsigned)kernel;
+    block.stride = (unsigned)stride;
+    rc = read_ratio(layer, &block, err);
+    if (rc == TL_OK) {
+        *ret_block = block;
+    }
+    return rc;
+}
+
+/* A block that projects its input begins a stage. */
+static enum tl_rc add_bottlenecks(struct reader *reader, int *ret_n_stages, struct tl_err *err)
+{
+    json_t *array = NULL;
+    int stage = -1, slot = -1;
+    enum tl_rc rc = tl_json_array(&reader->top, "blocks", TL_REQUIRED, 1, NET_SLOTS_MAX, &array, err);
+
+    for (size_t i = 0; rc == TL_OK && i < json_array_size(array); i++) {
+        struct tl_json_object layer;
+        struct net_bottleneck block = {0};
+        if ((rc = tl_json_element(&reader->top, "blocks", array, i, &layer, err)) ||
+            (rc = read_bottleneck(reader, &layer, &block, err))) {
+            return rc;
+        }
+        const bool projects = block.stride != 1 || block.width != reader->builder.c;
+        slot = projects || i == 0 ? 0 : slot + 1;
+        stage += slot == 0;
+        net_add_block(&reader->builder, stage, slot);
+        net_add_bottleneck(&reader->builder, &block);
+    }
+    *ret_n_stages = stage + 1;
+    return rc;
+}
+
+/* ---- the network --------------------------------------------------------------------------------------------- */
 
 static enum tl_rc add_classifier(struct reader *reader, struct tl_err *err)
 {
@@ -270,21 +406,37 @@ static enum tl_rc add_classifier(struct reader *reader, struct tl_err *err)
     return TL_OK;
 }
 
-/* MobileNetV3 mixes its features behind the pool and without batch norm, ProxylessNAS before it and with. */
+/* MobileNetV3 mixes its features behind the pool and without batch norm, ProxylessNAS before it and with, ResNets not. */
 static enum tl_rc add_head(struct reader *reader, int n_stages, struct tl_err *err)
 {
     enum tl_rc rc = TL_OK;
 
     net_add_block(&reader->builder, n_stages, -1);
-    rc = add_conv_layer(reader, reader->kind == MOBILENET_V3 ? "final_expand_layer" : "feature_mix_layer", true, err);
-    if (rc) {
-        return rc;
+    if (reader->kind != RESNETS) {
+        const char *final = reader->kind == MOBILENET_V3 ? "final_expand_layer" : "feature_mix_layer";
+        if ((rc = add_conv_of(reader, &reader->top, final, true, err))) {
+            return rc;
+        }
     }
     net_add_pool(&reader->builder);
-    if (reader->kind == MOBILENET_V3 && (rc = add_conv_layer(reader, "feature_mix_layer", false, err))) {
+    if (reader->kind == MOBILENET_V3 && (rc = add_conv_of(reader, &reader->top, "feature_mix_layer", false, err))) {
         return rc;
     }
     return add_classifier(reader, err);
+}
+
+/* All in front of the head. */
+static enum tl_rc add_body(struct reader *reader, int *ret_n_stages, struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+
+    if (reader->kind == RESNETS) {
+        rc = add_stem(reader, err);
+        return rc ? rc : add_bottlenecks(reader, ret_n_stages, err);
+    }
+    net_add_block(&reader->builder, -1, -1);
+    rc = add_conv_of(reader, &reader->top, "first_conv", true, err);
+    return rc ? rc : add_blocks(reader, ret_n_stages, err);
 }
 
 enum tl_rc net_config_decode(const char *json, size_t n, unsigned image_size, struct network *ret_net,
@@ -310,9 +462,8 @@ enum tl_rc net_config_decode(const char *json, size_t n, unsigned image_size, st
     }
     reader.kind = (enum net_kind)kind;
     reader.builder = net_builder_make(&net, image_size);
-    net_add_block(&reader.builder, -1, -1);
-    if ((rc = add_conv_layer(&reader, "first_conv", true, err)) || (rc = add_blocks(&reader, &n_stages, err)) ||
-        (rc = add_head(&reader, n_stages, err)) || (rc = net_check(&net, err))) {
+    if ((rc = add_body(&reader, &n_stages, err)) || (rc = add_head(&reader, n_stages, err)) ||
+        (rc = net_check(&net, err))) {
         return rc;
     }
     *ret_net = net;

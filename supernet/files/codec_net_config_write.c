@@ -5,6 +5,7 @@
  * Threads: pure functions.
  */
 #include "base/codec_json.h"
+#include "supernet/build.h"
 #include "supernet/files/files.h"
 
 #include <math.h>
@@ -40,6 +41,14 @@ static json_t *identity_json(const struct net_op *op)
     return json_pack("{s:s, s:[i], s:[i], s:b, s:n, s:i, s:s}", "name", "IdentityLayer", "in_channels", (int)op->ci,
                      "out_channels", (int)op->ci, "use_bn", 0, "act_func", "dropout_rate", 0, "ops_order",
                      "weight_bn_act");
+}
+
+/* The number that a person wrote: 1e-5 rather than the float nearest to it. */
+static json_t *float_json(float value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.7g", (double)value);
+    return json_real(strtod(text, NULL));
 }
 
 /* The depthwise operator of a block and its neighbours; NULL: the block has none. */
@@ -108,14 +117,6 @@ static bool all_inverted(const struct network *net)
     return net->n_blocks >= 3;
 }
 
-/* The number that a person wrote: 1e-5 rather than the float nearest to it. */
-static json_t *float_json(float value)
-{
-    char text[32];
-    (void)snprintf(text, sizeof text, "%.7g", (double)value);
-    return json_real(strtod(text, NULL));
-}
-
 static json_t *blocks_json(const struct network *net, enum net_config_spelling spelling)
 {
     json_t *blocks = json_array();
@@ -145,6 +146,79 @@ static json_t *network_json(const struct network *net, const struct head *head, 
     return json;
 }
 
+/* ---- ResNets ------------------------------------------------------------------------------------------------- */
+
+enum { BOTTLENECK_OPS = 4 };
+
+/* Is it a stem of convolutions, then bottlenecks? */
+static bool is_resnet(const struct network *net)
+{
+    size_t b = 0;
+    while (b < net->n_blocks && net->blocks[b].stage < 0 && net->ops[net->blocks[b].first_op].kind == NET_CONV) {
+        b++;
+    }
+    const size_t n_stem = b;
+    while (b < net->n_blocks && net->blocks[b].slot >= 0 && net->blocks[b].n_ops == BOTTLENECK_OPS &&
+           net->ops[net->blocks[b].first_op + 1].kind == NET_CONV) {
+        b++;
+    }
+    return n_stem > 0 && b > n_stem && b + 1 == net->n_blocks;
+}
+
+/* Once-for-all's middle channels are a ratio of the output's, in its networks a whole number of twentieths. */
+static double ratio_of(unsigned mid, unsigned width)
+{
+    for (unsigned twentieths = 1; twentieths <= 20; twentieths++) {
+        if (net_divisible(nearbyint(twentieths / 20.0 * width)) == mid) {
+            return twentieths / 20.0;
+        }
+    }
+    return (double)mid / width;
+}
+
+static json_t *bottleneck_json(const struct network *net, const struct net_block *block)
+{
+    const struct net_op *ops = &net->ops[block->first_op];
+    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:f, s:i, s:o, s:i, s:s}", "name", "ResNetBottleneckBlock",
+                     "in_channels", (int)ops[0].ci, "out_channels", (int)ops[2].co, "kernel_size", (int)ops[1].kernel,
+                     "stride", (int)ops[1].stride, "expand_ratio", ratio_of(ops[0].co, ops[2].co), "mid_channels",
+                     (int)ops[0].co, "act_func", act_json(ops[0].act), "groups", 1, "downsample_mode", "avgpool_conv");
+}
+
+static json_t *stem_json(const struct network *net, const struct net_block *block)
+{
+    const struct net_op *ops = &net->ops[block->first_op];
+    json_t *conv = conv_json(&ops[0]);
+    (void)json_object_set_new(conv, "use_se", json_false());
+    if (block->n_ops < 2 || ops[1].kind != NET_ADD) {
+        return conv;
+    }
+    return json_pack("{s:s, s:o, s:o}", "name", "ResidualBlock", "conv", conv, "shortcut", identity_json(&ops[0]));
+}
+
+/* NULL: no memory. */
+static json_t *resnet_json(const struct network *net, float bn_eps)
+{
+    json_t *stem = json_array(), *blocks = json_array();
+    bool ok = true;
+    for (size_t b = 0; b + 1 < net->n_blocks; b++) {
+        const struct net_block *block = &net->blocks[b];
+        ok = json_array_append_new(block->slot < 0 ? stem : blocks,
+                                   block->slot < 0 ? stem_json(net, block) : bottleneck_json(net, block)) == 0 &&
+             ok;
+    }
+    json_t *json = json_pack("{s:s, s:{s:f, s:o}, s:o, s:o, s:o}", "name", "ResNets", "bn", "momentum", 0.1, "eps",
+                             float_json(bn_eps), "input_stem", stem, "blocks", blocks, "classifier",
+                             linear_json(&net->ops[net->n_ops - 1]));
+    if (!ok) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+/* ---- either ------------------------------------------------------------------------------------------------- */
+
 /* Does the text mean this network? */
 static enum tl_rc check_text(const struct tl_buf *text, const struct network *net, struct tl_err *err)
 {
@@ -170,14 +244,15 @@ enum tl_rc net_config_encode(const struct network *net, float bn_eps, enum net_c
     const struct head head = head_of(net);
     TL_AUTO(tl_buf) text = {.max = NET_CONFIG_MAX};
     enum tl_rc rc = TL_OK;
-    if (!head.final || !head.linear || !all_inverted(net)) {
+    const bool resnet = is_resnet(net) && head.linear && !head.final && !head.feature;
+    if (!resnet && (!head.final || !head.linear || !all_inverted(net))) {
         return tl_fail(
             err, TL_INVALID,
-            "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, and this "
-            "network is another");
+            "net.config can say a stem, inverted residual blocks and a head with a 1x1 convolution, or a stem, "
+            "bottlenecks and a classifier, and this network is another");
     }
-    if ((rc = tl_json_dump_take(network_json(net, &head, bn_eps, spelling), &text, err)) ||
-        (rc = check_text(&text, net, err))) {
+    json_t *json = resnet ? resnet_json(net, bn_eps) : network_json(net, &head, bn_eps, spelling);
+    if ((rc = tl_json_dump_take(json, &text, err)) || (rc = check_text(&text, net, err))) {
         return rc;
     }
     return tl_buf_add(buf, text.data, text.len, err);

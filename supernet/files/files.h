@@ -92,8 +92,8 @@ TL_MUST_CHECK enum tl_rc npy_encode(const float *data, size_t rank, const size_t
 
 enum { NET_CONFIG_MAX = 1 << 18 }; /* bytes; the published ones have 10,000 */
 
-/* Build the operators of a once-for-all net.config of `n` bytes (MobileNetV3 and ProxylessNASNets, old and new key
- * spellings) for square images of `image_size` pixels. Fields that change no operator (dropout, momentum) are not read.
+/* Build the operators of a once-for-all net.config of `n` bytes (MobileNetV3 and ProxylessNASNets in old and new key
+ * spellings, ResNets) for square images of `image_size` pixels. Fields that change no operator (dropout, momentum) are not read.
  * Stages are counted by the blocks without a shortcut, the fixed first block left out. TL_INVALID names the JSON
  * pointer; on any failure *ret_net is not written. */
 TL_MUST_CHECK enum tl_rc net_config_decode(const char *json, size_t n, unsigned image_size, struct network *ret_net,

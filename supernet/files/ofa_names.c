@@ -3,6 +3,7 @@
  * Names as in mit-han-lab/once-for-all, ofa/imagenet_classification: "blocks.5.mobile_inverted_conv.depth_conv.conv.conv
  * .weight" (published checkpoints) or "blocks.5.conv.depth_conv.." (the later library); dynamic layers hold a layer of
  * the same kind ("conv.conv", "bn.bn"), fixed ones do not. Block 0 is the fixed one, the slots follow stage by stage.
+ * ResNets have "input_stem.1.conv.conv.conv.weight" and "blocks.5.conv2.conv.conv.weight", and no fixed block.
  * Threads: see files.h.
  */
 #include "supernet/files/files.h"
@@ -70,10 +71,23 @@ static const char *role_of(const struct words *words)
     if (has(words, "se")) {
         return has(words, "reduce") ? "se.reduce" : has(words, "expand") ? "se.expand" : "";
     }
-    return has(words, "inverted_bottleneck") ? "expand"
-           : has(words, "depth_conv")        ? "depthwise"
-           : has(words, "point_linear")      ? "project"
-                                             : "";
+    static const struct {
+        const char *theirs, *ours;
+    } roles[] = {
+        {"inverted_bottleneck", "expand"},
+        {"depth_conv", "depthwise"},
+        {"point_linear", "project"},
+        {"downsample", "shortcut"},
+        {"conv1", "conv1"},
+        {"conv2", "conv2"},
+        {"conv3", "conv3"},
+    };
+    for (size_t i = 0; i < TL_COUNT_OF(roles); i++) {
+        if (has(words, roles[i].theirs)) {
+            return roles[i].ours;
+        }
+    }
+    return "";
 }
 
 /* "first", or "s2.b3" for the block of this number; false: the family has fewer. */
@@ -100,9 +114,14 @@ static bool block_name(const struct net_family *family, const char *number, char
     return false;
 }
 
-/* MobileNetV3 mixes its features behind the pool, ProxylessNAS has that layer alone and before it. */
-static const char *outer_name(const struct net_family *family, const char *word)
+/* MobileNetV3 mixes its features behind the pool, ProxylessNAS has that layer alone and before it. A deep stem is a list. */
+static const char *outer_name(const struct net_family *family, const struct words *words)
 {
+    static const char *const stem[] = {"stem", "stem2", "stem3"};
+    const char *word = words->of[0], *number = words->of[1];
+    if (strcmp(word, "input_stem") == 0) {
+        return number[0] >= '0' && number[0] <= '2' && number[1] == '\0' ? stem[number[0] - '0'] : "";
+    }
     if (strcmp(word, "first_conv") == 0) {
         return "stem";
     }
@@ -124,7 +143,7 @@ bool ofa_tensor_name(const struct net_family *family, const char *theirs, char r
     }
     const char *kind = kind_of(&words);
     if (strcmp(words.of[0], "blocks") != 0) {
-        const char *layer = outer_name(family, words.of[0]);
+        const char *layer = outer_name(family, &words);
         (void)snprintf(ret_ours, OFA_NAME_MAX, "%s%s", layer, kind);
         return layer[0] && kind[0];
     }

@@ -10,15 +10,24 @@ static void copy(float *to, const float *from, size_t at, size_t n)
     }
 }
 
+/* The first `co` outputs of a layer, each cut to its first inputs: at every tap the first channels. */
+static void cut_weights(const float *from, size_t from_inputs, const struct net_op *op, struct net_layer *to)
+{
+    const size_t taps = (size_t)op->kernel * op->kernel, ci = to->inputs / taps, from_ci = from_inputs / taps;
+    for (size_t o = 0; o < to->co; o++) {
+        for (size_t t = 0; t < taps; t++) {
+            memcpy(to->w + o * to->inputs + t * ci, from + o * from_inputs + t * from_ci, ci * sizeof *to->w);
+        }
+    }
+}
+
 static void extract_layer(const struct supernet *net, const struct supernet_layer *from, const struct net_op *op,
                           const float *stats, struct net_layer *to)
 {
     if (op->kind == NET_DEPTHWISE) {
         supernet_kernel(net, from, op->kernel, to->co, to->w);
     } else {
-        for (size_t o = 0; o < to->co; o++) {
-            memcpy(to->w + o * to->inputs, net->params + from->w + o * from->inputs, to->inputs * sizeof *to->w);
-        }
+        cut_weights(net->params + from->w, from->inputs, op, to);
     }
     copy(to->bias, net->params, from->bias, to->co);
     copy(to->gamma, net->params, from->gamma, to->co);

@@ -36,6 +36,14 @@ struct net_pick supernet_random(const struct net_family *family, struct tl_rng *
     for (size_t i = 0; i < net_family_slots(family, family->n_stages); i++) {
         pick.choice[i] = (uint8_t)tl_rng_below(rng, family->n_choices);
     }
+    if (net_family_elastic_stem(family)) {
+        pick.stem_depth = family->stem_depths[tl_rng_below(rng, family->n_stem_depths)];
+    }
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        if (net_family_elastic_width(family, place)) {
+            pick.width[place] = (uint8_t)tl_rng_below(rng, family->n_widths);
+        }
+    }
     return pick;
 }
 
@@ -144,24 +152,77 @@ static void start_layer(const struct supernet *net, size_t op, unsigned which, u
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 
-/* Every option of a slot must run the same kinds of operators, or there is nothing to share. */
-static enum tl_rc check_family(const struct net_family *family, struct tl_err *err)
+/* Every option of a slot must be a cut of the last, which the largest network holds. Only depthwise kernels become
+ * smaller, through the matrices that go with a family's kernels. */
+static enum tl_rc check_choices(const struct net_family *family, struct tl_err *err)
 {
-    if (family->bottleneck || family->per_stage || family->n_widths || family->stem_mid) {
-        return tl_fail(err, TL_INVALID,
-                       "family %s cannot be a supernet: only stages of inverted residual blocks behind a stem of one "
-                       "convolution can be trained",
-                       family->name);
-    }
+    const struct net_choice *last = &family->choices[family->n_choices - 1];
+    const bool elastic_kernels = family->n_kernels > 0 && !family->bottleneck;
     for (size_t i = 0; i < family->n_choices; i++) {
-        if (family->choices[i].identity || family->choices[i].conv || family->choices[i].expand < 2) {
+        const struct net_choice *choice = &family->choices[i];
+        if (choice->identity || choice->conv || choice->expand < (family->bottleneck ? 1 : 2)) {
             return tl_fail(err, TL_INVALID,
                            "family %s cannot be a supernet: option %zu of its slots has no expansion to share; every "
                            "option needs a kernel and an expand ratio of at least 2",
                            family->name, i);
         }
+        if (choice->expand > last->expand || (!elastic_kernels && choice->kernel != last->kernel) ||
+            choice->se != last->se || choice->plain != last->plain) {
+            return tl_fail(err, TL_INVALID,
+                           "family %s cannot be a supernet: option %zu of its slots is no part of the last one; list "
+                           "the largest last, and %s",
+                           family->name, i,
+                           family->bottleneck ? "one kernel alone" : "elastic kernels as \"kernels\" and \"expands\"");
+        }
     }
     return TL_OK;
+}
+
+/* Channels that may arrive at stage s, one a multiplier. */
+static unsigned width_before(const struct net_family *family, size_t s, size_t multiplier)
+{
+    const size_t place = s > 0 ? NET_PLACE_STAGE + s - 1 : (size_t)NET_PLACE_STEM;
+    if (s == 0 && family->first_width) {
+        return family->first_width;
+    }
+    return net_family_elastic_width(family, place) ? family->widths[place][multiplier]
+           : s > 0                                 ? family->stages[s - 1].width
+                                                   : family->stem_width;
+}
+
+/* The residual of a stage's first block is projected where shapes change. Is it for all widths, or for none? */
+static bool projects_alike(const struct net_family *family, size_t s)
+{
+    const size_t n = family->n_widths ? family->n_widths : 1, place = NET_PLACE_STAGE + s;
+    size_t same = 0;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            const unsigned after =
+                net_family_elastic_width(family, place) ? family->widths[place][j] : family->stages[s].width;
+            same += width_before(family, s, i) == after;
+        }
+    }
+    return family->stages[s].stride > 1 || same == 0 || same == n * n;
+}
+
+/* Every sub-network must run the same kinds of operators, or there is nothing to share. */
+static enum tl_rc check_family(const struct net_family *family, struct tl_err *err)
+{
+    if (family->per_stage || (!family->bottleneck && (family->n_widths || family->stem_mid))) {
+        return tl_fail(err, TL_INVALID,
+                       "family %s cannot be a supernet: only bottlenecks, and inverted residual blocks of fixed width "
+                       "behind a stem of one convolution, each slot with options of its own, share weights",
+                       family->name);
+    }
+    for (size_t s = 0; family->bottleneck && s < family->n_stages; s++) {
+        if (!projects_alike(family, s)) {
+            return tl_fail(err, TL_INVALID,
+                           "family %s cannot be a supernet: the first block of stage %zu has to project its input at "
+                           "some widths and not at others; give the stages before and after other widths",
+                           family->name, s + 1);
+        }
+    }
+    return check_choices(family, err);
 }
 
 static enum tl_rc make(struct supernet *net, uint64_t seed, struct tl_err *err)
@@ -215,6 +276,16 @@ void supernet_free(struct supernet *net)
 
 /* ---- views --------------------------------------------------------------------------------------------------- */
 
+/* The blocks before the stages. */
+static size_t n_entry_blocks(const struct network *net)
+{
+    size_t n = 0;
+    while (n < net->n_blocks && net->blocks[n].stage < 0) {
+        n++;
+    }
+    return n;
+}
+
 size_t supernet_op(const struct supernet *net, const struct network *sub, size_t op)
 {
     const struct net_block *mine = &sub->blocks[sub->ops[op].block];
@@ -222,6 +293,9 @@ size_t supernet_op(const struct supernet *net, const struct network *sub, size_t
     size_t entry = 0; /* blocks before the stages are told apart by their order alone */
     for (const struct net_block *b = sub->blocks; b < mine; b++) {
         entry += b->stage == mine->stage && b->slot == mine->slot;
+    }
+    if (mine->stage < 0 && entry > 0) { /* the second block of a deep stem is the one that may be absent */
+        entry += n_entry_blocks(&net->largest) - n_entry_blocks(sub);
     }
     for (size_t b = 0; b < net->largest.n_blocks; b++) {
         const struct net_block *theirs = &net->largest.blocks[b];

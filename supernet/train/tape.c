@@ -197,6 +197,13 @@ static void take_all(struct tape *tape, struct taker *taker)
 enum tl_rc tape_new(const struct supernet *net, size_t nb, bool forward_only, struct tl_pool *pool,
                     struct tape **ret_tape, struct tl_err *err)
 {
+    if (net->family.bottleneck) {
+        return tl_fail(err, TL_INVALID,
+                       "a supernet of %s cannot be trained, calibrated or evaluated: its blocks are bottlenecks, which "
+                       "have no backward pass and no batch statistics here; tailor convert, run and export work on it, "
+                       "without --data, with the running statistics that its file holds",
+                       net->family.name);
+    }
     struct tape *tape = calloc(1, sizeof *tape);
     struct network *sub = calloc(1, sizeof *sub);
     struct tape_unit *units = calloc(net->largest.n_ops, sizeof *units);

@@ -58,7 +58,7 @@ struct tape {
 };
 
 /* Memory for batches of `nb` images of any sub-network; `forward_only`: a fraction of it, and no backward pass. `net` and
- * `pool` are borrowed for the tape's life. */
+ * `pool` are borrowed for the tape's life. TL_INVALID: a supernet of bottlenecks. */
 TL_MUST_CHECK enum tl_rc tape_new(const struct supernet *net, size_t nb, bool forward_only, struct tl_pool *pool,
                                   struct tape **ret_tape, struct tl_err *err);
 void tape_free(struct tape *tape); /* takes NULL */

@@ -38,8 +38,9 @@ struct supernet {
 };
 
 /* A supernet with weights drawn from `seed`: He's normal by outputs for convolutions, zero for the classifier's bias,
- * identity for the kernel matrices; batch norm scales by one. TL_INVALID: the family has operators that cannot be
- * trained, or slots whose options differ in kind; the text says which. *ret_net is owned (supernet_free). */
+ * identity for the kernel matrices; batch norm scales by one. TL_INVALID: the family has sub-networks that are no cuts of
+ * its largest; the text says which. A supernet of bottlenecks is for extraction and files alone: what trains, calibrates
+ * or measures refuses it. *ret_net is owned (supernet_free). */
 TL_MUST_CHECK enum tl_rc supernet_new(const struct net_family *family, uint64_t seed, struct supernet **ret_net,
                                       struct tl_err *err);
 void supernet_free(struct supernet *net); /* takes NULL */

@@ -2,9 +2,10 @@
 """ofa_checkpoints.py TAILOR FAMILIES: sub-networks of a converted once-for-all checkpoint give what once-for-all's code gives.
 
 The checkpoints hold seeded random weights and statistics under the names of the published ones. The other side is written
-from once-for-all's layers (DynamicMBConvLayer, DynamicSeparableConv2d, DynamicSE of https://github.com/mit-han-lab/once-for-all)
-and shares nothing with ours. Skips (exit 77) by name without numpy.
+from once-for-all's layers (DynamicMBConvLayer, DynamicSeparableConv2d, DynamicSE, DynamicResNetBottleneckBlock of
+https://github.com/mit-han-lab/once-for-all) and shares nothing with ours. Skips (exit 77) by name without numpy.
 """
+import base64
 import json
 import os
 import struct
@@ -19,8 +20,8 @@ except ImportError:
     sys.exit(77)
 
 TAILOR, FAMILIES = sys.argv[1:3]
-CASES = [("ofa-mbv3-w1.0", "mobile_inverted_conv"), ("ofa-proxyless-w1.3", "conv")]
 SIDE, BATCH, CLOSE = 128, 2, 1e-4
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC")  # a black pixel
 
 
 def divisible(value, by=8):
@@ -79,14 +80,46 @@ class Checkpoint:
         self.conv(layer + "point_linear", co, hidden, 1, dynamic)
 
     def write(self, path):
-        header, data = {}, b""
+        header, end = {}, 0
         for name, tensor in self.tensors.items():
             header[name] = {"dtype": "I64" if tensor.dtype == "i8" else "F32", "shape": tensor.shape,
-                            "data_offsets": [len(data), len(data) + tensor.nbytes]}
-            data += tensor.tobytes()
+                            "data_offsets": [end, end + tensor.nbytes]}
+            end += tensor.nbytes
         text = json.dumps(header).encode()
         with open(path, "wb") as file:
-            file.write(struct.pack("<Q", len(text)) + text + data)
+            file.write(struct.pack("<Q", len(text)) + text)
+            for tensor in self.tensors.values():
+                file.write(tensor.tobytes())
+
+
+class ResNets:
+    """OFAResNets: depths [0, 1, 2] beyond the base, as released."""
+    STAGES, BASE, STRIDES = (256, 512, 1024, 2048), (2, 2, 4, 2), (1, 2, 2, 2)
+    EXPANDS, WIDTHS, DEEPEST = (.2, .25, .35), (.65, .8, 1.), 2
+    STEM = [divisible(64 * m) for m in WIDTHS]
+    MID = [divisible(c // 2) for c in STEM]
+
+    @classmethod
+    def width(cls, stage, index):
+        return divisible(cls.STAGES[stage] * cls.WIDTHS[index])
+
+
+class ResNetCheckpoint(Checkpoint):
+    def __init__(self, family, _, rng):
+        self.family, self.rng, self.tensors = family, rng, {}
+        stem, mid = ResNets.STEM[-1], ResNets.MID[-1]
+        for name, co, ci in (("0", mid, 3), ("1.conv", mid, mid), ("2", stem, mid)):
+            self.conv("input_stem." + name, co, ci, 3, True)
+        index, ci = 0, stem
+        for co, base in zip(ResNets.STAGES, ResNets.BASE):
+            hidden = divisible(round(co * ResNets.EXPANDS[-1]))
+            for slot in range(base + ResNets.DEEPEST):
+                for name, shape in (("conv1", (hidden, ci, 1)), ("conv2", (hidden, hidden, 3)), ("conv3", (co, hidden, 1)),
+                                    ("downsample", (co, ci, 1)))[:4 if slot == 0 else 3]:
+                    self.conv(f"blocks.{index}.{name}", *shape, True)
+                index, ci = index + 1, co
+        self.fill("classifier.linear.linear.weight", (family["classes"], ci))
+        self.tensors["classifier.linear.linear.bias"] = rng.normal(size=family["classes"]).astype("f4") * 0.01
 
 
 def convolve(x, weights, stride, depthwise=False):
@@ -175,8 +208,83 @@ class Forward:
         return x @ self.of["classifier.linear.weight"].astype(float).T + self.of["classifier.linear.bias"]
 
 
-def tailor(*words):
-    subprocess.run([TAILOR, *words], check=True, capture_output=True, text=True)
+def windows(x, k, stride, pad):
+    """The k x k taps of every window that ceil_mode or padding lets begin inside, NaN outside the map."""
+    high, wide = (-(-n // stride) for n in x.shape[2:])
+    room = ((pad, stride * high + k - n - pad) for n, high in zip(x.shape[2:], (high, wide)))
+    x = np.pad(x, ((0, 0), (0, 0), *room), constant_values=np.nan)
+    return [x[:, :, i:i + stride * high:stride, j:j + stride * wide:stride] for i in range(k) for j in range(k)]
+
+
+class ResNetForward(Forward):
+    def __init__(self, checkpoint, architecture):
+        self.of, self.family, self.arch = checkpoint.tensors, checkpoint.family, architecture
+        self.config = {"input_stem": [], "blocks": []}
+
+    def conv(self, x, layer, co, stride, act):
+        weights = self.of[layer + ".conv.conv.weight"][:co, :x.shape[1]].astype(float)
+        return self.norm(convolve(x, weights, stride), layer + ".bn.bn", act)
+
+    def conv_layer(self, x, layer, co, stride):
+        config = {"name": "ConvLayer", "kernel_size": 3, "stride": stride, "dilation": 1, "groups": 1, "bias": False,
+                  "has_shuffle": False, "use_se": False, "in_channels": x.shape[1], "out_channels": co, "use_bn": True,
+                  "act_func": "relu", "dropout_rate": 0, "ops_order": "weight_bn_act"}
+        return self.conv(x, layer, co, stride, "relu"), config
+
+    def stem(self, x):
+        mid, stem = ResNets.MID[self.arch["w"][0]], ResNets.STEM[self.arch["w"][1]]
+        x, config = self.conv_layer(x, "input_stem.0", mid, 2)
+        self.config["input_stem"].append(config)
+        if self.arch["d"][0] == ResNets.DEEPEST:
+            y, config = self.conv_layer(x, "input_stem.1.conv", mid, 1)
+            identity = {"name": "IdentityLayer", "in_channels": [mid], "out_channels": [mid], "use_bn": False,
+                        "act_func": None, "dropout_rate": 0, "ops_order": "weight_bn_act"}
+            self.config["input_stem"].append({"name": "ResidualBlock", "conv": config, "shortcut": identity})
+            x = x + y
+        x, config = self.conv_layer(x, "input_stem.2", stem, 1)
+        self.config["input_stem"].append(config)
+        return np.nanmax(windows(x, 3, 2, 1), axis=0)
+
+    def bottleneck(self, x, index, co, expand, stride):
+        layer, given, hidden = f"blocks.{index}.", x, divisible(round(co * expand))
+        self.config["blocks"].append(
+            {"name": "ResNetBottleneckBlock", "in_channels": x.shape[1], "out_channels": co, "kernel_size": 3, "stride": stride,
+             "expand_ratio": expand, "mid_channels": hidden, "act_func": "relu", "groups": 1, "downsample_mode": "avgpool_conv"})
+        x = self.conv(x, layer + "conv1", hidden, 1, "relu")
+        x = self.conv(x, layer + "conv2", hidden, stride, "relu")
+        x = self.conv(x, layer + "conv3", co, 1, None)
+        if layer + "downsample.conv.conv.weight" in self.of:
+            given = np.nanmean(windows(given, stride, stride, 0), axis=0)
+            given = self.conv(given, layer + "downsample", co, 1, None)
+        return np.maximum(x + given, 0)
+
+    def logits(self, x):
+        x, index = self.stem(x.astype(float)), 0
+        for stage, (base, stride) in enumerate(zip(ResNets.BASE, ResNets.STRIDES)):
+            co = ResNets.width(stage, self.arch["w"][2 + stage])
+            for slot in range(base + self.arch["d"][1 + stage]):
+                x = self.bottleneck(x, index + slot, co, self.arch["e"][index + slot], stride if slot == 0 else 1)
+            index += base + ResNets.DEEPEST
+        x, layer = x.mean((2, 3)), "classifier.linear.linear."
+        self.config |= {"name": "ResNets", "bn": {"momentum": 0.1, "eps": 1e-5},
+                        "classifier": {"name": "LinearLayer", "in_features": x.shape[1], "out_features": 1000, "bias": True,
+                                       "use_bn": False, "act_func": None, "dropout_rate": 0, "ops_order": "weight_bn_act"}}
+        return x @ self.of[layer + "weight"][:, :x.shape[1]].astype(float).T + self.of[layer + "bias"]
+
+
+def tailor(*words, refusal=None):
+    """With `refusal` it has to fail, and to say that."""
+    done = subprocess.run([TAILOR, *words], check=refusal is None, capture_output=True, text=True)
+    assert refusal is None or (done.returncode == 2 and refusal in done.stderr), (words, done)
+
+
+def architectures_resnet(_, rng):
+    """The smallest, the largest, and at random without and with the stem's block, at sizes that do not halve evenly too."""
+    slots = [base + ResNets.DEEPEST for base in ResNets.BASE]
+    for pick, stem, side in ((min, 0, SIDE), (max, 2, SIDE), (rng.choice, 0, 132), (rng.choice, 2, SIDE), (rng.choice, 0, SIDE),
+                             (rng.choice, 2, 140)):
+        yield {"d": [stem] + [int(pick((0, 1, 2))) for _ in slots], "e": [float(pick(ResNets.EXPANDS)) for _ in range(sum(slots))],
+               "w": [int(pick((0, 1, 2))) for _ in range(6)], "r": [side]}
 
 
 def architectures(family, rng):
@@ -188,30 +296,78 @@ def architectures(family, rng):
                "d": [int(pick(family["depths"])) if n > 1 else 1 for n in slots], "r": [SIDE]}
 
 
-def check(name, key, folder):
+def read_tensors(path):
+    with open(path, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        data = file.read()
+    header.pop("__metadata__", None)
+    return {name: np.frombuffer(data[slice(*t["data_offsets"])], "f4").reshape(t["shape"]) for name, t in header.items()}
+
+
+def check_files(ours, arch, checkpoint, forward, folder):
+    """The net.config is once-for-all's own, and the weights are cut as its code cuts them."""
+    config, weights = (os.path.join(folder, n) for n in ("sub.net.config", "sub.safetensors"))
+    tailor("export", "--supernet", ours, "--architecture", arch, "--output", config)
+    with open(config, encoding="utf-8") as file:
+        assert json.load(file) == forward.config
+    tailor("export", "--supernet", ours, "--architecture", arch, "--output", weights)
+    tensors = read_tensors(weights)
+    assert len(tensors) == 2 + 5 * (len(forward.config["input_stem"]) + 3 * len(forward.config["blocks"]) + 4)
+    cut, whole = tensors["s3.b2.conv2.weight"], checkpoint.tensors["blocks.9.conv2.conv.conv.weight"]
+    assert np.array_equal(cut, whole[:cut.shape[0], :cut.shape[1]])
+
+
+def check_refusals(ours, arch, x_file, folder):
+    """What needs images says that it does not go, and what does."""
+    why, data = "tailor convert, run and export work on it", os.path.join(folder, "images")
+    for label in range(1000):
+        os.makedirs(os.path.join(data, f"{label:03}"))
+        for i in range(2):
+            with open(os.path.join(data, f"{label:03}", f"{i}.png"), "wb") as file:
+                file.write(PNG)
+    given, out = ("--supernet", ours, "--data", data), os.path.join(folder, "out.onnx")
+    for words in (("run", "--architecture", arch, "--input", x_file, "--output", out),
+                  ("export", "--architecture", arch, "--output", out), ("evaluate",), ("sample-accuracy", "--output", out),
+                  ("distill", "--output", out)):
+        tailor(words[0], *given, *words[1:], refusal=why)
+    tailor("train", "--family", "ofa-resnet50d", "--data", data, "--output", os.path.join(folder, "run"), refusal=why)
+
+
+def check(name, key, kind, folder):
     rng = np.random.default_rng(7)
     with open(os.path.join(FAMILIES, name + ".json"), encoding="utf-8") as file:
         family = json.load(file)
     theirs, ours, arch, x_file, y_file = (os.path.join(folder, n) for n in ("ofa.st", "ours.st", "a.json", "x.npy", "y.npy"))
-    checkpoint = Checkpoint(family, key, rng)
+    make, run, list_of = kind
+    checkpoint = make(family, key, rng)
     checkpoint.write(theirs)
     tailor("convert", "--family", name, "--input", theirs, "--output", ours)
-    x = rng.normal(size=(BATCH, 3, SIDE, SIDE)).astype("f4")
-    np.save(x_file, x)
-    for architecture in architectures(family, rng):
+    for architecture in list_of(family, rng):
+        x = rng.normal(size=(1 if kind == RESNET else BATCH, 3, architecture["r"][0], architecture["r"][0])).astype("f4")
+        np.save(x_file, x)
         with open(arch, "w", encoding="utf-8") as file:
             json.dump(architecture, file)
         tailor("run", "--supernet", ours, "--architecture", arch, "--input", x_file, "--output", y_file)
-        want = Forward(checkpoint, architecture).logits(x)
+        forward = run(checkpoint, architecture)
+        want = forward.logits(x)
         off = np.abs(np.load(y_file) - want).max() / np.abs(want).max()
         assert off < CLOSE, f"{name}, {architecture}: logits are {off} apart"
         print(f"{name}: logits agree to {off:.1e}")
+        if kind == RESNET:
+            check_files(ours, arch, checkpoint, forward, folder)
+    if kind == RESNET:
+        check_refusals(ours, arch, x_file, folder)
+
+
+MOBILE, RESNET = (Checkpoint, Forward, architectures), (ResNetCheckpoint, ResNetForward, architectures_resnet)
+CASES = [("ofa-mbv3-w1.0", "mobile_inverted_conv", MOBILE), ("ofa-proxyless-w1.3", "conv", MOBILE),
+         ("ofa-resnet50d", None, RESNET)]
 
 
 def main():
-    for name, key in CASES:
+    for name, key, kind in CASES:
         with tempfile.TemporaryDirectory() as folder:
-            check(name, key, folder)
+            check(name, key, kind, folder)
 
 
 main()

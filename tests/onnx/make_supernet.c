@@ -11,6 +11,20 @@ static void fail(const struct tl_err *err)
     exit(1); /* NOLINT(concurrency-mt-unsafe): one thread */
 }
 
+/* Means about zero, or what is behind a deep network's activations is zero alone. */
+static void draw_stats(struct supernet *net)
+{
+    struct tl_rng rng;
+    tl_rng_init(&rng, 2, 0, 0);
+    for (size_t i = 0; i < net->largest.n_ops; i++) {
+        const struct supernet_layer *layer = &net->layers[i][0];
+        for (size_t c = 0; layer->mean != SUPERNET_NONE && c < layer->co; c++) {
+            net->stats[layer->mean + c] = (float)tl_rng_unit(&rng) - 0.5F;
+            net->stats[layer->variance + c] = (float)tl_rng_unit(&rng) + 0.5F;
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct supernet_facts facts = {.deviation = {1, 1, 1}, .made_by = "make_supernet", .data = ""};
@@ -18,7 +32,6 @@ int main(int argc, char **argv)
     struct net_family family;
     struct supernet *net = NULL;
     struct tl_err err = {0};
-    struct tl_rng rng;
     if (argc != 3) {
         (void)fprintf(stderr, "usage: make_supernet FAMILY OUTPUT\n");
         return 2;
@@ -32,10 +45,7 @@ int main(int argc, char **argv)
     if (supernet_new(&family, 1, &net, &err)) {
         fail(&err);
     }
-    tl_rng_init(&rng, 2, 0, 0);
-    for (size_t i = 0; i < net->n_stats; i++) {
-        net->stats[i] = 0.5F + (float)tl_rng_unit(&rng);
-    }
+    draw_stats(net);
     if (supernet_encode(net, &facts, NULL, false, &bytes, &err) ||
         tl_file_write(argv[2], bytes.data, bytes.len, &err)) {
         fail(&err);

@@ -26,6 +26,7 @@ CASES = {
     "cifar-mbv3": {"ks": [3, 5] * 6, "e": [3, 4, 6] * 4, "d": [3, 2, 4], "r": [28]},
     "mnist-mbv3": {"ks": [3, 5, 7, 3], "e": [3, 4, 6, 3], "d": [2, 1], "r": [20]},
     "ofa-mbv3-w1.0": OFA,
+    "ofa-resnet50d": {"d": [0, 1, 0, 2, 1], "e": [0.2, 0.25, 0.35] * 6, "w": [1, 0, 2, 1, 0, 1], "r": [132]},
     os.path.join(SOURCE, "relu6.json"): {"ks": [7, 3, 5, 7], "e": [2, 3, 3, 2], "d": [2, 2], "r": [33]},
 }
 
@@ -59,7 +60,7 @@ def check_graph(model):
 def check_model(model, architecture):
     graph = check_graph(model)
     names = [node.name for node in graph.graph.node]
-    assert "s1.b1.depthwise" in names and "head.classifier" in names, names
+    assert ("s1.b1.conv2" if "w" in architecture else "s1.b1.depthwise") in names and "head.classifier" in names, names
     metadata = {pair.key: pair.value for pair in graph.metadata_props}
     assert json.loads(metadata["architecture"]) == architecture, metadata
 

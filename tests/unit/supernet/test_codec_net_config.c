@@ -64,6 +64,19 @@ static const char proxyless[] =
                                                                            "true") ","
                                                                                    "\"classifier\":" LINEAR "}";
 
+#define BOTTLENECK(ci, co, s, mid)                                                                                     \
+    "{\"name\":\"ResNetBottleneckBlock\",\"in_channels\":" #ci ",\"out_channels\":" #co                                \
+    ",\"kernel_size\":3,\"stride\":" #s ",\"expand_ratio\":0.25,\"mid_channels\":" #mid                                \
+    ",\"act_func\":\"relu\",\"groups\":1,\"downsample_mode\":\"avgpool_conv\"}"
+static const char resnet[] =
+    "{\"name\":\"ResNets\",\"bn\":{\"momentum\":0.1,\"eps\":1e-05},"
+    "\"input_stem\":[" CONV(3, 8, 3, 2, "relu", "true") ",{\"name\":\"ResidualBlock\",\"conv\":" CONV(
+        8, 8, 3, 1, "relu",
+        "true") ",\"shortcut\":" IDENTITY
+                "}," CONV(8, 16, 3, 1, "relu", "true") "],\"blocks\":[" BOTTLENECK(16, 64, 2, 16) "," BOTTLENECK(
+                    64, 64, 1,
+                    null) "],\"classifier\":{\"name\":\"LinearLayer\",\"in_features\":64,\"out_features\":10}}";
+
 static void decode(const char *json, unsigned image_size)
 {
     struct tl_err err = {0};
@@ -111,6 +124,42 @@ static void proxyless_mixes_features_before_the_pool(void **state)
     (void)state;
     decode(proxyless, 32);
     expect_key(4, "8x8x24-pw128.relu6-pool-fc10");
+}
+
+static void a_resnet_has_a_listed_stem_a_pool_and_bottlenecks(void **state)
+{
+    (void)state;
+    decode(resnet, 32);
+    assert_int_equal(net.n_blocks, 6);
+    expect_key(0, "32x32x3-conv8k3s2.relu");
+    expect_key(1, "16x16x8-conv8k3s1.relu-add");
+    expect_key(2, "16x16x8-conv16k3s1.relu-maxk3s2");
+    assert_int_equal(net.blocks[2].stage, -1);
+    assert_int_equal(net.blocks[4].slot, 1);
+    assert_int_equal(net.blocks[5].stage, 1);
+    assert_int_equal(net.ops[net.blocks[4].first_op].co, 16); /* a quarter of 64 */
+}
+
+static void every_resnet_of_the_family_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    static struct network built;
+    const struct net_family *family = net_family_get("ofa-resnet50d");
+    struct tl_rng rng;
+    tl_rng_init(&rng, 11, 0, 0);
+    for (int i = 0; i < 50; i++) {
+        TL_AUTO(tl_buf) text = {.max = NET_CONFIG_MAX};
+        struct tl_err err = {0};
+        const struct net_pick pick = random_pick(family, &rng);
+        build("ofa-resnet50d", &pick, &built);
+        if (net_config_encode(&built, family->bn_eps, NET_CONFIG_LATER, &text, &err)) {
+            fail_msg("%s", err.text);
+        }
+        decode(text.data, pick.resolution);
+        assert_int_equal(net.n_ops, built.n_ops);
+        assert_memory_equal(net.ops, built.ops, net.n_ops * sizeof net.ops[0]);
+        assert_memory_equal(net.blocks, built.blocks, net.n_blocks * sizeof net.blocks[0]);
+    }
 }
 
 /* A network of a family and the file of the same network are the same operators. */
@@ -288,14 +337,14 @@ static void the_publisher_s_slip_is_known(void **state)
 
 /* ---- refusals -------------------------------------------------------------------------------------------------- */
 
-/* The small network with its first `from` made `to` must be refused at `pointer`. */
-static void refuse(const char *from, const char *to, const char *pointer, const char *word)
+/* `of` with its first `from` made `to` must be refused at `pointer`. */
+static void refuse_of(const char *of, const char *from, const char *to, const char *pointer, const char *word)
 {
     char edited[8192];
     struct tl_err err = {0};
-    const char *at = strstr(mbv3, from);
+    const char *at = strstr(of, from);
     assert_non_null(at);
-    (void)snprintf(edited, sizeof edited, "%.*s%s%s", (int)(at - mbv3), mbv3, to, at + strlen(from));
+    (void)snprintf(edited, sizeof edited, "%.*s%s%s", (int)(at - of), of, to, at + strlen(from));
     net.n_ops = 1234;
     const enum tl_rc rc = net_config_decode(edited, strlen(edited), 32, &net, &err);
     if (rc != TL_INVALID || strcmp(err.pointer, pointer) != 0 || !strstr(err.text, word)) {
@@ -304,10 +353,15 @@ static void refuse(const char *from, const char *to, const char *pointer, const 
     assert_int_equal(net.n_ops, 1234); /* untouched */
 }
 
+static void refuse(const char *from, const char *to, const char *pointer, const char *word)
+{
+    refuse_of(mbv3, from, to, pointer, word);
+}
+
 static void an_edited_file_is_refused_where_it_breaks(void **state)
 {
     (void)state;
-    refuse("MobileNetV3", "ResNets", "/name", "MobileNetV3");
+    refuse("MobileNetV3", "MobileNetV4", "/name", "MobileNetV3");
     refuse("\"first_conv\"", "\"second_conv\"", "/first_conv", "required");
     refuse("\"in_channels\":3", "\"in_channels\":4", "/first_conv", "3 channels arrive");
     refuse("\"groups\":1", "\"groups\":2", "/first_conv/groups", "1");
@@ -327,6 +381,23 @@ static void an_edited_file_is_refused_where_it_breaks(void **state)
     refuse("\"shortcut\":null", "\"shortcut\":" IDENTITY, "/blocks/1/shortcut", "stride 1");
     refuse("IdentityLayer", "ConvLayer", "/blocks/0/shortcut/name", "IdentityLayer");
     refuse("\"in_features\":128", "\"in_features\":127", "/classifier", "128 channels arrive");
+}
+
+static void an_edited_resnet_is_refused_where_it_breaks(void **state)
+{
+    (void)state;
+    refuse_of(resnet, "\"input_stem\"", "\"stem\"", "/input_stem", "required");
+    refuse_of(resnet, "\"in_channels\":3", "\"in_channels\":4", "/input_stem/0", "3 channels arrive");
+    refuse_of(resnet, "\"ResidualBlock\"", "\"ZeroLayer\"", "/input_stem/1/name", "unknown");
+    refuse_of(resnet, CONV(8, 8, 3, 1, "relu", "true"), CONV(8, 8, 3, 2, "relu", "true"), "/input_stem/1/shortcut",
+              "stride 1");
+    refuse_of(resnet, "ResNetBottleneckBlock", "MBConvLayer", "/blocks/0/name", "ResNetBottleneckBlock");
+    refuse_of(resnet, "\"groups\":1,\"downsample_mode\"", "\"groups\":2,\"downsample_mode\"", "/blocks/0/groups", "1");
+    refuse_of(resnet, "avgpool_conv", "conv", "/blocks/0", "avgpool_conv at stride 2");
+    refuse_of(resnet, "avgpool_conv", "pool", "/blocks/0/downsample_mode", "unknown");
+    refuse_of(resnet, "\"expand_ratio\":0.25", "\"expand_ratio\":-1", "/blocks/0/expand_ratio", "0 to 64");
+    refuse_of(resnet, "\"mid_channels\":16", "\"mid_channels\":9999", "/blocks/0/mid_channels", "8192");
+    refuse_of(resnet, "\"in_features\":64", "\"in_features\":63", "/classifier", "64 channels arrive");
 }
 
 static void sizes_outside_the_limits_are_refused(void **state)
@@ -375,11 +446,14 @@ int main(void)
         cmocka_unit_test(every_operator_is_read),
         cmocka_unit_test(both_spellings_mean_the_same_network),
         cmocka_unit_test(proxyless_mixes_features_before_the_pool),
+        cmocka_unit_test(a_resnet_has_a_listed_stem_a_pool_and_bottlenecks),
+        cmocka_unit_test(every_resnet_of_the_family_is_read_as_it_was_written),
         cmocka_unit_test(a_published_file_is_the_family_s_network),
         cmocka_unit_test(published_networks_cost_what_is_printed),
         cmocka_unit_test(every_published_network_is_one_of_its_family),
         cmocka_unit_test(the_publisher_s_slip_is_known),
         cmocka_unit_test(an_edited_file_is_refused_where_it_breaks),
+        cmocka_unit_test(an_edited_resnet_is_refused_where_it_breaks),
         cmocka_unit_test(sizes_outside_the_limits_are_refused),
         cmocka_unit_test(more_blocks_than_the_limit_are_refused),
         cmocka_unit_test(decoding_survives_every_failed_allocation),

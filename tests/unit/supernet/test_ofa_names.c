@@ -1,6 +1,6 @@
 /* Once-for-all's checkpoints: every tensor of a supernet has one name there, and every name there is one of ours.
  *
- * Their names are put together here as their code does (OFAMobileNetV3, OFAProxylessNASNets and DynamicMBConvLayer in
+ * Their names are put together here as their code does (OFAMobileNetV3, OFAProxylessNASNets, OFAResNets and their dynamic layers in
  * https://github.com/mit-han-lab/once-for-all); ours are those of the largest network.
  */
 #include "nets.h"
@@ -109,12 +109,9 @@ static void add_layer(struct names *names, const struct network *net, size_t op,
 static void our_names(struct names *names, const struct net_family *family)
 {
     static struct network net;
-    struct net_pick pick = {.resolution = family->resolutions[0]};
+    struct net_pick pick;
     struct tl_err err = {0};
-    for (size_t s = 0; s < family->n_stages; s++) {
-        pick.depth[s] = family->stages[s].n_slots;
-    }
-    memset(pick.choice, family->n_choices - 1, sizeof pick.choice);
+    net_family_extreme(family, family->resolutions[0], true, &pick);
     if (net_build(family, &pick, &net, &err)) {
         fail_msg("%s", err.text);
     }
@@ -184,6 +181,49 @@ static void every_tensor_of_proxyless_is_one_of_ours(void **state)
     }
 }
 
+static void every_tensor_of_resnets_is_one_of_ours(void **state)
+{
+    (void)state;
+    static struct names theirs;
+    static const char *const stem[] = {"input_stem.0", "input_stem.1.conv", "input_stem.2"};
+    static const char *const layers[] = {"conv1", "conv2", "conv3", "downsample"};
+    static const size_t n_blocks[] = {4, 4, 6, 4};
+    size_t index = 0;
+    theirs.n = 0;
+    for (size_t i = 0; i < TL_COUNT_OF(stem); i++) {
+        add_conv(&theirs, stem[i], true, true);
+    }
+    for (size_t s = 0; s < TL_COUNT_OF(n_blocks); s++) {
+        for (size_t b = 0; b < n_blocks[s]; b++, index++) {
+            for (size_t l = 0; l < (b == 0 ? 4 : 3); l++) {
+                char layer[64];
+                (void)snprintf(layer, sizeof layer, "blocks.%zu.%s", index, layers[l]);
+                add_conv(&theirs, layer, true, true);
+            }
+        }
+    }
+    add(&theirs, "classifier", "linear.linear.weight");
+    add(&theirs, "classifier", "linear.linear.bias");
+    assert_int_equal(theirs.n, (3 + 18 * 3 + 4) * 5 + 2);
+    check(net_family_get("ofa-resnet50d"), &theirs);
+}
+
+static void names_of_no_layer_are_none_of_ours(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"input_stem.3.conv.conv.weight",
+                                        "input_stem.00.conv.conv.weight",
+                                        "input_stem.weight",
+                                        "blocks.18.conv1.conv.conv.weight",
+                                        "blocks.0.conv4.conv.conv.weight",
+                                        "blocks.0.conv1.bn.bn.num_batches_tracked",
+                                        "blocks.weight"};
+    char ours[OFA_NAME_MAX];
+    for (size_t i = 0; i < TL_COUNT_OF(names); i++) {
+        assert_false(ofa_tensor_name(net_family_get("ofa-resnet50d"), names[i], ours));
+    }
+}
+
 /* Layers that hold a layer of their kind where others do not: their own loader takes both. */
 static void layers_inside_layers_are_the_same_tensor(void **state)
 {
@@ -206,6 +246,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_tensor_of_mobilenet_v3_is_one_of_ours),
         cmocka_unit_test(every_tensor_of_proxyless_is_one_of_ours),
+        cmocka_unit_test(every_tensor_of_resnets_is_one_of_ours),
+        cmocka_unit_test(names_of_no_layer_are_none_of_ours),
         cmocka_unit_test(layers_inside_layers_are_the_same_tensor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "unit/train/worlds.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { BATCH = 8 };
@@ -181,6 +182,174 @@ static void a_smaller_kernel_is_the_centre_through_the_matrices(void **state)
     supernet_free(net);
 }
 
+/* ---- bottlenecks ----------------------------------------------------------------------------------------------- */
+
+#define STAGES(stride)                                                                                                 \
+    "[{\"width\": [16, 24], \"stride\": " stride ", \"act\": \"relu\"}, "                                              \
+    "{\"width\": [24, 40], \"stride\": 2, \"act\": \"relu\"}]"
+#define RESNET(kernels, stages)                                                                                                   \
+    "{\"name\": \"little\", \"title\": \"\", \"source\": \"test\", \"classes\": 4, \"bn_eps\": 1e-5, \"resolutions\": [9, 12],"   \
+    " \"block\": \"bottleneck\", \"multipliers\": [0.5, 1], \"stem\": {\"mid\": [8, 12], \"depths\": [0, 1], \"width\": [8, 16]," \
+    " \"stride\": 1, \"act\": \"relu\", \"pool\": true}, \"kernels\": " kernels                                                   \
+    ", \"expands\": [0.25, 0.5], \"depths\": [1, 2],"                                                                             \
+    " \"stages\": " stages ", \"head\": {\"act\": \"relu\"}}"
+
+static struct net_family family_of(const char *text)
+{
+    struct net_family family;
+    struct tl_err err = {0};
+    must(net_family_parse(text, strlen(text), &family, &err), &err);
+    return family;
+}
+
+static struct net_family resnet_family(void)
+{
+    return family_of(RESNET("[3]", STAGES("2")));
+}
+
+/* An operator of the largest network by its name there. */
+static const struct supernet_layer *layer_named(const struct supernet *net, const char *wanted)
+{
+    char name[NET_NAME_MAX] = "";
+    size_t op = 0;
+    while (op < net->largest.n_ops && strcmp(name, wanted) != 0) {
+        net_layer_name(&net->largest, op++, 0, name);
+    }
+    assert_string_equal(name, wanted);
+    return &net->layers[op - 1][0];
+}
+
+/* Weight `tap` of the cut: the same output, tap and channel of the whole. */
+static void expect_cut(const struct supernet *net, const struct supernet_layer *whole, const struct net_layer *cut,
+                       size_t taps)
+{
+    const size_t ci = cut->inputs / taps, whole_ci = whole->inputs / taps;
+    for (size_t i = 0; i < cut->co * cut->inputs; i++) {
+        const size_t o = i / cut->inputs, tap = i % cut->inputs / ci, c = i % ci;
+        assert_true(cut->w[i] == net->params[whole->w + (o * taps + tap) * whole_ci + c]);
+    }
+    assert_memory_equal(cut->gamma, net->params + whole->gamma, cut->co * sizeof(float));
+    assert_memory_equal(cut->variance, net->stats + whole->variance, cut->co * sizeof(float));
+}
+
+/* By names: the stem's last convolution is its third in the supernet, and its second where the residual one is left out. */
+static void bottlenecks_are_cut_at_every_tap_and_the_stem_by_its_place(void **state)
+{
+    (void)state;
+    const struct net_family family = resnet_family();
+    struct supernet *net = shaken(&family);
+    struct network *sub = malloc(sizeof *sub);
+    struct net_params *params = calloc(1, sizeof *params);
+    struct tl_err err = {0};
+    struct tl_rng rng;
+    bool seen[2] = {false};
+    assert_true(sub && params);
+    tl_rng_init(&rng, 7, 0, 0);
+    for (int i = 0; i < 20; i++) {
+        const struct net_pick pick = supernet_random(&family, &rng);
+        must(net_build(&family, &pick, sub, &err), &err);
+        must(supernet_extract(net, sub, net->stats, params, &err), &err);
+        for (size_t op = 0; op + 1 < sub->n_ops; op++) {
+            char name[NET_NAME_MAX];
+            net_layer_name(sub, op, 0, name);
+            if (params->layers[op][0].co > 0) {
+                const bool last_of_stem = pick.stem_depth == 0 && strcmp(name, "stem2") == 0;
+                const size_t taps = (size_t)sub->ops[op].kernel * sub->ops[op].kernel;
+                expect_cut(net, layer_named(net, last_of_stem ? "stem3" : name), &params->layers[op][0], taps);
+            }
+        }
+        seen[pick.stem_depth] = true;
+        net_params_done(params);
+    }
+    assert_true(seen[0] && seen[1]);
+    supernet_free(net);
+    free(sub);
+    free(params);
+}
+
+static void what_needs_batch_statistics_refuses_bottlenecks_and_says_what_works(void **state)
+{
+    (void)state;
+    const struct net_family family = resnet_family();
+    struct supernet *net = shaken(&family);
+    struct tape *tape = NULL;
+    struct evaluation *evaluation = NULL;
+    struct trainer *trainer = NULL;
+    struct small_world *world = malloc(sizeof *world);
+    struct train_plan plan = train_plan_default(TRAIN_SANDWICH);
+    struct tl_err err = {0};
+    plan.batch = 16;
+    const struct train_source source = small_source(world, &plan);
+    const struct distill_plan dream = {.n_images = 2, .iterations = 1};
+    float images[2 * WORLD_SIDE_MAX * WORLD_SIDE_MAX * 3];
+    assert_int_equal(tape_new(net, BATCH, true, NULL, &tape, &err), TL_INVALID);
+    assert_non_null(strstr(err.text, "convert, run and export"));
+    assert_int_equal(evaluation_new(net, &source, NULL, &evaluation, NULL), TL_INVALID);
+    assert_int_equal(trainer_new(net, &plan, &source, NULL, &trainer, NULL), TL_INVALID);
+    assert_int_equal(distill_images(net, &source, &dream, NULL, images, NULL), TL_INVALID);
+    assert_true(tape == NULL && evaluation == NULL && trainer == NULL);
+    supernet_free(net);
+    free(world);
+}
+
+static void expect_refused(const struct net_family *family, const char *word)
+{
+    struct supernet *net = NULL;
+    struct tl_err err = {0};
+    assert_int_equal(supernet_new(family, 1, &net, &err), TL_INVALID);
+    if (strstr(err.text, word) == NULL) {
+        fail_msg("%s", err.text);
+    }
+    assert_null(net);
+}
+
+/* What is no cut of the largest network would be read from beyond its layers. */
+static void families_whose_networks_are_no_cuts_of_the_largest_are_refused(void **state)
+{
+    (void)state;
+    static const char *const listed[][2] = {{"5, \"expand\": 2", "3, \"expand\": 3"},
+                                            {"3, \"expand\": 6", "3, \"expand\": 3"},
+                                            {"3, \"expand\": 2, \"se\": true", "3, \"expand\": 3"}};
+    char text[1024];
+    struct net_family family = family_of(RESNET("[3, 5]", STAGES("2")));
+    expect_refused(&family, "one kernel alone");
+    family = family_of(RESNET("[3]", STAGES("1"))); /* 16 channels arrive, and 16 or 24 leave */
+    expect_refused(&family, "first block of stage 1");
+    for (size_t i = 0; i < TL_COUNT_OF(listed); i++) {
+        (void)snprintf(
+            text, sizeof text,
+            "{\"name\": \"listed\", \"title\": \"\", \"source\": \"\", \"classes\": 4, \"bn_eps\": 1e-5, "
+            "\"resolutions\": [8], \"stem\": {\"width\": 8, \"stride\": 1, \"act\": \"relu\"}, \"choices\": "
+            "[{\"kernel\": %s}, {\"kernel\": %s}], \"depths\": [1], \"stages\": [{\"width\": 8, \"stride\": 1, "
+            "\"act\": \"relu\"}], \"head\": {\"act\": \"relu\"}}",
+            listed[i][0], listed[i][1]);
+        family = family_of(text);
+        expect_refused(&family, "option 0");
+    }
+}
+
+/* A header of a few hundred bytes asks for 192 MB. */
+static void a_file_too_small_for_its_family_is_refused_before_memory_is_taken(void **state)
+{
+    (void)state;
+    static const float one = 1.0F;
+    const struct st_tensor tensor = {
+        .name = "stem.weight", .dtype = "F32", .rank = 1, .shape = {1}, .data = &one, .n_bytes = sizeof one};
+    TL_AUTO(tl_buf) family = {.max = NET_FAMILY_BYTES_MAX};
+    TL_AUTO(tl_buf) bytes = {.max = 1 << 20};
+    struct tl_err err = {0};
+    must(net_family_write(net_family_get("ofa-resnet50d"), &family, &err), &err);
+    const struct st_pair pairs[] = {{"format", "tailor-supernet-1"}, {"family", family.data}};
+    struct safetensors *file = NULL;
+    struct supernet *net = NULL;
+    struct supernet_facts facts = {0};
+    must(st_encode(&tensor, 1, pairs, TL_COUNT_OF(pairs), &bytes, &err), &err);
+    must(st_open(bytes.data, bytes.len, &file, &err), &err);
+    assert_int_equal(supernet_decode(file, &net, &facts, &err), TL_INVALID);
+    assert_non_null(strstr(err.text, "too few for the 48"));
+    st_free(file);
+}
+
 static void a_family_without_expansions_is_refused(void **state)
 {
     (void)state;
@@ -193,9 +362,8 @@ static void a_family_without_expansions_is_refused(void **state)
 
 /* ---- files --------------------------------------------------------------------------------------------------- */
 
-static void a_file_holds_a_supernet_bit_for_bit(void **state)
+static void expect_the_same_from_a_file(const struct net_family *family)
 {
-    (void)state;
     static const char *classes[] = {"a", "b", "c", "d"};
     static const uint8_t image[2 * 12 * 12 * 3] = {1, 2, 3};
     const struct supernet_facts facts = {.mean = {0.1F, 0.2F, 0.3F},
@@ -207,8 +375,7 @@ static void a_file_holds_a_supernet_bit_for_bit(void **state)
                                          .images = image,
                                          .n_images = 2,
                                          .side = 12};
-    const struct net_family family = small_family();
-    struct supernet *net = shaken(&family), *back = NULL;
+    struct supernet *net = shaken(family), *back = NULL;
     struct supernet_facts read = {0};
     TL_AUTO(tl_buf) bytes = {.max = 64 << 20};
     TL_AUTO(tl_buf) again = {.max = 64 << 20};
@@ -229,6 +396,14 @@ static void a_file_holds_a_supernet_bit_for_bit(void **state)
     supernet_facts_done(&read);
     supernet_free(net);
     supernet_free(back);
+}
+
+static void a_file_holds_a_supernet_bit_for_bit(void **state)
+{
+    (void)state;
+    const struct net_family inverted = small_family(), bottlenecks = resnet_family();
+    expect_the_same_from_a_file(&inverted);
+    expect_the_same_from_a_file(&bottlenecks);
 }
 
 static void half_the_bytes_are_within_half_a_thousandth(void **state)
@@ -291,6 +466,10 @@ int main(void)
         cmocka_unit_test(sorting_changes_nothing_that_the_largest_computes),
         cmocka_unit_test(sorting_puts_the_important_channels_first_within_the_widths_that_are_trained),
         cmocka_unit_test(a_smaller_kernel_is_the_centre_through_the_matrices),
+        cmocka_unit_test(bottlenecks_are_cut_at_every_tap_and_the_stem_by_its_place),
+        cmocka_unit_test(what_needs_batch_statistics_refuses_bottlenecks_and_says_what_works),
+        cmocka_unit_test(families_whose_networks_are_no_cuts_of_the_largest_are_refused),
+        cmocka_unit_test(a_file_too_small_for_its_family_is_refused_before_memory_is_taken),
         cmocka_unit_test(a_family_without_expansions_is_refused),
         cmocka_unit_test(a_file_holds_a_supernet_bit_for_bit),
         cmocka_unit_test(half_the_bytes_are_within_half_a_thousandth),
