@@ -148,7 +148,11 @@ static enum tl_rc method_set(const char *const *values, struct training *trainin
         }
         return architecture_load(values[ARCHITECTURE], &training->family, &training->plan.alone, err);
     }
-    return TL_OK;
+    return values[ARCHITECTURE] ? tl_fail(err, TL_INVALID,
+                                          "--architecture is for --method alone; --method %s trains every network of "
+                                          "the family",
+                                          methods[method])
+                                : TL_OK;
 }
 
 static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, struct tl_err *err)
@@ -159,8 +163,11 @@ static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, s
         plan->lr = 0.002;
         rule->weight_decay = 0.05;
     }
-    (void)((rc = real_set(values, EPOCHS, 0.001, 1e5, &plan->epochs, err)) ||
-           (rc = real_set(values, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
+    if ((rc = real_set(values, EPOCHS, 0.001, 1e5, &plan->epochs, err))) {
+        return rc;
+    }
+    plan->warmup_epochs = train_warmup(plan->epochs);
+    (void)((rc = real_set(values, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
            (rc = real_set(values, LR, 1e-9, 100.0, &plan->lr, err)) ||
            (rc = real_set(values, MOMENTUM, 0.0, 0.9999, &rule->momentum, err)) ||
            (rc = real_set(values, DECAY, 0.0, 10.0, &rule->weight_decay, err)) ||
@@ -170,7 +177,7 @@ static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, s
            (rc = float_set(values, DISTILL, 100.0, &plan->distill, err)) ||
            (rc = unsigned_set(values, RANDOM, 0, 64, &plan->random_subnets, err)) ||
            (rc = unsigned_set(values, BATCH, 2, 4096, &plan->batch, err)) ||
-           (rc = whole_set(values, SEED, 0, INT64_MAX, &plan->seed, err)));
+           (rc = whole_set(values, SEED, 0, INT64_MAX, &plan->seed, err)) || (rc = train_plan_check(plan, err)));
     return rc;
 }
 
@@ -275,7 +282,7 @@ const struct command command_train = {
         "  --random N           random sub-networks a step (1; shrink: 4 in its last phases)\n"
         "  --optimizer NAME     sgd with Nesterov momentum (default), adamw or lamb\n"
         "  --lr X               peak learning rate, cosine to zero (0.1; adamw, lamb: 0.002)\n"
-        "  --warmup X           epochs in which it rises (1)\n"
+        "  --warmup X           epochs in which it rises, less than all (1, a fifth of --epochs where that is less)\n"
         "  --momentum X         (0.9)     --weight-decay X   (0.0001; adamw, lamb: 0.05)\n"
         "  --clip X             largest norm of a step's gradients, 0: any (5)\n"
         "  --smoothing X        of labels (0.1)     --dropout X   before the classifier (0)\n"

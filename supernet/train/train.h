@@ -106,6 +106,13 @@ struct train_plan {
 /* What the plan does by default for small images. */
 struct train_plan train_plan_default(enum train_method method);
 
+/* The warm-up of so many epochs where nothing else is said: a fifth of them, one at most. */
+double train_warmup(double epochs);
+
+/* TL_INVALID names what no training can go by: batch, epochs, learning rate, a warm-up that does not end within the first
+ * phase, no sub-networks for the last phases of TRAIN_SHRINK. */
+TL_MUST_CHECK enum tl_rc train_plan_check(const struct train_plan *plan, struct tl_err *err);
+
 enum { TRAIN_PHASES_MAX = 6 };
 
 /* A part of training with its own options and learning rate. */
