@@ -190,6 +190,8 @@ void trainer_free(struct trainer *trainer); /* takes NULL */
  * they were before it. TL_NOT_FOUND: there are no steps left. */
 TL_MUST_CHECK enum tl_rc trainer_step(struct trainer *trainer, struct train_progress *ret_progress, struct tl_err *err);
 struct train_progress trainer_progress(const struct trainer *trainer);
+uint64_t trainer_epochs(const struct trainer *trainer,
+                        size_t phase);               /* begun in a phase, the last may be a part of one */
 size_t trainer_bytes(const struct trainer *trainer); /* memory of tapes and optimizer */
 
 /* What a checkpoint holds besides the supernet: borrowed arrays laid out as params. */

@@ -97,6 +97,12 @@ void trainer_free(struct trainer *trainer)
     free(trainer);
 }
 
+uint64_t trainer_epochs(const struct trainer *trainer, size_t phase)
+{
+    const uint64_t steps = trainer->steps_of[phase], an_epoch = trainer->steps_an_epoch;
+    return (steps + an_epoch - 1) / an_epoch;
+}
+
 size_t trainer_bytes(const struct trainer *trainer)
 {
     const size_t floats = trainer->net->n_params * (trainer->optimizer.second == NULL ? 3 : 4);
