@@ -47,6 +47,7 @@ enum option {
     THREADS,
     CHECKPOINT,
     MEASURE,
+    FINAL,
     CALIBRATION,
     OPTION_COUNT
 };
@@ -81,6 +82,7 @@ static const struct argument KNOWN[OPTION_COUNT] = {
     [THREADS] = {"threads", false},
     [CHECKPOINT] = {"checkpoint", false},
     [MEASURE] = {"measure", false},
+    [FINAL] = {"final", false},
     [CALIBRATION] = {"calibration", false},
 };
 
@@ -183,7 +185,9 @@ static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, s
 
 static enum tl_rc images_set(const char *const *values, struct training *training, struct tl_err *err)
 {
+    static const char *const finals[] = {"corners", "ends", "none"};
     struct train_images_plan *images = &training->images;
+    int final = TRAINING_CORNERS;
     uint64_t most = 0, calibration = training->calibration_images;
     enum tl_rc rc = TL_OK;
     images->augment.mirror = values[NO_MIRROR] == NULL;
@@ -197,15 +201,17 @@ static enum tl_rc images_set(const char *const *values, struct training *trainin
            (rc = unsigned_set(values, CUTOUT, 0, 32, &images->augment.cutout, err)) ||
            (rc = unsigned_set(values, THREADS, 1, 64, &training->n_threads, err)) ||
            (rc = unsigned_set(values, CHECKPOINT, 1, 86400, &training->checkpoint_s, err)) ||
-           (rc = unsigned_set(values, MEASURE, 0, 100000, &training->measure_epochs, err)));
+           (rc = unsigned_set(values, MEASURE, 0, 100000, &training->measure_epochs, err)) ||
+           (rc = name_set(values, FINAL, finals, TL_COUNT_OF(finals), &final, err)));
+    training->final = (enum training_final) final;
     images->most = (size_t)most;
     training->calibration_images = (size_t)calibration;
     return rc;
 }
 
-static enum tl_rc options_parse(int argc, char **argv, struct training *training, struct tl_err *err)
+static enum tl_rc options_parse(int argc, char **argv, const char **values, struct training *training,
+                                struct tl_err *err)
 {
-    const char *values[OPTION_COUNT];
     enum tl_rc rc = arguments_values(argc, argv, KNOWN, OPTION_COUNT, values, err);
     if (rc) {
         return rc;
@@ -228,11 +234,21 @@ static void catch_signals(void)
     (void)sigaction(SIGINT, &action, NULL);
 }
 
-static void command_text(int argc, char **argv, char *text, size_t size)
+/* The command as the supernet's file tells it: what does not change its bytes (paths, threads) is left out, and the rest
+ * stands in the order of the list of options. */
+static void command_text(const char *const *values, const char *family, char *text, size_t size)
 {
-    size_t len = (size_t)snprintf(text, size, "tailor train");
-    for (int i = 0; i < argc && len < size; i++) {
-        len += (size_t)snprintf(text + len, size - len, " %s", argv[i]);
+    static const enum option left_out[] = {FAMILY, DATA, OUTPUT, ARCHITECTURE, THREADS, CHECKPOINT};
+    size_t len = (size_t)snprintf(text, size, "tailor train --family %s", family);
+    for (int i = 0; i < OPTION_COUNT && len < size; i++) {
+        bool told = values[i] != NULL;
+        for (size_t j = 0; j < TL_COUNT_OF(left_out); j++) {
+            told = told && i != (int)left_out[j];
+        }
+        if (told) {
+            len += (size_t)snprintf(text + len, size - len, " --%s%s%s", KNOWN[i].name, values[i][0] ? " " : "",
+                                    values[i]);
+        }
     }
 }
 
@@ -246,13 +262,14 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
         .measured_images = 1000,
         .calibration_images = 256,
     };
+    const char *values[OPTION_COUNT];
     char command[1024];
     bool finished = false;
-    enum tl_rc rc = options_parse(argc, argv, &training, err);
+    enum tl_rc rc = options_parse(argc, argv, values, &training, err);
     if (rc) {
         return rc;
     }
-    command_text(argc, argv, command, sizeof command);
+    command_text(values, training.family.name, command, sizeof command);
     training.command = command;
     catch_signals();
     rc = training_run(&training, &stop, &finished, err);
@@ -272,7 +289,8 @@ const struct command command_train = {
         "\n"
         "IMAGES is a folder of idx files (MNIST) or of CIFAR-10's .bin files, or train/CLASS/*.jpg|png with test/ or val/\n"
         "beside it, as a folder or a .tar(.gz). FOLDER gets checkpoint.safetensors, log.jsonl and, in the end,\n"
-        "supernet.safetensors. The same command goes on where it was stopped (Ctrl-C, kill, a crash), to the same bytes.\n"
+        "supernet.safetensors. The same command goes on where it was stopped (Ctrl-C, kill, a crash), to the same bytes of\n"
+        "supernet.safetensors: times, paths and the number of threads are not in it.\n"
         "\n"
         "  --method NAME        sandwich: every step the largest network on the labels, then the smallest and random ones\n"
         "                       on its answers (default); shrink: once-for-all's progressive shrinking; alone: one\n"
@@ -296,9 +314,12 @@ const struct command command_train = {
         "  --seed N             of everything (1)\n"
         "  --threads N          (as many as there are processors); the result does not depend on it\n"
         "  --checkpoint S       seconds between checkpoints (120)\n"
-        "  --measure N          epochs between measurements of the smallest and largest network (5; 0: in the end)\n"
+        "  --measure N          epochs between measurements of the smallest and largest network (5; 0: only as --final)\n"
+        "  --final NAME         what is measured after each phase and in the end, on all images that are held out and for\n"
+        "                       testing: corners (16 networks, the default), ends (the smallest and the largest) or none,\n"
+        "                       for a short try\n"
         "  --calibration N      images kept in the supernet's file to calibrate batch norm with (256)\n"
         "\n"
-        "example: tailor train --family mnist-mbv3 --data mnist --output my-supernet --epochs 4 --no-mirror --pad 2\n",
+        "example: tailor train --family mnist-mbv3 --data mnist --output my-supernet --epochs 2 --no-mirror --pad 2\n",
     .run = run,
 };
