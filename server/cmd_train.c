@@ -47,6 +47,7 @@ enum option {
     THREADS,
     CHECKPOINT,
     MEASURE,
+    FINAL,
     CALIBRATION,
     OPTION_COUNT
 };
@@ -81,6 +82,7 @@ static const struct argument KNOWN[OPTION_COUNT] = {
     [THREADS] = {"threads", false},
     [CHECKPOINT] = {"checkpoint", false},
     [MEASURE] = {"measure", false},
+    [FINAL] = {"final", false},
     [CALIBRATION] = {"calibration", false},
 };
 
@@ -148,7 +150,11 @@ static enum tl_rc method_set(const char *const *values, struct training *trainin
         }
         return architecture_load(values[ARCHITECTURE], &training->family, &training->plan.alone, err);
     }
-    return TL_OK;
+    return values[ARCHITECTURE] ? tl_fail(err, TL_INVALID,
+                                          "--architecture is for --method alone; --method %s trains every network of "
+                                          "the family",
+                                          methods[method])
+                                : TL_OK;
 }
 
 static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, struct tl_err *err)
@@ -159,8 +165,11 @@ static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, s
         plan->lr = 0.002;
         rule->weight_decay = 0.05;
     }
-    (void)((rc = real_set(values, EPOCHS, 0.001, 1e5, &plan->epochs, err)) ||
-           (rc = real_set(values, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
+    if ((rc = real_set(values, EPOCHS, 0.001, 1e5, &plan->epochs, err))) {
+        return rc;
+    }
+    plan->warmup_epochs = train_warmup(plan->epochs);
+    (void)((rc = real_set(values, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
            (rc = real_set(values, LR, 1e-9, 100.0, &plan->lr, err)) ||
            (rc = real_set(values, MOMENTUM, 0.0, 0.9999, &rule->momentum, err)) ||
            (rc = real_set(values, DECAY, 0.0, 10.0, &rule->weight_decay, err)) ||
@@ -170,13 +179,15 @@ static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, s
            (rc = float_set(values, DISTILL, 100.0, &plan->distill, err)) ||
            (rc = unsigned_set(values, RANDOM, 0, 64, &plan->random_subnets, err)) ||
            (rc = unsigned_set(values, BATCH, 2, 4096, &plan->batch, err)) ||
-           (rc = whole_set(values, SEED, 0, INT64_MAX, &plan->seed, err)));
+           (rc = whole_set(values, SEED, 0, INT64_MAX, &plan->seed, err)) || (rc = train_plan_check(plan, err)));
     return rc;
 }
 
 static enum tl_rc images_set(const char *const *values, struct training *training, struct tl_err *err)
 {
+    static const char *const finals[] = {"corners", "ends", "none"};
     struct train_images_plan *images = &training->images;
+    int final = TRAINING_CORNERS;
     uint64_t most = 0, calibration = training->calibration_images;
     enum tl_rc rc = TL_OK;
     images->augment.mirror = values[NO_MIRROR] == NULL;
@@ -190,15 +201,17 @@ static enum tl_rc images_set(const char *const *values, struct training *trainin
            (rc = unsigned_set(values, CUTOUT, 0, 32, &images->augment.cutout, err)) ||
            (rc = unsigned_set(values, THREADS, 1, 64, &training->n_threads, err)) ||
            (rc = unsigned_set(values, CHECKPOINT, 1, 86400, &training->checkpoint_s, err)) ||
-           (rc = unsigned_set(values, MEASURE, 0, 100000, &training->measure_epochs, err)));
+           (rc = unsigned_set(values, MEASURE, 0, 100000, &training->measure_epochs, err)) ||
+           (rc = name_set(values, FINAL, finals, TL_COUNT_OF(finals), &final, err)));
+    training->final = (enum training_final) final;
     images->most = (size_t)most;
     training->calibration_images = (size_t)calibration;
     return rc;
 }
 
-static enum tl_rc options_parse(int argc, char **argv, struct training *training, struct tl_err *err)
+static enum tl_rc options_parse(int argc, char **argv, const char **values, struct training *training,
+                                struct tl_err *err)
 {
-    const char *values[OPTION_COUNT];
     enum tl_rc rc = arguments_values(argc, argv, KNOWN, OPTION_COUNT, values, err);
     if (rc) {
         return rc;
@@ -221,11 +234,21 @@ static void catch_signals(void)
     (void)sigaction(SIGINT, &action, NULL);
 }
 
-static void command_text(int argc, char **argv, char *text, size_t size)
+/* The command as the supernet's file tells it: what does not change its bytes (paths, threads) is left out, and the rest
+ * stands in the order of the list of options. */
+static void command_text(const char *const *values, const char *family, char *text, size_t size)
 {
-    size_t len = (size_t)snprintf(text, size, "tailor train");
-    for (int i = 0; i < argc && len < size; i++) {
-        len += (size_t)snprintf(text + len, size - len, " %s", argv[i]);
+    static const enum option left_out[] = {FAMILY, DATA, OUTPUT, ARCHITECTURE, THREADS, CHECKPOINT};
+    size_t len = (size_t)snprintf(text, size, "tailor train --family %s", family);
+    for (int i = 0; i < OPTION_COUNT && len < size; i++) {
+        bool told = values[i] != NULL;
+        for (size_t j = 0; j < TL_COUNT_OF(left_out); j++) {
+            told = told && i != (int)left_out[j];
+        }
+        if (told) {
+            len += (size_t)snprintf(text + len, size - len, " --%s%s%s", KNOWN[i].name, values[i][0] ? " " : "",
+                                    values[i]);
+        }
     }
 }
 
@@ -239,13 +262,14 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
         .measured_images = 1000,
         .calibration_images = 256,
     };
+    const char *values[OPTION_COUNT];
     char command[1024];
     bool finished = false;
-    enum tl_rc rc = options_parse(argc, argv, &training, err);
+    enum tl_rc rc = options_parse(argc, argv, values, &training, err);
     if (rc) {
         return rc;
     }
-    command_text(argc, argv, command, sizeof command);
+    command_text(values, training.family.name, command, sizeof command);
     training.command = command;
     catch_signals();
     rc = training_run(&training, &stop, &finished, err);
@@ -265,7 +289,8 @@ const struct command command_train = {
         "\n"
         "IMAGES is a folder of idx files (MNIST) or of CIFAR-10's .bin files, or train/CLASS/*.jpg|png with test/ or val/\n"
         "beside it, as a folder or a .tar(.gz). FOLDER gets checkpoint.safetensors, log.jsonl and, in the end,\n"
-        "supernet.safetensors. The same command goes on where it was stopped (Ctrl-C, kill, a crash), to the same bytes.\n"
+        "supernet.safetensors. The same command goes on where it was stopped (Ctrl-C, kill, a crash), to the same bytes of\n"
+        "supernet.safetensors: times, paths and the number of threads are not in it.\n"
         "\n"
         "  --method NAME        sandwich: every step the largest network on the labels, then the smallest and random ones\n"
         "                       on its answers (default); shrink: once-for-all's progressive shrinking; alone: one\n"
@@ -275,7 +300,7 @@ const struct command command_train = {
         "  --random N           random sub-networks a step (1; shrink: 4 in its last phases)\n"
         "  --optimizer NAME     sgd with Nesterov momentum (default), adamw or lamb\n"
         "  --lr X               peak learning rate, cosine to zero (0.1; adamw, lamb: 0.002)\n"
-        "  --warmup X           epochs in which it rises (1)\n"
+        "  --warmup X           epochs in which it rises, less than all (1, a fifth of --epochs where that is less)\n"
         "  --momentum X         (0.9)     --weight-decay X   (0.0001; adamw, lamb: 0.05)\n"
         "  --clip X             largest norm of a step's gradients, 0: any (5)\n"
         "  --smoothing X        of labels (0.1)     --dropout X   before the classifier (0)\n"
@@ -289,9 +314,12 @@ const struct command command_train = {
         "  --seed N             of everything (1)\n"
         "  --threads N          (as many as there are processors); the result does not depend on it\n"
         "  --checkpoint S       seconds between checkpoints (120)\n"
-        "  --measure N          epochs between measurements of the smallest and largest network (5; 0: in the end)\n"
+        "  --measure N          epochs between measurements of the smallest and largest network (5; 0: only as --final)\n"
+        "  --final NAME         what is measured after each phase and in the end, on all images that are held out and for\n"
+        "                       testing: corners (16 networks, the default), ends (the smallest and the largest) or none,\n"
+        "                       for a short try\n"
         "  --calibration N      images kept in the supernet's file to calibrate batch norm with (256)\n"
         "\n"
-        "example: tailor train --family mnist-mbv3 --data mnist --output my-supernet --epochs 4 --no-mirror --pad 2\n",
+        "example: tailor train --family mnist-mbv3 --data mnist --output my-supernet --epochs 2 --no-mirror --pad 2\n",
     .run = run,
 };

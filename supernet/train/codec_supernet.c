@@ -8,6 +8,7 @@
 
 #include "base/codec_json.h"
 #include "supernet/files/files.h"
+#include "supernet/train/codec_train.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -522,13 +523,8 @@ enum tl_rc checkpoint_decode(const struct safetensors *file, struct supernet *ne
     if (text == NULL || sscanf(text, "%" SCNu64, &step) != 1 || theirs == NULL) {
         return tl_fail(err, TL_INVALID, "the file is no checkpoint: its metadata has no step");
     }
-    if (strcmp(theirs, plan) != 0) {
-        return tl_fail(err, TL_CONFLICT,
-                       "the checkpoint is of a training with other options: %s; give the same, or another --output",
-                       theirs);
-    }
-    enum tl_rc rc = read_entries(find_ours, file, net, err);
-    if (rc || (rc = trainer_resume(trainer, step, err))) {
+    enum tl_rc rc = train_plan_compare(theirs, plan, err);
+    if (rc || (rc = read_entries(find_ours, file, net, err)) || (rc = trainer_resume(trainer, step, err))) {
         return rc;
     }
     const struct trainer_state state = trainer_state(trainer);

@@ -23,6 +23,11 @@ struct train_plan train_plan_default(enum train_method method)
     };
 }
 
+double train_warmup(double epochs)
+{
+    return fmin(1.0, epochs / 5.0);
+}
+
 /* Once-for-all's phases: epochs and learning rates relative to those of the first (180 epochs; 2.6 for a batch of 2,048
  * against 32 processors of 3e-2, 2.5e-3 and 7.5e-3 each). */
 static const struct train_phase SHRINKING[TRAIN_PHASES_MAX] = {
@@ -39,13 +44,43 @@ static unsigned at_most(unsigned n, unsigned limit)
     return n < limit ? n : limit;
 }
 
-static size_t shrinking_phases(const struct train_plan *plan, const struct net_family *family,
-                               struct train_phase *ret_phases)
+static double shrinking_epochs(void)
 {
     double all = 0.0;
     for (size_t i = 0; i < TRAIN_PHASES_MAX; i++) {
         all += SHRINKING[i].epochs;
     }
+    return all;
+}
+
+enum tl_rc train_plan_check(const struct train_plan *plan, struct tl_err *err)
+{
+    const bool shrinks = plan->method == TRAIN_SHRINK;
+    const double first = shrinks ? plan->epochs * SHRINKING[0].epochs / shrinking_epochs() : plan->epochs;
+    if (plan->batch < 2 || plan->batch > 4096) {
+        return tl_fail(err, TL_INVALID, "a batch of %u cannot be trained on; it takes 2 to 4096", plan->batch);
+    }
+    if (!(plan->epochs > 0.0) || !(plan->lr > 0.0)) {
+        return tl_fail(err, TL_INVALID, "epochs and learning rate have to be above zero, not %g and %g", plan->epochs,
+                       plan->lr);
+    }
+    if (!(plan->warmup_epochs >= 0.0 && plan->warmup_epochs < first)) {
+        return tl_fail(err, TL_INVALID,
+                       "a warm-up of %g epochs does not end within the %g of the %s; the learning rate could not fall "
+                       "to zero: give a shorter --warmup or more --epochs",
+                       plan->warmup_epochs, first, shrinks ? "first phase" : "training");
+    }
+    if (shrinks && plan->random_subnets == 0) {
+        return tl_fail(err, TL_INVALID,
+                       "with --method shrink --random is at least 1: the last phases train that many networks a step");
+    }
+    return TL_OK;
+}
+
+static size_t shrinking_phases(const struct train_plan *plan, const struct net_family *family,
+                               struct train_phase *ret_phases)
+{
+    const double all = shrinking_epochs();
     for (size_t i = 0; i < TRAIN_PHASES_MAX; i++) {
         struct train_phase phase = SHRINKING[i];
         phase.kernels = at_most(phase.kernels, family->n_kernels);

@@ -107,6 +107,13 @@ struct train_plan {
 /* What the plan does by default for small images. */
 struct train_plan train_plan_default(enum train_method method);
 
+/* The warm-up of so many epochs where nothing else is said: a fifth of them, one at most. */
+double train_warmup(double epochs);
+
+/* TL_INVALID names what no training can go by: batch, epochs, learning rate, a warm-up that does not end within the first
+ * phase, no sub-networks for the last phases of TRAIN_SHRINK. */
+TL_MUST_CHECK enum tl_rc train_plan_check(const struct train_plan *plan, struct tl_err *err);
+
 enum { TRAIN_PHASES_MAX = 6 };
 
 /* A part of training with its own options and learning rate. */
@@ -184,6 +191,8 @@ void trainer_free(struct trainer *trainer); /* takes NULL */
  * they were before it. TL_NOT_FOUND: there are no steps left. */
 TL_MUST_CHECK enum tl_rc trainer_step(struct trainer *trainer, struct train_progress *ret_progress, struct tl_err *err);
 struct train_progress trainer_progress(const struct trainer *trainer);
+uint64_t trainer_epochs(const struct trainer *trainer,
+                        size_t phase);               /* begun in a phase, the last may be a part of one */
 size_t trainer_bytes(const struct trainer *trainer); /* memory of tapes and optimizer */
 
 /* What a checkpoint holds besides the supernet: borrowed arrays laid out as params. */

@@ -37,18 +37,11 @@ struct trainer {
 
 static enum tl_rc check_plan(const struct train_plan *plan, const struct train_source *source, struct tl_err *err)
 {
-    if (plan->batch < 2 || plan->batch > 4096) {
-        return tl_fail(err, TL_INVALID, "a batch of %u cannot be trained on; it takes 2 to 4096", plan->batch);
-    }
     if (source->n_of[TRAIN_PART_TRAIN] < plan->batch) {
         return tl_fail(err, TL_INVALID, "%zu training images do not fill one batch of %u",
                        source->n_of[TRAIN_PART_TRAIN], plan->batch);
     }
-    if (!(plan->epochs > 0.0) || !(plan->lr > 0.0)) {
-        return tl_fail(err, TL_INVALID, "epochs and learning rate have to be above zero, not %g and %g", plan->epochs,
-                       plan->lr);
-    }
-    return TL_OK;
+    return train_plan_check(plan, err);
 }
 
 static void plan_steps(struct trainer *trainer)
@@ -102,6 +95,12 @@ void trainer_free(struct trainer *trainer)
     free(trainer->answers);
     free(trainer->drop);
     free(trainer);
+}
+
+uint64_t trainer_epochs(const struct trainer *trainer, size_t phase)
+{
+    const uint64_t steps = trainer->steps_of[phase], an_epoch = trainer->steps_an_epoch;
+    return (steps + an_epoch - 1) / an_epoch;
 }
 
 size_t trainer_bytes(const struct trainer *trainer)

@@ -12,7 +12,6 @@ import signal
 import struct
 import subprocess
 import tempfile
-import time
 
 from tailor import fact, main, until
 
@@ -48,19 +47,19 @@ def shared(name):
     return os.path.join(SHARED, name)
 
 
-def images():
-    folder = shared("images")
+def images(name="images", seed=1):
+    folder = shared(name)
     if not os.path.isdir(folder):
         os.mkdir(folder)
-        write_idx(folder, "train", 1000, 1)
+        write_idx(folder, "train", 1000, seed)
         write_idx(folder, "t10k", 200, 2)
     return folder
 
 
-def family():
-    path = shared("stripes.json")
+def family(name="stripes", **more):
+    path = shared(f"{name}.json")
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(FAMILY, file)
+        json.dump(dict(FAMILY, **more), file)
     return path
 
 
@@ -82,9 +81,9 @@ def trained(name):
     return folder
 
 
-def begun(house, folder, *more):
+def begun(house, folder, *more, stderr=subprocess.DEVNULL):
     return subprocess.Popen([os.path.join(house.build, "tailor"), *train_words(*more)], cwd=folder,
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                            stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def bytes_of(folder):
@@ -92,9 +91,9 @@ def bytes_of(folder):
         return file.read()
 
 
-def weights_of(folder):
-    whole = bytes_of(folder)
-    return whole[8 + struct.unpack("<Q", whole[:8])[0]:]
+def log_of(folder):
+    with open(os.path.join(folder, "out", "log.jsonl"), encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 @fact
@@ -106,13 +105,58 @@ def a_training_that_is_killed_and_stopped_gives_the_same_bytes(house):
     until(lambda: os.path.exists(checkpoint), 120, "the first checkpoint")
     first.kill()
     first.wait()
-    second = begun(house, broken)
-    time.sleep(0.2)
+    left = checkpoint + ".01234567-89ab-4cde-8f01-23456789abcd.tmp"
+    with open(left, "w", encoding="utf-8"):
+        pass
+    second = begun(house, broken, stderr=subprocess.PIPE)
+    assert second.stderr.readline()
     second.send_signal(signal.SIGTERM)
     out, _ = second.communicate(timeout=60)
     assert second.returncode == 0 and ("stopped" in out or "is ready" in out), out
-    tailor(house, *train_words("--threads", "1"), cwd=broken)
-    assert weights_of(whole) == weights_of(broken), "the weights differ"
+    tailor(house, *train_words("--threads", "1", "--checkpoint", "1", "--data", images() + "/" * 1100), cwd=broken)
+    assert bytes_of(whole) == bytes_of(broken), "the supernets differ"
+    assert not os.path.exists(left), "what the killed program left half written is still there"
+
+
+@fact
+def a_training_that_is_stopped_while_it_measures_measures_again(house):
+    short = ["--epochs", "1", "--measure", "0", "--holdout", "0.5"]
+    whole, broken = trained("measured"), trained("unmeasured")
+    tailor(house, *train_words(*short), cwd=whole)
+    assert [(line["part"], len(line["accuracy"])) for line in log_of(whole)] == [("held-out", 16), ("test", 16)]
+    program = begun(house, broken, *short, stderr=subprocess.PIPE)
+    lines = []
+    for line in program.stderr:
+        if line.startswith("measuring:"):
+            lines.append(line)
+            assert os.path.exists(os.path.join(broken, "out", "checkpoint.safetensors")), "measured before it was safe"
+            program.send_signal(signal.SIGTERM)
+    out, _ = program.communicate(timeout=60)
+    assert program.returncode == 0 and "stopped" in out and 0 < len(lines) < 32, (out, len(lines))
+    assert "s left" in lines[0], lines[0]
+    tailor(house, *train_words(*short), cwd=broken)
+    assert bytes_of(whole) == bytes_of(broken), "the supernets differ"
+
+
+@fact
+def a_short_try_measures_only_what_it_is_told(house):
+    for final, networks in (("none", []), ("ends", [2, 2])):
+        folder = trained(f"final-{final}")
+        tailor(house, *train_words("--epochs", "0.2", "--warmup", "0", "--measure", "0", "--final", final), cwd=folder)
+        assert bytes_of(folder)
+        there = os.path.exists(os.path.join(folder, "out", "log.jsonl"))
+        assert [len(line["accuracy"]) for line in log_of(folder)] == networks if networks else not there
+
+
+@fact
+def two_trainings_do_not_write_into_one_folder(house):
+    folder = trained("taken")
+    first = begun(house, folder)
+    until(lambda: os.path.exists(os.path.join(folder, "out", "checkpoint.safetensors")), 120, "the first checkpoint")
+    said = tailor(house, *train_words(), cwd=folder, status=1)
+    first.kill()
+    first.wait()
+    assert "another training writes into out" in said, said
 
 
 def no_room(n):
@@ -138,26 +182,60 @@ def a_disk_that_is_full_leaves_the_last_checkpoint_whole(house):
         assert file.read() == before
     assert os.listdir(os.path.join(folder, "out")).count("checkpoint.safetensors") == 1
     tailor(house, *train_words(), cwd=folder)
-    assert weights_of(folder) == weights_of(trained("whole"))
+    assert bytes_of(folder) == bytes_of(trained("whole"))
 
 
 @fact
-def another_plan_does_not_touch_the_checkpoint(house):
+def another_plan_family_or_set_of_images_does_not_touch_the_checkpoint(house):
     folder = trained("whole")
     before = bytes_of(folder)
-    said = tailor(house, *train_words("--lr", "0.2"), cwd=folder, status=1)
-    assert "other options" in said, said
-    assert bytes_of(folder) == before
+    for words, says in [
+            (["--lr", "0.2", "--no-mirror", "--pad", "2"], "--pad (1 then, 2 now), --lr (0.1 then, 0.2 now);"),
+            (["--data", images("others", 3)], "other options: the images of --data;"),
+            (["--family", family("changed", head={"final": 40, "act": "hswish"})],
+             "other options: the description of the family;")]:
+        said = tailor(house, *train_words(*words), cwd=folder, status=1)
+        assert says in said, (words, said)
+        assert bytes_of(folder) == before
+
+
+def unreadable_names():
+    """The same images under a name that is not UTF-8, and four classes of which one has such a name."""
+    data, classes = os.fsencode(shared("")) + b"im\xe9", shared("classes")
+    os.symlink(images(), data)
+    for split in (b"train", b"test"):
+        for name in (b"a", b"b", b"c", b"caf\xe9"):
+            place = os.path.join(os.fsencode(classes), split, name)
+            os.makedirs(place)
+            with open(os.path.join(place, b"1.png"), "wb") as file:
+                file.write(b"no image")
+    return os.fsdecode(data), classes
+
+
+@fact
+def the_example_of_the_help_is_that_of_the_readme(house):
+    example = tailor(house, "train", "--help").split("example: ")[1].strip()
+    with open(os.path.join(os.path.dirname(__file__), "..", "..", "README.md"), encoding="utf-8") as file:
+        assert f"    {example}\n" in file.read(), example
 
 
 @fact
 def wrong_words_are_answered_with_what_would_be_right(house):
+    no_text, no_class = unreadable_names()
+    begin = ["train", "--family", family(), "--output", shared("no"), "--data"]
     for words, status, says in [
             (["train", "--family", "nothing", "--data", "x", "--output", "y"], 2, "no space is called"),
             (["train", "--family", "mnist-mbv3", "--data", images(), "--output", shared("no")], 2, "4 classes"),
             (["train", "--family", "mnist-mbv3", "--data", shared("absent"), "--output", shared("no")], 1, "absent"),
             (["train", "--family", family(), "--data", images(), "--output", shared("no"), "--batch", "1"], 2,
              "batch"),
+            ([*begin, shared("absent"), "--method", "shrink", "--random", "0"], 2, "--random is at least 1"),
+            ([*begin, shared("absent"), "--epochs", "2", "--warmup", "2"], 2, "shorter --warmup"),
+            ([*begin, shared("absent"), "--architecture", "a.json"], 2, "--method alone"),
+            ([*begin, no_text], 2, "is not UTF-8; rename it"),
+            ([*begin, no_class], 2, "is not UTF-8; rename its folder"),
+            ([*begin, shared("absent"), "--output", "/proc"], 1, "cannot write into the folder /proc"),
+            ([*begin, shared("absent"), "--output", images() + "/train-images-idx3-ubyte"], 1, "cannot make the folder"),
             (["evaluate", "--supernet", family(), "--data", images()], 1, "safetensors")]:
         said = tailor(house, *words, status=status)
         assert says in said, (words, said)

@@ -21,7 +21,7 @@ static struct train_plan small_plan(enum train_method method, double epochs)
     struct train_plan plan = train_plan_default(method);
     plan.epochs = epochs;
     plan.batch = BATCH;
-    plan.warmup_epochs = 0.25;
+    plan.warmup_epochs = fmin(0.25, train_warmup(epochs));
     return plan;
 }
 
@@ -231,8 +231,38 @@ static void a_plan_that_cannot_be_is_refused(void **state)
     plan.batch = BATCH;
     plan.epochs = (double)NAN;
     assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
+    plan.epochs = plan.warmup_epochs = 3;
+    assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
+    plan.warmup_epochs = 1; /* the first phase of shrinking has 0.9 */
+    plan.method = TRAIN_SHRINK;
+    assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
+    plan.warmup_epochs = 0.5;
+    plan.random_subnets = 0;
+    assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
     assert_null(trainer);
     course_end(&course);
+}
+
+/* Whatever the length: the rate rises to its peak, and is near zero at the last step. */
+static void the_learning_rate_ends_at_zero_however_short_the_training(void **state)
+{
+    (void)state;
+    static const double epochs[] = {0.25, 0.5, 1, 2, 5, 5.5, 34};
+    for (size_t i = 0; i < TL_COUNT_OF(epochs); i++) {
+        struct train_plan plan = train_plan_default(TRAIN_SANDWICH);
+        const struct net_family family = small_family();
+        struct train_phase phases[TRAIN_PHASES_MAX];
+        const double an_epoch = 100;
+        struct tl_err err = {0};
+        plan.epochs = epochs[i];
+        plan.warmup_epochs = train_warmup(epochs[i]);
+        must(train_plan_check(&plan, &err), &err);
+        assert_int_equal(train_phases(&plan, &family, phases), 1);
+        const uint64_t n = (uint64_t)(epochs[i] * an_epoch), warmup = (uint64_t)(phases[0].warmup_epochs * an_epoch);
+        assert_true(warmup == 100 || epochs[i] < 5);
+        assert_true(train_rate(&phases[0], warmup, n, warmup) == plan.lr);
+        assert_true(train_rate(&phases[0], n - 1, n, warmup) < 0.01 * plan.lr);
+    }
 }
 
 static void a_finished_training_has_no_more_steps(void **state)
@@ -259,6 +289,7 @@ int main(void)
         cmocka_unit_test(so_does_one_resumed_in_any_phase_of_shrinking),
         cmocka_unit_test(a_loss_that_is_no_number_stops_with_its_step),
         cmocka_unit_test(a_plan_that_cannot_be_is_refused),
+        cmocka_unit_test(the_learning_rate_ends_at_zero_however_short_the_training),
         cmocka_unit_test(a_finished_training_has_no_more_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

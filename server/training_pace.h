@@ -1,0 +1,27 @@
+/* training_pace.h - how fast a training goes and when it will be done: training and measuring are timed apart.
+ *
+ * Threads: pure functions of a struct.
+ */
+#ifndef TAILOR_TRAINING_PACE_H
+#define TAILOR_TRAINING_PACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What this process has done. */
+struct training_pace {
+    unsigned batch;  /* images a step */
+    unsigned passes; /* networks that see a batch: an image trained on costs about three times as many forwards */
+    double train_s, measure_s;
+    uint64_t steps;
+    uint64_t measured; /* images that went through a measured network, those it was calibrated on included */
+};
+
+/* Images trained on a second of training; 0 before the first step. */
+double training_pace_images_s(const struct training_pace *pace);
+
+/* Seconds that so many steps and measured images will take. Before the first measurement, the cost of its images is
+ * taken from that of training. NAN: nothing has been timed that it could be told from. */
+double training_pace_left_s(const struct training_pace *pace, uint64_t steps, uint64_t images);
+
+#endif
