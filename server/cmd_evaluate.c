@@ -67,6 +67,15 @@ static enum tl_rc options_parse(int argc, char **argv, struct options *options, 
     return rc;
 }
 
+static enum tl_rc use_open(struct supernet_use *use, const struct options *options, struct tl_err *err)
+{
+    enum tl_rc rc = supernet_use_open(use, options->supernet, options->data, (unsigned)options->threads, err);
+    if (rc == TL_OK && options->part == TRAIN_PART_HELD && (rc = supernet_use_held_out(use, options->data, err))) {
+        supernet_use_done(use);
+    }
+    return rc;
+}
+
 /* Accuracy in points. */
 static enum tl_rc measure(struct supernet_use *use, const struct options *options, const struct net_pick *pick,
                           double *ret_points, struct tl_err *err)
@@ -108,7 +117,7 @@ static enum tl_rc run_evaluate(int argc, char **argv, struct tl_err *err)
     struct supernet_use use;
     struct net_pick pick;
     enum tl_rc rc = options_parse(argc, argv, &options, err);
-    if (rc || (rc = supernet_use_open(&use, options.supernet, options.data, (unsigned)options.threads, err))) {
+    if (rc || (rc = use_open(&use, &options, err))) {
         return rc;
     }
     if (options.architecture) {
@@ -133,8 +142,9 @@ const struct command command_evaluate = {
         "Batch norm is calibrated for the sub-network on training images, then its accuracy is measured. Without an\n"
         "architecture: the smallest and the largest.\n"
         "\n"
-        "  --part NAME       test (default) or held-out: the training images that training did not see\n"
-        "  --images N        measure on the first N of them (all)\n"
+        "  --part NAME       test (default) or held-out: the training images that training did not see, where the supernet\n"
+        "                    says that it held some out, and IMAGES are those that it was trained on\n"
+        "  --images N        measure on N of them, the same in every run (all)\n"
         "  --calibration N   training images to calibrate on (2000)\n"
         "  --threads N       (as many as there are processors); the result does not depend on it\n"
         "\n"

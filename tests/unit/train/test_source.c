@@ -1,4 +1,5 @@
 /* test_source.c - the images of a training: which are kept in a supernet's file, and in which order the others come. */
+#include "supernet/train/codec_plan.h"
 #include "supernet/train/source.h"
 #include "unit/images/made.h"
 #include "unit/train/worlds.h"
@@ -104,6 +105,20 @@ static void the_first_test_images_are_of_all_classes_and_each_comes_once(void **
     img_close(set);
 }
 
+static void a_plan_says_what_was_held_out(void **state)
+{
+    struct train_split split = {.most = 7};
+    struct tl_err err = {0};
+    (void)state;
+    must(train_split_decode(NULL, &split, &err), &err);
+    assert_false(split.known);
+    assert_true(split.holdout == 0.0 && split.most == 0);
+    must(train_split_decode("{\"holdout\":0.25,\"most_images\":500,\"seed\":3}", &split, &err), &err);
+    assert_true(split.known && split.holdout == 0.25 && split.most == 500);
+    assert_int_equal(train_split_decode("{\"holdout\":0.7,\"most_images\":0}", &split, &err), TL_INVALID);
+    assert_string_equal(err.pointer, "/plan/holdout");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +127,7 @@ int main(void)
         cmocka_unit_test(images_that_were_kept_are_not_cut_again),
         cmocka_unit_test_setup_teardown(the_first_test_images_are_of_all_classes_and_each_comes_once, folder_make,
                                         folder_remove),
+        cmocka_unit_test(a_plan_says_what_was_held_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
