@@ -3,11 +3,12 @@
 
 #include "base/codec_json.h"
 #include "server/space_of_family.h"
+#include "supernet/files/files.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARCHITECTURE_MAX_BYTES = 1 << 16 };
+enum { ARCHITECTURE_MAX_BYTES = NET_CONFIG_MAX };
 
 /* ---- by options ---------------------------------------------------------------------------------------------- */
 
@@ -90,6 +91,12 @@ static enum tl_rc by_lists(struct tl_json_object *top, const struct net_family *
         (rc = tl_json_ints(top, "r", TL_REQUIRED, 1, 1, 1, NET_SIDE_MAX, r, &n, err))) {
         return rc;
     }
+    if (json_is_null(json_object_get(top->json, "wid"))) { /* their samples say so that no width is chosen */
+        top->known[top->n_known++] = "wid";
+    }
+    if ((rc = tl_json_object_close(top, err))) {
+        return rc;
+    }
     for (size_t i = 0; i < slots; i++) {
         uint8_t kernel = 0, expand = 0;
         if ((rc = index_of("ks", family->kernels, family->n_kernels, ks[i], &kernel, err)) ||
@@ -106,26 +113,137 @@ static enum tl_rc by_lists(struct tl_json_object *top, const struct net_family *
     return TL_OK;
 }
 
-/* ---- either -------------------------------------------------------------------------------------------------- */
+/* ---- a net.config -------------------------------------------------------------------------------------------- */
+
+static const struct net_op *depthwise_of(const struct network *net, size_t block)
+{
+    for (size_t i = 0; i < net->blocks[block].n_ops; i++) {
+        const struct net_op *op = &net->ops[net->blocks[block].first_op + i];
+        if (op->kind == NET_DEPTHWISE) {
+            return op;
+        }
+    }
+    return NULL;
+}
+
+static enum tl_rc read_depths(const struct network *net, const struct net_family *family, struct net_pick *pick,
+                              struct tl_err *err)
+{
+    for (size_t b = 0; b < net->n_blocks; b++) {
+        const struct net_block *block = &net->blocks[b];
+        if (block->stage >= 0 && block->slot >= 0) {
+            if (block->stage >= family->n_stages || block->slot >= family->stages[block->stage].n_slots) {
+                return tl_fail_at(err, TL_INVALID, "/blocks", "block %zu has no place in family %s", b - 1,
+                                  family->name);
+            }
+            pick->depth[block->stage] = (uint8_t)(block->slot + 1);
+        }
+    }
+    return TL_OK;
+}
+
+/* Where a network of this choice throughout has the block that is wanted, that is the slot's choice. */
+static void take_choice(const struct network *uniform, const struct network *wanted, const struct net_family *family,
+                        uint8_t choice, struct net_pick *pick)
+{
+    for (size_t b = 0; b < wanted->n_blocks && b < uniform->n_blocks; b++) {
+        const struct net_block *block = &wanted->blocks[b];
+        const struct net_op *ours = depthwise_of(uniform, b), *theirs = depthwise_of(wanted, b);
+        if (block->stage >= 0 && block->slot >= 0 && ours && theirs && ours->kernel == theirs->kernel &&
+            ours->co == theirs->co) {
+            pick->choice[net_family_slots(family, (size_t)block->stage) + (size_t)block->slot] = choice;
+        }
+    }
+}
+
+static bool same_op(const struct net_op *a, const struct net_op *b)
+{
+    return a->kind == b->kind && a->act == b->act && a->batch_norm == b->batch_norm && a->bias == b->bias &&
+           a->kernel == b->kernel && a->stride == b->stride && a->h_in == b->h_in && a->w_in == b->w_in &&
+           a->ci == b->ci && a->h_out == b->h_out && a->w_out == b->w_out && a->co == b->co && a->hidden == b->hidden &&
+           a->skip_from == b->skip_from && a->block == b->block;
+}
+
+static enum tl_rc same_network(const struct network *theirs, const struct network *ours,
+                               const struct net_family *family, struct tl_err *err)
+{
+    char name[NET_NAME_MAX];
+    for (size_t i = 0; i < theirs->n_ops && i < ours->n_ops; i++) {
+        if (!same_op(&theirs->ops[i], &ours->ops[i])) {
+            net_layer_name(theirs, i, 0, name);
+            return tl_fail(err, TL_INVALID, "the net.config is of no network of family %s: its %s is another",
+                           family->name, name);
+        }
+    }
+    return theirs->n_ops == ours->n_ops
+               ? TL_OK
+               : tl_fail(err, TL_INVALID, "the net.config is of no network of family %s: it has %u operators, not %u",
+                         family->name, theirs->n_ops, ours->n_ops);
+}
+
+/* A net.config lists layers: the pick is found whose network has the same. It says no resolution; the largest is taken. */
+static enum tl_rc by_blocks(const char *json, size_t n, const struct net_family *family, struct network *theirs,
+                            struct network *ours, struct net_pick *ret_pick, struct tl_err *err)
+{
+    const uint16_t resolution = family->resolutions[family->n_resolutions - 1];
+    struct net_pick pick = {.resolution = resolution};
+    enum tl_rc rc = net_config_decode(json, n, resolution, theirs, err);
+    rc = rc ? rc : read_depths(theirs, family, &pick, err);
+    for (uint8_t c = 0; rc == TL_OK && c < family->n_choices; c++) {
+        struct net_pick uniform = pick;
+        memset(uniform.choice, c, sizeof uniform.choice);
+        rc = net_build(family, &uniform, ours, err);
+        if (rc == TL_OK) {
+            take_choice(ours, theirs, family, c, &pick);
+        }
+    }
+    rc = rc ? rc : net_build(family, &pick, ours, err);
+    rc = rc ? rc : same_network(theirs, ours, family, err);
+    if (rc == TL_OK) {
+        *ret_pick = pick;
+    }
+    return rc;
+}
+
+static enum tl_rc config_decode(const char *json, size_t n, const struct net_family *family, struct net_pick *ret_pick,
+                                struct tl_err *err)
+{
+    struct network *nets = malloc(2 * sizeof *nets);
+    const enum tl_rc rc = nets ? by_blocks(json, n, family, &nets[0], &nets[1], ret_pick, err)
+                               : tl_fail(err, TL_NO_MEMORY, "no memory for an architecture");
+    free(nets);
+    return rc;
+}
+
+/* ---- any of them -------------------------------------------------------------------------------------------------- */
 
 static enum tl_rc decode(json_t *root, const struct net_family *family, struct space *space, struct net_pick *ret_pick,
                          struct tl_err *err)
 {
-    struct tl_json_object top;
-    json_t *options = json_object_get(root, "options"), *named = json_object_get(root, "space");
-    const enum tl_rc rc = tl_json_object_open(&top, root, "", err);
+    struct tl_json_object top, options, ofa;
+    const char *named = NULL, *id = NULL;
+    bool there = false;
+    enum tl_rc rc = tl_json_object_open(&top, root, "", err);
     if (rc) {
         return rc;
     }
-    if (!options) {
+    if (!json_object_get(root, "options")) {
         return by_lists(&top, family, ret_pick, err);
     }
-    if (json_is_string(named) && strcmp(json_string_value(named), family->name) != 0) {
-        return tl_fail_at(err, TL_INVALID, "/space", "the architecture is of space %.64s, not of %s",
-                          json_string_value(named), family->name);
+    /* What the server writes beside the options follows from them. */
+    if ((rc = tl_json_string(&top, "space", TL_OPTIONAL, 64, &named, err)) ||
+        (rc = tl_json_string(&top, "id", TL_OPTIONAL, TL_HASH_TEXT, &id, err)) ||
+        (rc = tl_json_nested(&top, "ofa", TL_OPTIONAL, &ofa, &there, err)) ||
+        (rc = tl_json_nested(&top, "options", TL_REQUIRED, &options, &there, err)) ||
+        (rc = tl_json_object_close(&top, err))) {
+        return rc;
     }
-    const enum tl_rc made = space_of_family(family, space, err);
-    return made ? made : by_options(options, family, space, ret_pick, err);
+    if (named && strcmp(named, family->name) != 0) {
+        return tl_fail_at(err, TL_INVALID, "/space", "the architecture is of space %.64s, not of %s", named,
+                          family->name);
+    }
+    rc = space_of_family(family, space, err);
+    return rc ? rc : by_options(options.json, family, space, ret_pick, err);
 }
 
 enum tl_rc architecture_decode(const char *json, size_t n, const struct net_family *family, struct net_pick *ret_pick,
@@ -133,6 +251,9 @@ enum tl_rc architecture_decode(const char *json, size_t n, const struct net_fami
 {
     TL_AUTO(tl_json) doc = {0};
     enum tl_rc rc = tl_json_parse(&doc, json, n, err);
+    if (rc == TL_OK && json_object_get(doc.root, "blocks")) {
+        return config_decode(json, n, family, ret_pick, err);
+    }
     struct space *space = rc ? NULL : malloc(sizeof *space);
     struct network *net = rc ? NULL : malloc(sizeof *net);
     struct net_pick pick;
@@ -154,5 +275,6 @@ enum tl_rc architecture_load(const char *path, const struct net_family *family, 
 {
     TL_AUTO(tl_buf) text = {.max = ARCHITECTURE_MAX_BYTES};
     const enum tl_rc rc = tl_file_read(path, &text, err);
-    return rc ? rc : architecture_decode(text.data ? text.data : "", text.len, family, ret_pick, err);
+    return tl_fail_in(err, rc ? rc : architecture_decode(text.data ? text.data : "", text.len, family, ret_pick, err),
+                      path);
 }
