@@ -64,6 +64,10 @@ struct tl_err {
 #define tl_fail(err, rc, ...) (tl_fail_record((err), (rc), __FILE__, __LINE__, NULL, __VA_ARGS__), (rc))
 #endif
 
+/* Name the file that a failure is about: "FILE: ..." in front of the sentence, unless it is named there. Returns `rc`;
+ * TL_OK and err NULL: nothing happens. */
+enum tl_rc tl_fail_in(struct tl_err *err, enum tl_rc rc, const char *path);
+
 enum tl_rc tl_fail_record(struct tl_err *err, enum tl_rc rc, const char *file, int line, const char *pointer,
                           const char *format, ...) TL_PRINTF(6, 7);
 enum tl_rc tl_fail_record_sys(struct tl_err *err, const char *file, int line, const char *format, ...) TL_PRINTF(4, 5);

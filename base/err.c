@@ -82,6 +82,21 @@ enum tl_rc tl_fail_record_sys(struct tl_err *err, const char *file, int line, co
     return TL_IO;
 }
 
+enum tl_rc tl_fail_in(struct tl_err *err, enum tl_rc rc, const char *path)
+{
+    if (err && rc != TL_OK && !strstr(err->text, path)) {
+        char text[sizeof err->text];
+        const size_t all = strlen(path), n = all < sizeof text / 2 ? all : sizeof text / 2;
+        memcpy(text, path + all - n, n); /* of a very long path its end */
+        memcpy(text + n, ": ", 2);
+        memcpy(text + n + 2, err->text, sizeof text - n - 3);
+        text[sizeof text - 1] = '\0';
+        memcpy(err->text, text, sizeof text);
+        utf8_mend(err->text);
+    }
+    return rc;
+}
+
 static const struct {
     int http;
     const char *title;

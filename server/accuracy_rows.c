@@ -30,8 +30,8 @@ void accuracy_rows_done(struct accuracy_rows *rows)
     *rows = (struct accuracy_rows){0};
 }
 
-/* The next line cut into fields. *ret_end: there is none. */
-static enum tl_rc next_line(struct reader *reader, bool *ret_end, struct tl_err *err)
+/* The next line; *ret_end: there is none. */
+static enum tl_rc read_line(struct reader *reader, bool *ret_end, struct tl_err *err)
 {
     if (!gzgets(reader->file, reader->line, LINE_MAX_BYTES)) {
         int code = Z_OK;
@@ -50,6 +50,20 @@ static enum tl_rc next_line(struct reader *reader, bool *ret_end, struct tl_err 
     while (n && (reader->line[n - 1] == '\n' || reader->line[n - 1] == '\r')) {
         reader->line[--n] = '\0';
     }
+    *ret_end = false;
+    return TL_OK;
+}
+
+/* The next line that is no comment, cut into fields. *ret_end: there is none. */
+static enum tl_rc next_line(struct reader *reader, bool *ret_end, struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+    do {
+        rc = read_line(reader, ret_end, err);
+    } while (rc == TL_OK && !*ret_end && reader->line[0] == '#');
+    if (rc || *ret_end) {
+        return rc;
+    }
     reader->n_fields = 0;
     for (char *at = reader->line; at && reader->n_fields < COLUMNS_MAX;) {
         reader->fields[reader->n_fields++] = at;
@@ -58,7 +72,6 @@ static enum tl_rc next_line(struct reader *reader, bool *ret_end, struct tl_err 
             *at++ = '\0';
         }
     }
-    *ret_end = false;
     return TL_OK;
 }
 

@@ -24,8 +24,8 @@ struct accuracy_rows {
     double *y;      /* owned; (n) */
 };
 
-/* Read a CSV or gzipped CSV with a header line (fields without quotes) of networks of `space`, a family's with elastic
- * depth. TL_NOT_FOUND: no file. TL_MALFORMED, TL_INVALID: the text says which line and column. */
+/* Read a CSV or gzipped CSV with a header line (fields without quotes; lines that begin with # are passed over) of networks
+ * of `space`, a family's with elastic depth. TL_NOT_FOUND: no file. TL_MALFORMED, TL_INVALID: the text says which line and column. */
 TL_MUST_CHECK enum tl_rc accuracy_rows_read(const char *path, const struct accuracy_columns *columns,
                                             const struct space *space, struct accuracy_rows *ret_rows,
                                             struct tl_err *err);

@@ -26,8 +26,11 @@ static enum tl_rc convert(const char *const *values, struct tl_err *err)
     struct supernet *net = NULL;
     enum tl_rc rc = net_family_find(values[FAMILY], &family, err);
     rc = rc ? rc : tl_file_read(values[INPUT], &bytes, err);
-    rc = rc ? rc : st_open(bytes.data ? bytes.data : "", bytes.len, &file, err);
-    rc = rc ? rc : supernet_decode_ofa(file, &family, &net, err);
+    if (rc == TL_OK) {
+        rc = st_open(bytes.data ? bytes.data : "", bytes.len, &file, err);
+        rc = rc ? rc : supernet_decode_ofa(file, &family, &net, err);
+        rc = tl_fail_in(err, rc, values[INPUT]);
+    }
     rc = rc ? rc : supernet_encode(net, &FACTS, NULL, values[HALF] != NULL, &output, err);
     rc = rc ? rc : tl_file_write(values[OUTPUT], output.data, output.len, err);
     supernet_free(net);

@@ -106,8 +106,10 @@ static enum tl_rc distill(struct supernet_use *use, const struct options *option
     return rc;
 }
 
-/* The same sub-networks calibrated on training images and on the made-up ones, measured on what was held out. */
-static enum tl_rc check(struct supernet_use *use, const struct options *options, struct tl_err *err)
+/* The same sub-networks calibrated on training images and on the made-up ones, measured on what was held out, or else on the
+ * test images. */
+static enum tl_rc check(struct supernet_use *use, const struct options *options, enum train_part part,
+                        struct tl_err *err)
 {
     struct supernet_use dreamt_use = {.pool = use->pool, .net = use->net, .facts = use->facts};
     struct evaluation *made_up = NULL;
@@ -121,19 +123,19 @@ static enum tl_rc check(struct supernet_use *use, const struct options *options,
         tl_rng_init(&rng, (uint64_t)options->seed, 0x6368, (uint64_t)i);
         const struct net_pick pick = supernet_random(&use->net->family, &rng);
         rc = evaluation_calibrate(use->evaluation, &pick, EVALUATION_CALIBRATION, &real, err);
-        rc = rc ? rc : evaluation_accuracy(use->evaluation, &pick, real, TRAIN_PART_HELD, 0, &accuracy[0], err);
+        rc = rc ? rc : evaluation_accuracy(use->evaluation, &pick, real, part, 0, &accuracy[0], err);
         rc = rc ? rc : evaluation_calibrate(made_up, &pick, use->facts.n_images, &dreamt, err);
-        rc = rc ? rc : evaluation_accuracy(use->evaluation, &pick, dreamt, TRAIN_PART_HELD, 0, &accuracy[1], err);
+        rc = rc ? rc : evaluation_accuracy(use->evaluation, &pick, dreamt, part, 0, &accuracy[1], err);
         sums[0] += accuracy[0];
         sums[1] += accuracy[1];
         worst = fmax(worst, accuracy[0] - accuracy[1]);
     }
     if (rc == TL_OK && options->check > 0) {
         const double n = (double)options->check / 100.0;
-        printf(
-            "%lld random sub-networks on held-out images: %.2f points calibrated on training images, %.2f on the made-up "
-            "ones; the worst loses %.2f\n",
-            (long long)options->check, sums[0] / n, sums[1] / n, 100.0 * worst);
+        printf("%lld random sub-networks on %s images: %.2f points calibrated on training images, %.2f on the made-up "
+               "ones; the worst loses %.2f\n",
+               (long long)options->check, part == TRAIN_PART_HELD ? "held-out" : "test", sums[0] / n, sums[1] / n,
+               100.0 * worst);
     }
     evaluation_free(made_up);
     train_images_free(dreamt_use.images);
@@ -150,8 +152,11 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
     if (rc || (rc = supernet_use_open(&use, options.supernet, options.data, (unsigned)options.threads, err))) {
         return rc;
     }
+    /* told by the images in the file, so before others take their place */
+    const enum train_part part =
+        supernet_use_held_out(&use, options.data, NULL) == TL_OK ? TRAIN_PART_HELD : TRAIN_PART_TEST;
     rc = distill(&use, &options, err);
-    rc = rc ? rc : check(&use, &options, err);
+    rc = rc ? rc : check(&use, &options, part, err);
     rc = rc ? rc : supernet_encode(use.net, &use.facts, NULL, true, &bytes, err);
     rc = rc ? rc : tl_file_write(options.output, bytes.data, bytes.len, err);
     supernet_use_done(&use);

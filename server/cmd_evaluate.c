@@ -67,6 +67,15 @@ static enum tl_rc options_parse(int argc, char **argv, struct options *options, 
     return rc;
 }
 
+static enum tl_rc use_open(struct supernet_use *use, const struct options *options, struct tl_err *err)
+{
+    enum tl_rc rc = supernet_use_open(use, options->supernet, options->data, (unsigned)options->threads, err);
+    if (rc == TL_OK && options->part == TRAIN_PART_HELD && (rc = supernet_use_held_out(use, options->data, err))) {
+        supernet_use_done(use);
+    }
+    return rc;
+}
+
 /* Accuracy in points. */
 static enum tl_rc measure(struct supernet_use *use, const struct options *options, const struct net_pick *pick,
                           double *ret_points, struct tl_err *err)
@@ -108,7 +117,7 @@ static enum tl_rc run_evaluate(int argc, char **argv, struct tl_err *err)
     struct supernet_use use;
     struct net_pick pick;
     enum tl_rc rc = options_parse(argc, argv, &options, err);
-    if (rc || (rc = supernet_use_open(&use, options.supernet, options.data, (unsigned)options.threads, err))) {
+    if (rc || (rc = use_open(&use, &options, err))) {
         return rc;
     }
     if (options.architecture) {
@@ -133,8 +142,9 @@ const struct command command_evaluate = {
         "Batch norm is calibrated for the sub-network on training images, then its accuracy is measured. Without an\n"
         "architecture: the smallest and the largest.\n"
         "\n"
-        "  --part NAME       test (default) or held-out: the training images that training did not see\n"
-        "  --images N        measure on the first N of them (all)\n"
+        "  --part NAME       test (default) or held-out: the training images that training did not see, where the supernet\n"
+        "                    says that it held some out, and IMAGES are those that it was trained on\n"
+        "  --images N        measure on N of them, the same in every run (all)\n"
         "  --calibration N   training images to calibrate on (2000)\n"
         "  --threads N       (as many as there are processors); the result does not depend on it\n"
         "\n"
@@ -172,6 +182,55 @@ static enum tl_rc add_row(struct supernet_use *use, const struct net_pick *pick,
     return rc;
 }
 
+/* The first line: what the rows are of. The name of the data ends it, since it may hold anything but a line's end. */
+static enum tl_rc add_facts(const struct supernet_use *use, const struct options *options, struct tl_buf *facts,
+                            struct tl_err *err)
+{
+    char hash[TL_HASH_TEXT];
+    tl_hash_format(&use->hash, hash);
+    const enum tl_rc rc = tl_buf_addf(
+        facts, err, "# supernet=%s part=%s images=%" PRId64 " calibration=%" PRId64 " seed=%" PRId64 " data=%.1000s",
+        hash, options->part_name, options->images, options->calibration, options->seed, options->data);
+    for (size_t i = 0; i < facts->len; i++) {
+        facts->data[i] = (unsigned char)facts->data[i] < ' ' ? '?' : facts->data[i];
+    }
+    return rc ? rc : tl_buf_add(facts, "\n", 1, err);
+}
+
+/* The length of the word that begins `text`; the data's name may hold spaces. */
+static size_t word_of(const char *text)
+{
+    return strcspn(text, strncmp(text, "data=", 5) == 0 ? "\n" : " \n");
+}
+
+/* Go on only where every fact is the same; `theirs` ends where its line does. */
+static enum tl_rc same_facts(const char *path, const char *theirs, const char *ours, struct tl_err *err)
+{
+    size_t n = word_of(theirs), m = word_of(ours);
+    while (n == m && memcmp(theirs, ours, n) == 0 && theirs[n] == ours[m] && ours[m] != '\n') {
+        theirs += n + 1;
+        ours += m + 1;
+        n = word_of(theirs);
+        m = word_of(ours);
+    }
+    if (n == m && memcmp(theirs, ours, n) == 0 && theirs[n] == ours[m]) {
+        return TL_OK;
+    }
+    return tl_fail(err, TL_CONFLICT, "the rows in %.160s were measured with %.*s, not with %.*s; name another --output",
+                   path, (int)(n < 100 ? n : 100), theirs, (int)(m < 100 ? m : 100), ours);
+}
+
+/* Only whole lines are rows: what a crash cut off is measured again. */
+static void drop_half_line(struct tl_buf *rows)
+{
+    while (rows->len > 0 && rows->data[rows->len - 1] != '\n') {
+        rows->len--;
+    }
+    if (rows->data) {
+        rows->data[rows->len] = '\0';
+    }
+}
+
 static size_t count_lines(const struct tl_buf *rows)
 {
     size_t n = 0;
@@ -181,42 +240,59 @@ static size_t count_lines(const struct tl_buf *rows)
     return n;
 }
 
-/* What an earlier run left: whole rows; a header if there is nothing. */
-static enum tl_rc begin_rows(const char *path, struct tl_buf *rows, struct tl_err *err)
+enum { LINES_BEFORE_ROWS = 2 };
+
+/* What an earlier run left: whole rows; facts and header if there is nothing. */
+static enum tl_rc begin_rows(const struct supernet_use *use, const struct options *options, struct tl_buf *rows,
+                             struct tl_err *err)
 {
-    enum tl_rc rc = tl_file_read(path, rows, NULL);
-    if (rc == TL_NOT_FOUND) {
-        return tl_buf_add(rows, HEADER, strlen(HEADER), err);
+    TL_AUTO(tl_buf) facts = {0};
+    const char *path = options->output;
+    enum tl_rc rc = add_facts(use, options, &facts, err);
+    if (rc) {
+        return rc;
     }
-    if (rc || rows->len < strlen(HEADER) || memcmp(rows->data, HEADER, strlen(HEADER)) != 0) {
-        return tl_fail(err, rc ? rc : TL_CONFLICT,
-                       "%.200s cannot be read, or holds other columns than %.*s; name another file", path,
-                       (int)strlen(HEADER) - 1, HEADER);
+    rc = tl_file_read(path, rows, NULL);
+    drop_half_line(rows);
+    if (rc == TL_NOT_FOUND || (rc == TL_OK && rows->len == 0)) {
+        rc = tl_buf_add(rows, facts.data, facts.len, err);
+        return rc ? rc : tl_buf_add(rows, HEADER, strlen(HEADER), err);
     }
-    return TL_OK;
+    const char *line = rc == TL_OK && rows->data[0] == '#' ? strchr(rows->data, '\n') : NULL;
+    if (rc || !line || strncmp(line + 1, HEADER, strlen(HEADER)) != 0) {
+        return tl_fail(
+            err, rc ? rc : TL_CONFLICT,
+            "%.200s cannot be read, does not begin with what its rows were measured on, or holds other columns "
+            "than %.*s; name another --output",
+            path, (int)strlen(HEADER) - 1, HEADER);
+    }
+    return same_facts(path, rows->data, facts.data, err);
 }
 
-static enum tl_rc sample(struct supernet_use *use, const struct options *options, struct tl_err *err)
+/* Rows up to options->n; *ret_n: those there are. */
+static enum tl_rc sample(struct supernet_use *use, const struct options *options, size_t *ret_n, struct tl_err *err)
 {
     TL_AUTO(tl_buf) rows = {.max = 256U << 20};
     struct cli_ticker ticker = {0};
-    enum tl_rc rc = begin_rows(options->output, &rows, err);
-    const size_t first = rc ? 0 : count_lines(&rows) - 1;
+    enum tl_rc rc = begin_rows(use, options, &rows, err);
+    const size_t first = rc ? 0 : count_lines(&rows) - LINES_BEFORE_ROWS;
     const int64_t begun = tl_clock_mono_ns();
-    for (size_t i = first; rc == TL_OK && i < (size_t)options->n; i++) {
+    size_t n = first;
+    for (; rc == TL_OK && n < (size_t)options->n; n++) {
         struct tl_rng rng;
         double points = 0.0;
-        tl_rng_init(&rng, (uint64_t)options->seed, 0x7361, i); /* row i is the same, whatever was measured before */
+        tl_rng_init(&rng, (uint64_t)options->seed, 0x7361, n); /* row n is the same, whatever was measured before */
         const struct net_pick pick = supernet_random(&use->net->family, &rng);
         rc = measure(use, options, &pick, &points, err);
         rc = rc ? rc : add_row(use, &pick, points, &rows, err);
         rc = rc ? rc : tl_file_write(options->output, rows.data, rows.len, err);
-        const double seconds = (double)(tl_clock_mono_ns() - begun) * 1e-9, done = (double)(i + 1 - first);
+        const double seconds = (double)(tl_clock_mono_ns() - begun) * 1e-9, done = (double)(n + 1 - first);
         char text[64];
         (void)snprintf(text, sizeof text, "%.2f points, %.0f networks a minute", points, 60.0 * done / seconds);
-        cli_ticker_show(&ticker, "measuring", text, (double)(i + 1), (double)options->n, "networks",
-                        seconds / done * (double)((size_t)options->n - i - 1));
+        cli_ticker_show(&ticker, "measuring", text, (double)(n + 1), (double)options->n, "networks",
+                        seconds / done * (double)((size_t)options->n - n - 1));
     }
+    *ret_n = n;
     cli_ticker_done(&ticker);
     return rc;
 }
@@ -225,18 +301,18 @@ static enum tl_rc run_sample(int argc, char **argv, struct tl_err *err)
 {
     struct options options;
     struct supernet_use use;
+    size_t n = 0;
     enum tl_rc rc = options_parse(argc, argv, &options, err);
     if (rc == TL_OK && !options.output) {
         rc = tl_fail(err, TL_INVALID, "give --output FILE.csv");
     }
-    if (rc || (rc = supernet_use_open(&use, options.supernet, options.data, (unsigned)options.threads, err))) {
+    if (rc || (rc = use_open(&use, &options, err))) {
         return rc;
     }
-    rc = sample(&use, &options, err);
+    rc = sample(&use, &options, &n, err);
     supernet_use_done(&use);
     if (rc == TL_OK) {
-        printf("%s has %" PRId64 " sub-networks; tailor fit-accuracy makes a model of them\n", options.output,
-               options.n);
+        printf("%s has %zu sub-networks; tailor fit-accuracy makes a model of them\n", options.output, n);
     }
     return rc;
 }
@@ -248,13 +324,15 @@ const struct command command_sample_accuracy = {
         "usage: tailor sample-accuracy --supernet FILE --data IMAGES --output ROWS.csv [OPTIONS]\n"
         "\n"
         "Row i is drawn from the seed and i alone, and written as soon as it is measured: the same command goes on where\n"
-        "it was stopped. For a model that a search will trust, measure on --part held-out, and keep the test images for\n"
-        "the last word.\n"
+        "it was stopped. The first line of ROWS.csv says what was measured on what: a command with another supernet or\n"
+        "other options does not go on in it. For a model that a search will trust, measure on --part held-out, and keep\n"
+        "the test images for the last word.\n"
         "\n"
         "  --n N             sub-networks (200)\n"
         "  --seed N          (1)\n"
-        "  --part NAME       test (default) or held-out\n"
-        "  --images N        measure on the first N of them (all)\n"
+        "  --part NAME       test (default) or held-out: the training images that training did not see, where the supernet\n"
+        "                    says that it held some out, and IMAGES are those that it was trained on\n"
+        "  --images N        measure on N of them, the same in every run (all)\n"
         "  --calibration N   training images to calibrate batch norm on (2000)\n"
         "  --threads N       (as many as there are processors); the result does not depend on it\n"
         "\n"

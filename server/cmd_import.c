@@ -2,6 +2,7 @@
 #include "server/cli.h"
 #include "server/codec_cli.h"
 #include "server/command.h"
+#include "server/supernet_use.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,6 +86,10 @@ static enum tl_rc import_supernet(struct cli *cli, const struct import_words *wo
     if ((rc = cli_upload(cli, words->words[1], hash, err)) ||
         (rc = cli_model_encode("supernet", words->space, "tailor", hash, &body, err))) {
         return rc;
+    }
+    if (!supernet_use_calibrates(words->words[1])) {
+        (void)fprintf(stderr, "tailor: the supernet holds no calibration images: its candidates leave with the running "
+                              "statistics of the largest network; tailor distill gives it images\n");
     }
     snprintf(what, sizeof what, "candidates of %s can be downloaded with weights (%s)", words->space, hash);
     return publish(cli, &body, what, err);

@@ -11,21 +11,25 @@
 
 struct options {
     const char *supernet, *architecture, *input, *output, *data;
-    int64_t threads;
+    int64_t threads, resolution; /* 0: the architecture's */
 };
 
-enum option { SUPERNET, ARCHITECTURE, INPUT, OUTPUT, DATA, THREADS };
+enum option { SUPERNET, ARCHITECTURE, INPUT, OUTPUT, DATA, THREADS, RESOLUTION };
 
 static const struct argument KNOWN[] = {
-    [SUPERNET] = {"supernet", false}, [ARCHITECTURE] = {"architecture", false},
-    [INPUT] = {"input", false},       [OUTPUT] = {"output", false},
-    [DATA] = {"data", false},         [THREADS] = {"threads", false},
+    [SUPERNET] = {"supernet", false},
+    [ARCHITECTURE] = {"architecture", false},
+    [INPUT] = {"input", false},
+    [OUTPUT] = {"output", false},
+    [DATA] = {"data", false},
+    [THREADS] = {"threads", false},
+    [RESOLUTION] = {"resolution", false},
 };
 
 static enum tl_rc options_parse(int argc, char **argv, struct options *options, struct tl_err *err)
 {
     const char *values[TL_COUNT_OF(KNOWN)];
-    const enum tl_rc rc = arguments_values(argc, argv, KNOWN, TL_COUNT_OF(KNOWN), values, err);
+    enum tl_rc rc = arguments_values(argc, argv, KNOWN, TL_COUNT_OF(KNOWN), values, err);
     if (rc) {
         return rc;
     }
@@ -38,7 +42,8 @@ static enum tl_rc options_parse(int argc, char **argv, struct options *options, 
                                 .output = values[OUTPUT],
                                 .data = values[DATA],
                                 .threads = tl_cpu_count()};
-    return argument_int("threads", values[THREADS], 1, 64, &options->threads, err);
+    rc = argument_int("threads", values[THREADS], 1, 64, &options->threads, err);
+    return rc ? rc : argument_int("resolution", values[RESOLUTION], 1, NET_SIDE_MAX, &options->resolution, err);
 }
 
 static enum tl_rc open_all(const struct options *options, struct supernet_use *use, struct net_pick *pick,
@@ -49,10 +54,24 @@ static enum tl_rc open_all(const struct options *options, struct supernet_use *u
         return rc;
     }
     rc = architecture_load(options->architecture, &use->net->family, pick, err);
+    if (rc == TL_OK && options->resolution) {
+        pick->resolution = (uint16_t)options->resolution;
+    }
     if (rc) {
         supernet_use_done(use);
     }
     return rc;
+}
+
+/* Weights without a calibration are worth saying. */
+static void note_calibration(const struct supernet_use *use)
+{
+    if (!use->set) {
+        (void)fputs(
+            "tailor: the supernet holds no calibration images: the running statistics of the largest network are "
+            "used; --data calibrates\n",
+            stderr);
+    }
 }
 
 /* ---- run ----------------------------------------------------------------------------------------------------- */
@@ -139,11 +158,15 @@ static enum tl_rc run_run(int argc, char **argv, struct tl_err *err)
     if (rc == TL_OK && !options.input) {
         rc = tl_fail(err, TL_INVALID, "give --input FILE.npy");
     }
-    (void)(rc || (rc = tl_file_read(options.input, &bytes, err)) ||
-           (rc = npy_decode(bytes.data ? bytes.data : "", bytes.len, &input, err)));
+    if (rc == TL_OK) {
+        rc = tl_file_read(options.input, &bytes, err);
+        rc = rc ? rc : npy_decode(bytes.data ? bytes.data : "", bytes.len, &input, err);
+        rc = tl_fail_in(err, rc, options.input);
+    }
     if (rc || (rc = open_all(&options, &use, &pick, err))) {
         return rc;
     }
+    note_calibration(&use);
     rc = run_one(&use, &pick, &input, &output, err);
     rc = rc ? rc : tl_file_write(options.output, output.data, output.len, err);
     supernet_use_done(&use);
@@ -161,10 +184,12 @@ const struct command command_run = {
         "statistics are used as they are, which is what once-for-all's own code does.\n"
         "\n"
         "  --data IMAGES     calibrate on these training images instead\n"
+        "  --resolution N    of the images, in place of the architecture's\n"
         "  --threads N       (as many as there are processors); the result does not depend on it\n"
         "\n"
-        "An architecture is what GET /candidates/{id}/artifacts/architecture.json gives, or once-for-all's\n"
-        "{\"ks\": [..], \"e\": [..], \"d\": [..], \"r\": [..]}, with \"w\" in place of \"ks\" for ResNets.\n",
+        "An architecture is what GET /candidates/{id}/artifacts/architecture.json gives, once-for-all's {\"ks\": [..],\n"
+        "\"e\": [..], \"d\": [..], \"r\": [..]} (\"w\" in place of \"ks\" for ResNets), or a net.config, which says no\n"
+        "resolution: --resolution does, else it is the family's largest.\n",
     .run = run_run,
 };
 
@@ -190,7 +215,7 @@ static enum tl_rc kind_of(const char *output, enum artifact_kind *ret_kind, stru
 static enum tl_rc run_export(int argc, char **argv, struct tl_err *err)
 {
     TL_AUTO(tl_buf) bytes = {.max = INT32_MAX};
-    TL_AUTO(tl_buf) architecture = {.max = 1 << 16};
+    TL_AUTO(tl_buf) architecture = {.max = NET_CONFIG_MAX};
     struct options options;
     struct supernet_use use;
     struct net_pick pick;
@@ -200,6 +225,9 @@ static enum tl_rc run_export(int argc, char **argv, struct tl_err *err)
            (rc = tl_file_read(options.architecture, &architecture, err)));
     if (rc || (rc = open_all(&options, &use, &pick, err))) {
         return rc;
+    }
+    if (kind != ARTIFACT_NET_CONFIG) {
+        note_calibration(&use);
     }
     const struct st_pair pairs[] = {{"architecture", architecture.data}};
     rc = artifact_encode(&use, kind, &pick, pairs, TL_COUNT_OF(pairs), &bytes, err);
@@ -221,6 +249,7 @@ const struct command command_export = {
         "(PyTorch's shapes, not folded) or .net.config (once-for-all's description, without weights).\n"
         "\n"
         "  --data IMAGES     calibrate batch norm on these training images, not on those in the supernet's file\n"
+        "  --resolution N    of the images, in place of the architecture's; a net.config says none (the family's largest)\n"
         "  --threads N       (as many as there are processors); the result does not depend on it\n",
     .run = run_export,
 };

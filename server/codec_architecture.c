@@ -3,11 +3,12 @@
 
 #include "base/codec_json.h"
 #include "server/space_of_family.h"
+#include "supernet/files/files.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARCHITECTURE_MAX_BYTES = 1 << 16 };
+enum { ARCHITECTURE_MAX_BYTES = NET_CONFIG_MAX };
 
 /* ---- by options ---------------------------------------------------------------------------------------------- */
 
@@ -91,6 +92,12 @@ static enum tl_rc by_lists(struct tl_json_object *top, const struct net_family *
         (rc = tl_json_ints(top, "r", TL_REQUIRED, 1, 1, 1, NET_SIDE_MAX, r, &n, err))) {
         return rc;
     }
+    if (json_is_null(json_object_get(top->json, "wid"))) { /* their samples say so that no width is chosen */
+        top->known[top->n_known++] = "wid";
+    }
+    if ((rc = tl_json_object_close(top, err))) {
+        return rc;
+    }
     for (size_t i = 0; i < slots; i++) {
         uint8_t kernel = 0, expand = 0;
         if ((rc = index_of("ks", family->kernels, family->n_kernels, ks[i], 1, &kernel, err)) ||
@@ -123,7 +130,8 @@ static enum tl_rc by_ratios(struct tl_json_object *top, const struct net_family 
         (rc = tl_json_ints(top, "d", TL_REQUIRED, stages + 1, stages + 1, 0, NET_SLOTS_MAX, d, &n, err)) ||
         (rc = tl_json_ints(top, "w", family->n_widths ? TL_REQUIRED : TL_OPTIONAL, places, places, 0,
                            NET_WIDTHS_MAX - 1, w, &n, err)) ||
-        (rc = tl_json_ints(top, "r", TL_REQUIRED, 1, 1, 1, NET_SIDE_MAX, r, &n, err))) {
+        (rc = tl_json_ints(top, "r", TL_REQUIRED, 1, 1, 1, NET_SIDE_MAX, r, &n, err)) ||
+        (rc = tl_json_object_close(top, err))) {
         return rc;
     }
     for (size_t i = 0; i < slots; i++) {
@@ -148,26 +156,173 @@ static enum tl_rc by_ratios(struct tl_json_object *top, const struct net_family 
     return TL_OK;
 }
 
-/* ---- either -------------------------------------------------------------------------------------------------- */
+/* ---- a net.config -------------------------------------------------------------------------------------------- */
+
+/* The operator of a block that looks around. */
+static const struct net_op *middle_of(const struct network *net, size_t block)
+{
+    for (size_t i = 0; i < net->blocks[block].n_ops; i++) {
+        const struct net_op *op = &net->ops[net->blocks[block].first_op + i];
+        if (op->kind == NET_DEPTHWISE || (op->kind == NET_CONV && op->kernel > 1)) {
+            return op;
+        }
+    }
+    return NULL;
+}
+
+static bool in_slot(const struct net_block *block)
+{
+    return block->stage >= 0 && block->slot >= 0;
+}
+
+static enum tl_rc read_depths(const struct network *net, const struct net_family *family, struct net_pick *pick,
+                              struct tl_err *err)
+{
+    size_t n_stem = 0;
+    for (size_t b = 0; b < net->n_blocks; b++) {
+        const struct net_block *block = &net->blocks[b];
+        n_stem += block->stage < 0;
+        if (!in_slot(block)) {
+            continue;
+        }
+        if (block->stage >= family->n_stages || block->slot >= family->stages[block->stage].n_slots) {
+            return tl_fail_at(err, TL_INVALID, "/blocks", "block %zu has no place in family %s", b - 1, family->name);
+        }
+        pick->depth[block->stage] = (uint8_t)(block->slot + 1);
+    }
+    pick->stem_depth = net_family_elastic_stem(family) && n_stem > 2; /* two convolutions, and a block between them */
+    return TL_OK;
+}
+
+static unsigned width_of(const struct network *net, size_t block)
+{
+    return net->ops[net->blocks[block].first_op + net->blocks[block].n_ops - 1].co;
+}
+
+/* Where a network of this width throughout makes as many channels as the one that is wanted, that is the place's. */
+static void take_width(const struct network *uniform, const struct network *wanted, uint8_t width,
+                       struct net_pick *pick)
+{
+    for (size_t b = 0; b < wanted->n_blocks && b < uniform->n_blocks; b++) {
+        const struct net_block *block = &wanted->blocks[b];
+        const bool same = width_of(uniform, b) == width_of(wanted, b);
+        if (same && in_slot(block)) {
+            pick->width[NET_PLACE_STAGE + block->stage] = width;
+        } else if (same && block->stage < 0) { /* the stem's last block has its width, the others the one before */
+            pick->width[in_slot(&wanted->blocks[b + 1]) ? NET_PLACE_STEM : NET_PLACE_MID] = width;
+        }
+    }
+}
+
+/* The same for the choice of each slot. */
+static void take_choice(const struct network *uniform, const struct network *wanted, const struct net_family *family,
+                        uint8_t choice, struct net_pick *pick)
+{
+    for (size_t b = 0; b < wanted->n_blocks && b < uniform->n_blocks; b++) {
+        const struct net_block *block = &wanted->blocks[b];
+        const struct net_op *ours = middle_of(uniform, b), *theirs = middle_of(wanted, b);
+        if (in_slot(block) && ours && theirs && ours->kernel == theirs->kernel && ours->co == theirs->co) {
+            pick->choice[net_family_slots(family, (size_t)block->stage) + (size_t)block->slot] = choice;
+        }
+    }
+}
+
+static bool same_op(const struct net_op *a, const struct net_op *b)
+{
+    return a->kind == b->kind && a->act == b->act && a->batch_norm == b->batch_norm && a->bias == b->bias &&
+           a->kernel == b->kernel && a->stride == b->stride && a->h_in == b->h_in && a->w_in == b->w_in &&
+           a->ci == b->ci && a->h_out == b->h_out && a->w_out == b->w_out && a->co == b->co && a->hidden == b->hidden &&
+           a->skip_from == b->skip_from && a->block == b->block;
+}
+
+static enum tl_rc same_network(const struct network *theirs, const struct network *ours,
+                               const struct net_family *family, struct tl_err *err)
+{
+    char name[NET_NAME_MAX];
+    for (size_t i = 0; i < theirs->n_ops && i < ours->n_ops; i++) {
+        if (!same_op(&theirs->ops[i], &ours->ops[i])) {
+            net_layer_name(theirs, i, 0, name);
+            return tl_fail(err, TL_INVALID, "the net.config is of no network of family %s: its %s is another",
+                           family->name, name);
+        }
+    }
+    return theirs->n_ops == ours->n_ops
+               ? TL_OK
+               : tl_fail(err, TL_INVALID, "the net.config is of no network of family %s: it has %u operators, not %u",
+                         family->name, theirs->n_ops, ours->n_ops);
+}
+
+/* A net.config lists layers: the pick is found whose network has the same. It says no resolution; the largest is taken. */
+static enum tl_rc by_blocks(const char *json, size_t n, const struct net_family *family, struct network *theirs,
+                            struct network *ours, struct net_pick *ret_pick, struct tl_err *err)
+{
+    const uint16_t resolution = family->resolutions[family->n_resolutions - 1];
+    struct net_pick pick = {.resolution = resolution};
+    enum tl_rc rc = net_config_decode(json, n, resolution, theirs, err);
+    rc = rc ? rc : read_depths(theirs, family, &pick, err);
+    for (uint8_t w = 0; rc == TL_OK && w < family->n_widths; w++) {
+        struct net_pick uniform = pick;
+        memset(uniform.width, w, sizeof uniform.width);
+        rc = net_build(family, &uniform, ours, err);
+        if (rc == TL_OK) {
+            take_width(ours, theirs, w, &pick);
+        }
+    }
+    for (uint8_t c = 0; rc == TL_OK && c < family->n_choices; c++) {
+        struct net_pick uniform = pick;
+        memset(uniform.choice, c, sizeof uniform.choice);
+        rc = net_build(family, &uniform, ours, err);
+        if (rc == TL_OK) {
+            take_choice(ours, theirs, family, c, &pick);
+        }
+    }
+    rc = rc ? rc : net_build(family, &pick, ours, err);
+    rc = rc ? rc : same_network(theirs, ours, family, err);
+    if (rc == TL_OK) {
+        *ret_pick = pick;
+    }
+    return rc;
+}
+
+static enum tl_rc config_decode(const char *json, size_t n, const struct net_family *family, struct net_pick *ret_pick,
+                                struct tl_err *err)
+{
+    struct network *nets = malloc(2 * sizeof *nets);
+    const enum tl_rc rc = nets ? by_blocks(json, n, family, &nets[0], &nets[1], ret_pick, err)
+                               : tl_fail(err, TL_NO_MEMORY, "no memory for an architecture");
+    free(nets);
+    return rc;
+}
+
+/* ---- any of them -------------------------------------------------------------------------------------------------- */
 
 static enum tl_rc decode(json_t *root, const struct net_family *family, struct space *space, struct net_pick *ret_pick,
                          struct tl_err *err)
 {
-    struct tl_json_object top;
-    json_t *options = json_object_get(root, "options"), *named = json_object_get(root, "space");
-    const enum tl_rc rc = tl_json_object_open(&top, root, "", err);
+    struct tl_json_object top, options, ofa;
+    const char *named = NULL, *id = NULL;
+    bool there = false;
+    enum tl_rc rc = tl_json_object_open(&top, root, "", err);
     if (rc) {
         return rc;
     }
-    if (!options) {
+    if (!json_object_get(root, "options")) {
         return (family->bottleneck ? by_ratios : by_lists)(&top, family, ret_pick, err);
     }
-    if (json_is_string(named) && strcmp(json_string_value(named), family->name) != 0) {
-        return tl_fail_at(err, TL_INVALID, "/space", "the architecture is of space %.64s, not of %s",
-                          json_string_value(named), family->name);
+    /* What the server writes beside the options follows from them. */
+    if ((rc = tl_json_string(&top, "space", TL_OPTIONAL, 64, &named, err)) ||
+        (rc = tl_json_string(&top, "id", TL_OPTIONAL, TL_HASH_TEXT, &id, err)) ||
+        (rc = tl_json_nested(&top, "ofa", TL_OPTIONAL, &ofa, &there, err)) ||
+        (rc = tl_json_nested(&top, "options", TL_REQUIRED, &options, &there, err)) ||
+        (rc = tl_json_object_close(&top, err))) {
+        return rc;
     }
-    const enum tl_rc made = space_of_family(family, space, err);
-    return made ? made : by_options(options, family, space, ret_pick, err);
+    if (named && strcmp(named, family->name) != 0) {
+        return tl_fail_at(err, TL_INVALID, "/space", "the architecture is of space %.64s, not of %s", named,
+                          family->name);
+    }
+    rc = space_of_family(family, space, err);
+    return rc ? rc : by_options(options.json, family, space, ret_pick, err);
 }
 
 enum tl_rc architecture_decode(const char *json, size_t n, const struct net_family *family, struct net_pick *ret_pick,
@@ -175,6 +330,9 @@ enum tl_rc architecture_decode(const char *json, size_t n, const struct net_fami
 {
     TL_AUTO(tl_json) doc = {0};
     enum tl_rc rc = tl_json_parse(&doc, json, n, err);
+    if (rc == TL_OK && json_object_get(doc.root, "blocks")) {
+        return config_decode(json, n, family, ret_pick, err);
+    }
     struct space *space = rc ? NULL : malloc(sizeof *space);
     struct network *net = rc ? NULL : malloc(sizeof *net);
     struct net_pick pick;
@@ -196,5 +354,6 @@ enum tl_rc architecture_load(const char *path, const struct net_family *family, 
 {
     TL_AUTO(tl_buf) text = {.max = ARCHITECTURE_MAX_BYTES};
     const enum tl_rc rc = tl_file_read(path, &text, err);
-    return rc ? rc : architecture_decode(text.data ? text.data : "", text.len, family, ret_pick, err);
+    return tl_fail_in(err, rc ? rc : architecture_decode(text.data ? text.data : "", text.len, family, ret_pick, err),
+                      path);
 }

@@ -123,10 +123,22 @@ struct writing {
     bool half;
 };
 
+/* What would become infinite stays whole. */
+static bool fit_halves(const float *values, size_t n)
+{
+    static const float most = 65504.0F; /* the largest float16 */
+    for (size_t i = 0; i < n; i++) {
+        if (fabsf(values[i]) > most) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void write_floats(struct writing *writing, const char *name, size_t rank, const size_t *shape,
                          const float *values, size_t n)
 {
-    const bool half = writing->half;
+    const bool half = writing->half && fit_halves(values, n);
     struct st_tensor *tensor = &writing->tensors[writing->n++];
     *tensor = (struct st_tensor){
         .name = name, .dtype = half ? "F16" : "F32", .rank = rank, .data = writing->at, .n_bytes = n * (half ? 2 : 4)};
@@ -264,6 +276,21 @@ static enum tl_rc find_ours(const void *where, const char *name, const struct st
     return st_find(where, name, ret_tensor, err);
 }
 
+static enum tl_rc check_values(const struct entry *entry, struct tl_err *err)
+{
+    static const char variance[] = ".running_var";
+    const size_t n = strlen(entry->name), m = sizeof variance - 1;
+    const bool spread = n > m && strcmp(entry->name + n - m, variance) == 0;
+    for (size_t i = 0; i < entry->n; i++) {
+        if (!isfinite(entry->at[i]) || (spread && entry->at[i] < 0.0F)) {
+            return tl_fail(err, TL_INVALID,
+                           "tensor %s holds %g, which is no %s: its training went wrong, or the file is damaged",
+                           entry->name, (double)entry->at[i], spread ? "variance" : "weight");
+        }
+    }
+    return TL_OK;
+}
+
 static enum tl_rc read_entry(find_fn *find, const void *where, const struct entry *entry, float *scratch,
                              struct tl_err *err)
 {
@@ -286,7 +313,7 @@ static enum tl_rc read_entry(find_fn *find, const void *where, const struct entr
     if (rc == TL_OK && moves) {
         reorder(entry, scratch, entry->at, true);
     }
-    return rc;
+    return rc ? rc : check_values(entry, err);
 }
 
 static enum tl_rc read_entries(find_fn *find, const void *where, struct supernet *net, struct tl_err *err)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STREAM_HOLDOUT = 0x686f, SMALL_SIDE = 96, AHEAD = 2 };
+enum { STREAM_HOLDOUT = 0x686f, STREAM_TEST = 0x7465, SMALL_SIDE = 96, AHEAD = 2 };
 
 struct train_images {
     const struct img_set *set; /* borrowed */
@@ -12,8 +12,9 @@ struct train_images {
     struct train_images_plan images;
     struct train_plan plan;
     struct net_family family;
-    bool trains, large;
+    bool trains;
     uint32_t *deal; /* owned; the training images: held out, trained on, and the rest */
+    uint32_t *test; /* owned; the test images, in an order that has all classes in front */
     struct img_batches *plain[TRAIN_PART_COUNT], *training;
     struct img_batch batch; /* of `plain` */
     struct img_prefetch *prefetch;
@@ -24,23 +25,35 @@ struct train_images {
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 
+/* Every index once, in an order that is the same for every seed. */
+static enum tl_rc order(size_t n, uint64_t stream, uint32_t **ret_order, struct tl_err *err)
+{
+    struct tl_rng rng;
+    uint32_t *order = malloc((n + 1) * sizeof *order);
+    if (!order) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for the order of %zu images", n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        order[i] = (uint32_t)i;
+    }
+    tl_rng_init(&rng, 0, stream, 0);
+    for (size_t i = n; i > 1; i--) {
+        const size_t j = tl_rng_below(&rng, (uint32_t)i);
+        const uint32_t kept = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = kept;
+    }
+    *ret_order = order;
+    return TL_OK;
+}
+
 static enum tl_rc deal(struct train_images *images, struct tl_err *err)
 {
     const size_t all = img_n(images->set, IMG_TRAIN);
-    struct tl_rng rng;
-    images->deal = malloc((all + 1) * sizeof *images->deal);
-    if (!images->deal) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for the order of %zu images", all);
-    }
-    for (size_t i = 0; i < all; i++) {
-        images->deal[i] = (uint32_t)i;
-    }
-    tl_rng_init(&rng, 0, STREAM_HOLDOUT, 0);
-    for (size_t i = all; i > 1; i--) {
-        const size_t j = tl_rng_below(&rng, (uint32_t)i);
-        const uint32_t kept = images->deal[i - 1];
-        images->deal[i - 1] = images->deal[j];
-        images->deal[j] = kept;
+    enum tl_rc rc = order(all, STREAM_HOLDOUT, &images->deal, err);
+    rc = rc ? rc : order(img_n(images->set, IMG_TEST), STREAM_TEST, &images->test, err);
+    if (rc) {
+        return rc;
     }
     const size_t held = (size_t)(images->images.holdout * (double)all), most = images->images.most;
     images->n_of[TRAIN_PART_HELD] = held;
@@ -65,12 +78,14 @@ static unsigned step_side(void *ctx, uint64_t epoch, uint64_t step)
 static struct img_spec spec_of(struct train_images *images, enum train_part part)
 {
     const struct net_family *family = &images->family;
-    const uint32_t *lists[TRAIN_PART_COUNT] = {images->deal + images->n_of[TRAIN_PART_HELD], images->deal, NULL};
+    const uint32_t *lists[TRAIN_PART_COUNT] = {images->deal + images->n_of[TRAIN_PART_HELD], images->deal,
+                                               images->test};
     struct img_spec spec = {.split = part == TRAIN_PART_TEST ? IMG_TEST : IMG_TRAIN,
                             .list = lists[part],
                             .n_list = images->n_of[part],
                             .n = TRAIN_PLAIN,
-                            .view = images->large ? IMG_VIEW_CENTRE : IMG_VIEW_WHOLE,
+                            .view = IMG_VIEW_WHOLE,
+                            .small_side = images->images.whole ? 0 : SMALL_SIDE,
                             .resolution = family->resolutions[family->n_resolutions - 1],
                             .side_of = plain_side,
                             .side_ctx = images};
@@ -86,7 +101,8 @@ static enum tl_rc open_training(struct train_images *images, struct tl_err *err)
     spec.seed = images->plan.seed;
     spec.n = images->plan.batch;
     spec.shuffle = true;
-    spec.view = images->large ? IMG_VIEW_RESIZED_CROP : IMG_VIEW_PAD_CROP;
+    spec.view = IMG_VIEW_PAD_CROP;
+    spec.small_side = SMALL_SIDE;
     spec.flip = augment->mirror;
     spec.pad = augment->pad;
     spec.n_ops = augment->ops;
@@ -99,10 +115,7 @@ static enum tl_rc open_training(struct train_images *images, struct tl_err *err)
 
 static enum tl_rc open_batches(struct train_images *images, struct tl_err *err)
 {
-    struct img_pixels first = {0};
-    enum tl_rc rc = img_decode(images->set, IMG_TRAIN, 0, &first, err);
-    images->large = rc == TL_OK && (first.h > SMALL_SIDE || first.w > SMALL_SIDE);
-    img_pixels_done(&first);
+    enum tl_rc rc = TL_OK;
     for (int part = 0; rc == TL_OK && part < TRAIN_PART_COUNT; part++) {
         const struct img_spec spec = spec_of(images, (enum train_part)part);
         rc = images->n_of[part] ? img_batches_new(images->set, &spec, images->pool, &images->plain[part], err) : TL_OK;
@@ -150,6 +163,7 @@ void train_images_free(struct train_images *images)
     }
     img_batch_done(&images->batch);
     free(images->deal);
+    free(images->test);
     free(images);
 }
 
@@ -208,27 +222,18 @@ struct train_source train_images_source(struct train_images *images)
 enum tl_rc train_images_first(const struct train_images *images, size_t n, unsigned side, uint8_t **ret_pixels,
                               size_t *ret_n, struct tl_err *err)
 {
-    const uint32_t *list = images->deal + images->n_of[TRAIN_PART_HELD];
     const size_t each = (size_t)side * side * 3,
                  have = n < images->n_of[TRAIN_PART_TRAIN] ? n : images->n_of[TRAIN_PART_TRAIN];
     uint8_t *pixels = have ? malloc(have * each) : NULL;
-    struct img_pixels image = {0};
     enum tl_rc rc = have && !pixels ? tl_fail(err, TL_NO_MEMORY, "no memory for calibration images") : TL_OK;
-    size_t done = 0;
-    for (bool fits = true; rc == TL_OK && fits && done < have;) {
-        rc = img_decode(images->set, IMG_TRAIN, list[done], &image, err);
-        fits = rc == TL_OK && image.h == side && image.w == side;
-        if (fits) {
-            memcpy(pixels + done++ * each, image.data, each);
-        }
+    for (size_t i = 0; rc == TL_OK && i < have; i++) {
+        rc = img_batches_pixels(images->plain[TRAIN_PART_TRAIN], i, side, pixels + i * each, err);
     }
-    img_pixels_done(&image);
-    if (rc || done < have) {
+    if (rc) {
         free(pixels);
-        pixels = NULL;
-        done = 0;
+        return rc;
     }
     *ret_pixels = pixels;
-    *ret_n = done;
-    return rc;
+    *ret_n = have;
+    return TL_OK;
 }

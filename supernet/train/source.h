@@ -10,8 +10,8 @@
 
 struct train_images;
 
-/* How training images are changed. Small ones are mirrored and moved, of large ones (over 96 pixels) a random part is
- * taken. */
+/* How training images are changed. Small ones are mirrored and moved, of large ones (over 96 pixels wide or high) a random
+ * part is taken; each image counts by its own size. */
 struct train_augment {
     bool mirror;
     unsigned pad;     /* small images move by up to this many pixels */
@@ -24,6 +24,7 @@ struct train_augment {
 struct train_images_plan {
     double holdout; /* share of the training images that is held out, 0 to 0.5; the same images for every seed */
     size_t most;    /* training images used at most; 0: all */
+    bool whole;     /* plain images were cut out before: they are seen whole, large ones too */
     struct train_augment augment;
     float mean[3], deviation[3]; /* of values 0 to 1, by channel */
 };
@@ -38,8 +39,8 @@ void train_images_free(struct train_images *images); /* takes NULL */
 /* Valid as long as `images`. */
 struct train_source train_images_source(struct train_images *images);
 
-/* The first images that are trained on, as bytes (n, side, side, 3), for a supernet's file: at most `n` of them, none
- * where they are not `side` pixels wide and high. *ret_pixels is owned (NULL: none). */
+/* The first images that are trained on, as bytes (n, side, side, 3), for a supernet's file: at most `n` of them, as plain
+ * batches show them at `side`, which is one of the family's resolutions. *ret_pixels is owned (NULL: none). */
 TL_MUST_CHECK enum tl_rc train_images_first(const struct train_images *images, size_t n, unsigned side,
                                             uint8_t **ret_pixels, size_t *ret_n, struct tl_err *err);
 

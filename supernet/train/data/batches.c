@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Streams of the epochs' orders lie beside those of the images, whose indices are below 2^32. */
 static const uint64_t order_stream = UINT64_MAX;
@@ -167,11 +168,21 @@ static void shuffle(struct img_batches *batches, uint64_t epoch)
     batches->has_order = true;
 }
 
-/* The part of a large image that is seen. */
-static struct box view_box(const struct img_spec *spec, const struct img_pixels *pixels, unsigned side,
-                           struct tl_rng *rng)
+/* How this image is seen. */
+static enum img_view view_of(const struct img_spec *spec, const struct img_pixels *pixels)
 {
-    switch (spec->view) {
+    if (!spec->small_side || (pixels->h <= spec->small_side && pixels->w <= spec->small_side)) {
+        return spec->view;
+    }
+    return spec->view == IMG_VIEW_WHOLE      ? IMG_VIEW_CENTRE
+           : spec->view == IMG_VIEW_PAD_CROP ? IMG_VIEW_RESIZED_CROP
+                                             : spec->view;
+}
+
+/* The part of a large image that is seen. */
+static struct box view_box(enum img_view view, const struct img_pixels *pixels, unsigned side, struct tl_rng *rng)
+{
+    switch (view) {
     case IMG_VIEW_CENTRE:
         return centre_box(pixels->h, pixels->w, side / floor(side * 1.143 + 0.5));
     case IMG_VIEW_RESIZED_CROP:
@@ -190,10 +201,11 @@ static enum tl_rc draw(const struct img_batches *batches, struct worker *worker,
 {
     const struct img_spec *spec = &batches->spec;
     const struct img_pixels *pixels = &worker->pixels;
-    const bool own_size = spec->view == IMG_VIEW_WHOLE || spec->view == IMG_VIEW_PAD_CROP;
+    const enum img_view view = view_of(spec, pixels);
+    const bool own_size = view == IMG_VIEW_WHOLE || view == IMG_VIEW_PAD_CROP;
     const bool flip = spec->flip && tl_rng_below(rng, 2);
     const unsigned h = own_size ? pixels->h : side, w = own_size ? pixels->w : side;
-    const struct box box = view_box(spec, pixels, side, rng);
+    const struct box box = view_box(view, pixels, side, rng);
     int dx = 0, dy = 0;
     for (size_t i = 0; i < 2; i++) {
         const size_t area = (size_t)h * w, out = (size_t)side * side;
@@ -213,7 +225,7 @@ static enum tl_rc draw(const struct img_batches *batches, struct worker *worker,
             return rc;
         }
         in = canvas->other;
-    } else if (spec->view == IMG_VIEW_PAD_CROP && spec->pad) {
+    } else if (view == IMG_VIEW_PAD_CROP && spec->pad) {
         dx = (int)tl_rng_below(rng, 2 * spec->pad + 1) - (int)spec->pad;
         dy = (int)tl_rng_below(rng, 2 * spec->pad + 1) - (int)spec->pad;
     }
@@ -228,6 +240,27 @@ static enum tl_rc draw(const struct img_batches *batches, struct worker *worker,
     return TL_OK;
 }
 
+/* Image `index` as an epoch sees it, in bytes: borrowed from the worker. */
+static enum tl_rc see(const struct img_batches *batches, size_t index, uint64_t epoch, unsigned side,
+                      struct worker *worker, const uint8_t **ret_pixels, struct tl_err *err)
+{
+    const struct img_spec *spec = &batches->spec;
+    struct canvas canvas;
+    struct tl_rng rng;
+    enum tl_rc rc = img_decode(batches->set, spec->split, index, &worker->pixels, err);
+    tl_rng_init(&rng, spec->seed, epoch, index);
+    rc = rc ? rc : draw(batches, worker, side, &rng, &canvas, err);
+    if (!rc && (canvas.h != side || canvas.w != side)) {
+        const struct box all = {.w = canvas.w, .h = canvas.h};
+        rc = resize(&worker->resizer, canvas.now, canvas.h, canvas.w, all, canvas.other, side, side, err);
+        canvas.now = canvas.other;
+    }
+    if (!rc) {
+        *ret_pixels = canvas.now;
+    }
+    return rc;
+}
+
 static enum tl_rc make_one(void *ctx, size_t slot, struct worker *worker, struct tl_err *err)
 {
     const struct making *making = ctx;
@@ -236,27 +269,17 @@ static enum tl_rc make_one(void *ctx, size_t slot, struct worker *worker, struct
     struct img_batch *batch = making->batch;
     const size_t at = batch->step * spec->n + slot, place = spec->shuffle ? batches->order[at] : at;
     const size_t index = spec->list ? spec->list[place] : place;
-    const unsigned side = batch->side;
-    const size_t n = (size_t)side * side;
-    struct canvas canvas;
-    struct tl_rng rng;
-
-    enum tl_rc rc = img_decode(batches->set, spec->split, index, &worker->pixels, err);
-    tl_rng_init(&rng, spec->seed, batch->epoch, index);
-    rc = rc ? rc : draw(batches, worker, side, &rng, &canvas, err);
-    if (!rc && (canvas.h != side || canvas.w != side)) {
-        const struct box all = {.w = canvas.w, .h = canvas.h};
-        rc = resize(&worker->resizer, canvas.now, canvas.h, canvas.w, all, canvas.other, side, side, err);
-        canvas.now = canvas.other;
-    }
+    const size_t n = (size_t)batch->side * batch->side;
+    const uint8_t *pixels = NULL;
+    const enum tl_rc rc = see(batches, index, batch->epoch, batch->side, worker, &pixels, err);
     if (rc) {
         return rc;
     }
     float *out = batch->x + slot * n * 3;
     for (size_t i = 0; i < n; i++) {
-        out[3 * i] = batches->table[0][canvas.now[3 * i]];
-        out[3 * i + 1] = batches->table[1][canvas.now[3 * i + 1]];
-        out[3 * i + 2] = batches->table[2][canvas.now[3 * i + 2]];
+        out[3 * i] = batches->table[0][pixels[3 * i]];
+        out[3 * i + 1] = batches->table[1][pixels[3 * i + 1]];
+        out[3 * i + 2] = batches->table[2][pixels[3 * i + 2]];
     }
     batch->labels[slot] = batches->set->splits[spec->split].labels[index];
     return TL_OK;
@@ -282,4 +305,18 @@ enum tl_rc img_batches_fill(struct img_batches *batches, uint64_t epoch, uint64_
     batch->side = side;
     batch->n = n - step * spec->n < spec->n ? n - step * spec->n : spec->n;
     return workers_run(&batches->workers, make_one, &making, batch->n, err);
+}
+
+enum tl_rc img_batches_pixels(struct img_batches *batches, size_t place, unsigned side, uint8_t *pixels,
+                              struct tl_err *err)
+{
+    const struct img_spec *spec = &batches->spec;
+    const uint8_t *seen = NULL;
+    assert(!spec->shuffle && place < count(batches->set, spec) && side >= 1 && side <= spec->resolution);
+    const size_t index = spec->list ? spec->list[place] : place;
+    const enum tl_rc rc = see(batches, index, 0, side, &batches->workers.each[0], &seen, err);
+    if (!rc) {
+        memcpy(pixels, seen, (size_t)side * side * 3);
+    }
+    return rc;
 }

@@ -24,6 +24,11 @@ static enum tl_rc cache_one(void *ctx, size_t index, struct worker *worker, stru
     if (rc) {
         return rc;
     }
+    if (pixels->h > cache->side || pixels->w > cache->side) {
+        return tl_fail(err, TL_TOO_LARGE, "%s image %zu has %u x %u pixels: more than %u x %u are not kept",
+                       train ? "training" : "test", train ? at : at - n_train, pixels->w, pixels->h, cache->side,
+                       cache->side);
+    }
     return resize(&worker->resizer, pixels->data, pixels->h, pixels->w, centre_box(pixels->h, pixels->w, 1),
                   cache->pixels + at * 3 * cache->side * cache->side, cache->side, cache->side, err);
 }
@@ -56,6 +61,10 @@ enum tl_rc img_cache(struct img_set *set, unsigned side, size_t budget, struct t
     }
     if (n > max / each) {
         return tl_fail(err, TL_TOO_LARGE, "%zu images of %u x %u pixels need more than %zu bytes", n, side, side, max);
+    }
+    if (train->packed && (set->h > side || set->w > side)) {
+        return tl_fail(err, TL_TOO_LARGE, "images of %u x %u pixels are not kept at %u x %u", set->w, set->h, side,
+                       side);
     }
     struct workers workers = {0};
     struct cache cache = {.set = set, .pixels = malloc(n * each), .side = side};

@@ -93,7 +93,8 @@ typedef void img_progress(void *ctx, size_t n_done, size_t n_all);
  * the threads of `pool` (NULL: this one). Afterwards img_decode copies from there, and what an archive had in memory is
  * given back. An idx or CIFAR set with this side is there already: nothing happens. `budget` 0: 2 GiB.
  *
- * TL_TOO_LARGE: 3 * side * side * images is over the budget; nothing was changed, and img_decode works from the files.
+ * TL_TOO_LARGE: 3 * side * side * images is over the budget, or an image is wider or higher than side and would lose what
+ * batches are cut from; nothing was changed, and img_decode works from the files.
  * TL_INVALID names the first image that does not decode. On failure the set is as it was. */
 TL_MUST_CHECK enum tl_rc img_cache(struct img_set *set, unsigned side, size_t budget, struct tl_pool *pool,
                                    img_progress *progress, void *ctx, struct tl_err *err);
@@ -125,9 +126,12 @@ struct img_spec {
         *list; /* the images that take part, by index; borrowed while the batches live; NULL: the whole split */
     size_t n_list;
     enum img_view view;
-    bool shuffle;     /* an order per epoch, the rest of it left out; false: by index, the last batch shorter */
-    bool flip;        /* left and right exchanged, for every second image */
-    unsigned pad;     /* IMG_VIEW_PAD_CROP: pixels; 4 for 32 x 32 */
+    bool shuffle; /* an order per epoch, the rest of it left out; false: by index, the last batch shorter */
+    bool flip;    /* left and right exchanged, for every second image */
+    unsigned pad; /* IMG_VIEW_PAD_CROP: pixels; 4 for 32 x 32 */
+    /* Images wider or higher than this are seen as IMG_VIEW_CENTRE in place of IMG_VIEW_WHOLE, and as IMG_VIEW_RESIZED_CROP
+     * in place of IMG_VIEW_PAD_CROP: each image by its own size, as sets mix them. 0: none are. */
+    unsigned small_side;
     unsigned n_ops;   /* RandAugment: so many drawn operations an image; 0 to 8 */
     unsigned cutout;  /* side of a square of mean pixels, in 1/32 of the image's width; 0: none; 8 for CIFAR-10 */
     double magnitude; /* strength of the operations, 0 to 1; 0.3 is mild */
@@ -165,6 +169,11 @@ void img_batch_done(struct img_batch *batch);
  * with the failure of the batch's first bad image. */
 TL_MUST_CHECK enum tl_rc img_batches_fill(struct img_batches *batches, uint64_t epoch, uint64_t step,
                                           struct img_batch *batch, struct tl_err *err);
+
+/* The pixels of image `place` of batches that are not shuffled as their batch would show them at `side`, before they are
+ * normalised: pixels (side, side, 3). Fails as img_batches_fill does. */
+TL_MUST_CHECK enum tl_rc img_batches_pixels(struct img_batches *batches, size_t place, unsigned side, uint8_t *pixels,
+                                            struct tl_err *err);
 
 /* ---- prefetching ----------------------------------------------------------------------------------------------- */
 

@@ -88,6 +88,24 @@ static void bytes_that_are_no_text_become_question_marks(void **state)
     }
 }
 
+static void a_failure_names_its_file_once(void **state)
+{
+    (void)state;
+    struct tl_err err = {0};
+    char path[600];
+    assert_int_equal(tl_fail_in(&err, TL_OK, "a.json"), TL_OK);
+    assert_string_equal(err.text, "");
+    assert_int_equal(tl_fail_in(&err, tl_fail_at(&err, TL_INVALID, "/x", "x is 0"), "a.json"), TL_INVALID);
+    assert_int_equal(tl_fail_in(&err, TL_INVALID, "a.json"), TL_INVALID);
+    assert_string_equal(err.text, "a.json: x is 0");
+    assert_string_equal(err.pointer, "/x");
+    assert_int_equal(tl_fail_in(NULL, TL_IO, "a.json"), TL_IO);
+    memset(path, 'p', sizeof path);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(tl_fail_in(&err, TL_INVALID, path), TL_INVALID);
+    assert_non_null(strstr(err.text, "p: a.json: x is 0"));
+}
+
 static void every_result_has_one_status_and_title(void **state)
 {
     (void)state;
@@ -107,6 +125,7 @@ int main(void)
         cmocka_unit_test(a_system_failure_brings_its_reason),
         cmocka_unit_test(text_that_is_too_long_is_cut_between_characters),
         cmocka_unit_test(bytes_that_are_no_text_become_question_marks),
+        cmocka_unit_test(a_failure_names_its_file_once),
         cmocka_unit_test(every_result_has_one_status_and_title),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,49 @@ static void plain_batches_are_the_images_in_order_and_end_short(void **state)
     img_close(set);
 }
 
+/* Batch 0 of two images of a set, seen so. */
+static void see(const struct img_set *set, enum img_view view, unsigned small_side, float ret_x[2 * 12 * 12 * 3])
+{
+    struct img_spec spec = plain;
+    struct img_batch batch = {0};
+    spec.n = 2;
+    spec.seed = 9;
+    spec.resolution = 12;
+    spec.pad = 2;
+    spec.view = view;
+    spec.small_side = small_side;
+    struct img_batches *batches = batches_of(set, &spec, NULL);
+    assert_int_equal(img_batch_init(&batch, batches, NULL), TL_OK);
+    assert_int_equal(img_batches_fill(batches, 0, 0, &batch, NULL), TL_OK);
+    memcpy(ret_x, batch.x, (size_t)2 * 12 * 12 * 3 * sizeof *ret_x);
+    img_batch_done(&batch);
+    img_batches_free(batches);
+}
+
+static void an_image_is_seen_by_its_own_size(void **state)
+{
+    enum { EACH = 12 * 12 * 3 };
+    static const char *const names[] = {"train/a/1.png", "train/a/2.png", "test/a/1.png"};
+    static const enum img_view views[][2] = {{IMG_VIEW_WHOLE, IMG_VIEW_CENTRE},
+                                             {IMG_VIEW_PAD_CROP, IMG_VIEW_RESIZED_CROP}};
+    float mixed[2 * EACH], small[2 * EACH], large[2 * EACH];
+    for (unsigned i = 0; i < TL_COUNT_OF(names); i++) {
+        TL_AUTO(tl_buf) png = {0};
+        made_png(&png, 16, i == 1 ? 40 : 16, i);
+        made_put(*state, names[i], png.data, png.len);
+    }
+    struct img_set *set = made_open(*state);
+    for (size_t i = 0; i < TL_COUNT_OF(views); i++) {
+        see(set, views[i][0], 20, mixed);
+        see(set, views[i][0], 0, small);
+        see(set, views[i][1], 0, large);
+        assert_memory_equal(mixed, small, EACH * sizeof *mixed);
+        assert_memory_equal(mixed + EACH, large + EACH, EACH * sizeof *mixed);
+        assert_memory_not_equal(mixed + EACH, small + EACH, EACH * sizeof *mixed);
+    }
+    img_close(set);
+}
+
 static void an_epoch_shows_every_image_once_in_an_order_of_its_own(void **state)
 {
     struct img_set *set = idx_set(*state, 70);
@@ -394,6 +437,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(plain_batches_are_the_images_in_order_and_end_short),
+        IN_FOLDER(an_image_is_seen_by_its_own_size),
         IN_FOLDER(an_epoch_shows_every_image_once_in_an_order_of_its_own),
         IN_FOLDER(the_same_seed_gives_the_same_bytes_whatever_the_threads_and_the_order),
         IN_FOLDER(the_bytes_are_those_of_every_build),

@@ -45,7 +45,7 @@ static enum tl_rc a_set_is_cached_and_measured(void *ctx, struct tl_err *err)
     float mean[3], std[3];
     enum tl_rc rc = img_open(ctx, NULL, &set, err);
     rc = rc ? rc : tl_pool_new(&pool, 2, err);
-    rc = rc ? rc : img_cache(set, 5, 0, pool, NULL, NULL, err);
+    rc = rc ? rc : img_cache(set, 40, 0, pool, NULL, NULL, err);
     rc = rc ? rc : img_measure(set, 0, pool, mean, std, err);
     img_close(set);
     tl_pool_free(pool);

@@ -240,6 +240,25 @@ static void a_cached_set_gives_the_same_images_from_memory(void **state)
     tl_pool_free(pool);
 }
 
+static void a_set_with_images_that_are_larger_is_not_cached(void **state)
+{
+    static const char *const names[] = {"train/a/1.png", "train/a/2.png", "test/a/1.png"};
+    struct img_pixels pixels = {0};
+    struct tl_err err = {0};
+    for (unsigned i = 0; i < TL_COUNT_OF(names); i++) {
+        TL_AUTO(tl_buf) png = {0};
+        made_png(&png, i == 1 ? 20 : 8, 8, i);
+        made_put(*state, names[i], png.data, png.len);
+    }
+    struct img_set *set = made_open(*state);
+    assert_int_equal(img_cache(set, 8, 0, NULL, NULL, NULL, &err), TL_TOO_LARGE);
+    assert_non_null(strstr(err.text, "training image 1 has 8 x 20 pixels"));
+    assert_int_equal(img_decode(set, IMG_TRAIN, 1, &pixels, NULL), TL_OK);
+    assert_int_equal(pixels.h, 20);
+    img_pixels_done(&pixels);
+    img_close(set);
+}
+
 static void mnist_is_what_it_is_known_to_be(void **state)
 {
     char path[DATA_PATH_MAX];
@@ -296,6 +315,7 @@ int main(void)
         IN_FOLDER(an_archive_is_read_without_being_unpacked),
         IN_FOLDER(long_names_of_pax_gnu_and_ustar_are_read),
         IN_FOLDER(a_cached_set_gives_the_same_images_from_memory),
+        IN_FOLDER(a_set_with_images_that_are_larger_is_not_cached),
         cmocka_unit_test(mnist_is_what_it_is_known_to_be),
         cmocka_unit_test(cifar_10_as_jpeg_is_what_it_is_known_to_be),
     };

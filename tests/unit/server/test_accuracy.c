@@ -186,6 +186,21 @@ static void a_table_becomes_canonical_architectures(void **state)
     accuracy_rows_done(&rows);
 }
 
+static void lines_that_begin_with_a_hash_are_no_rows(void **state)
+{
+    struct accuracy_rows rows = {0};
+    (void)state;
+    assert_int_equal(read_text("# of, this supernet\n" HEADER
+                               "a,55553777757333555755,43636633644634364434,33343,224,1,1,76.0,x\n#\n",
+                               &columns, &rows, NULL),
+                     TL_OK);
+    assert_int_equal(rows.n, 1);
+    accuracy_rows_done(&rows);
+    struct tl_err err = {0};
+    assert_int_not_equal(read_text("# alone\n", &columns, &rows, &err), TL_OK);
+    assert_non_null(strstr(err.text, "is empty"));
+}
+
 static void a_broken_table_is_refused_with_its_line(void **state)
 {
     static const struct {
@@ -381,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_space_with_fewer_resolutions_predicts_the_same),
         cmocka_unit_test(a_predictor_of_another_space_or_shape_is_refused),
         cmocka_unit_test(a_table_becomes_canonical_architectures),
+        cmocka_unit_test(lines_that_begin_with_a_hash_are_no_rows),
         cmocka_unit_test(a_broken_table_is_refused_with_its_line),
         cmocka_unit_test(without_a_resolution_column_rows_are_at_the_largest),
         cmocka_unit_test(a_fitted_model_says_what_it_is_and_survives_saving),

@@ -459,6 +459,59 @@ static void a_file_of_another_family_is_refused_by_its_tensor(void **state)
     free(world);
 }
 
+/* The file of a supernet one number of which was made wrong is refused with the tensor's name. */
+static void refuse_number(bool variance, float wrong, const char *says)
+{
+    const struct supernet_facts facts = {.deviation = {1, 1, 1}, .made_by = "", .data = ""};
+    const struct net_family family = small_family();
+    struct supernet *net = shaken(&family), *back = NULL;
+    struct supernet_facts read = {0};
+    TL_AUTO(tl_buf) bytes = {.max = 64 << 20};
+    struct safetensors *file = NULL;
+    struct tl_err err = {0};
+    const struct supernet_layer *stem = &net->layers[0][0];
+    (variance ? net->stats + stem->variance : net->params + stem->w)[1] = wrong;
+    must(supernet_encode(net, &facts, NULL, true, &bytes, &err), &err);
+    must(st_open(bytes.data, bytes.len, &file, &err), &err);
+    assert_int_equal(supernet_decode(file, &back, &read, &err), TL_INVALID);
+    if (!strstr(err.text, says)) {
+        fail_msg("%s", err.text);
+    }
+    assert_null(back);
+    st_free(file);
+    supernet_free(net);
+}
+
+static void numbers_that_cannot_be_are_refused_by_their_tensor(void **state)
+{
+    (void)state;
+    refuse_number(false, NAN, "tensor stem.weight");
+    refuse_number(false, -INFINITY, "tensor stem.weight");
+    refuse_number(true, INFINITY, "tensor stem.bn.running_var");
+    refuse_number(true, -0.25F, "tensor stem.bn.running_var holds -0.25, which is no variance");
+}
+
+static void numbers_too_large_for_halves_stay_whole(void **state)
+{
+    (void)state;
+    const struct supernet_facts facts = {.deviation = {1, 1, 1}, .made_by = "", .data = ""};
+    const struct net_family family = small_family();
+    struct supernet *net = shaken(&family), *back = NULL;
+    struct supernet_facts read = {0};
+    TL_AUTO(tl_buf) bytes = {.max = 64 << 20};
+    struct safetensors *file = NULL;
+    struct tl_err err = {0};
+    net->stats[net->layers[0][0].variance] = 1e6F;
+    must(supernet_encode(net, &facts, NULL, true, &bytes, &err), &err);
+    must(st_open(bytes.data, bytes.len, &file, &err), &err);
+    must(supernet_decode(file, &back, &read, &err), &err);
+    assert_true(back->stats[net->layers[0][0].variance] == 1e6F);
+    st_free(file);
+    supernet_facts_done(&read);
+    supernet_free(net);
+    supernet_free(back);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +527,8 @@ int main(void)
         cmocka_unit_test(a_file_holds_a_supernet_bit_for_bit),
         cmocka_unit_test(half_the_bytes_are_within_half_a_thousandth),
         cmocka_unit_test(a_file_of_another_family_is_refused_by_its_tensor),
+        cmocka_unit_test(numbers_that_cannot_be_are_refused_by_their_tensor),
+        cmocka_unit_test(numbers_too_large_for_halves_stay_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
