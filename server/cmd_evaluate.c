@@ -192,7 +192,9 @@ static enum tl_rc add_facts(const struct supernet_use *use, const struct options
         facts, err, "# supernet=%s part=%s images=%" PRId64 " calibration=%" PRId64 " seed=%" PRId64 " data=%.1000s",
         hash, options->part_name, options->images, options->calibration, options->seed, options->data);
     for (size_t i = 0; i < facts->len; i++) {
-        facts->data[i] = (unsigned char)facts->data[i] < ' ' ? '?' : facts->data[i];
+        if ((unsigned char)facts->data[i] < ' ') {
+            facts->data[i] = '?';
+        }
     }
     return rc ? rc : tl_buf_add(facts, "\n", 1, err);
 }

@@ -253,11 +253,160 @@ def sub_networks_are_measured_and_a_model_is_fitted(house):
     tailor(house, *words, "--n", "24")
     with open(rows, encoding="utf-8") as file:
         more = file.read()
-    assert more.startswith(ten) and more.count("\n") == 25, more
+    assert more.startswith(ten) and more.count("\n") == 26, more  # what was measured, the header, the rows
     tailor(house, "fit-accuracy", "--space", family(), "--kind", "kernel", "--inducing", "16", "--folds", "2", rows,
            "--output", shared("accuracy.bin"))
     said = tailor(house, "evaluate", "--supernet", supernet, "--data", images())
     assert float(said.split("largest")[1].split()[0]) > 80, said
+
+
+@fact
+def rows_are_only_added_to_rows_of_the_same(house):
+    supernet, rows = os.path.join(trained("whole"), "out", "supernet.safetensors"), shared("rows.csv")
+    words = ["sample-accuracy", "--supernet", supernet, "--output", rows, "--n", "5"]
+    same = ["--data", images(), "--part", "held-out", "--calibration", "200"]
+    with open(rows, encoding="utf-8") as file:
+        before = file.read()
+    for more, says in [(["--seed", "2"], "seed=1, not with seed=2"), (["--images", "50"], "images=0, not with images=50"),
+                       (["--calibration", "100"], "calibration=200, not with calibration=100"),
+                       (["--part", "test"], "part=held-out, not with part=test"),
+                       (["--data", images() + "/"], "not with data=")]:
+        given = dict(zip(same[::2], same[1::2]))
+        given.update(zip(more[::2], more[1::2]))
+        said = tailor(house, *words, *[word for pair in given.items() for word in pair], status=1)
+        assert says in said, said
+    other = shared("other.safetensors")
+    with open(supernet, "rb") as file, open(other, "wb") as copy:
+        whole = bytearray(file.read())
+        whole[-1] ^= 1
+        copy.write(whole)
+    said = tailor(house, "sample-accuracy", "--supernet", other, "--output", rows, "--data", images(), status=1)
+    assert "supernet=" in said, said
+    assert "has 24 sub-networks" in tailor(house, *words, *same)
+    with open(rows, "w", encoding="utf-8") as file:
+        file.write(before[:-9])  # as if a crash had cut the last line
+    tailor(house, *words[:-1], "24", *same)
+    with open(rows, encoding="utf-8") as file:
+        assert file.read() == before
+    with open(shared("old.csv"), "w", encoding="utf-8") as file:
+        file.write(before.split("\n", 1)[1])
+    said = tailor(house, *words[:3], "--output", shared("old.csv"), *same, status=1)
+    assert "does not begin with what its rows were measured on" in said, said
+
+
+@fact
+def held_out_images_are_those_that_training_did_not_see(house):
+    folder = trained("nothing-held-out")
+    tailor(house, *train_words("--epochs", "0.1", "--holdout", "0"), cwd=folder)
+    supernet = os.path.join(folder, "out", "supernet.safetensors")
+    words = ["evaluate", "--supernet", supernet, "--part", "held-out", "--data"]
+    assert "training held no images out" in tailor(house, *words, images(), status=2)
+    words[2] = os.path.join(trained("whole"), "out", "supernet.safetensors")
+    moved = shared("moved")
+    shutil.copytree(images(), moved)
+    assert "held-out" in tailor(house, *words, moved)
+    write_idx(moved, "train", 1000, 3)
+    said = tailor(house, *words, moved, status=2)
+    assert "not known to be those" in said and images() in said, said
+    assert "test images" in tailor(house, "evaluate", "--supernet", words[2], "--data", moved)
+
+
+def header_of(path):
+    with open(path, "rb") as file:
+        whole = file.read()
+    size = struct.unpack("<Q", whole[:8])[0]
+    return json.loads(whole[8:8 + size]), whole[8 + size:]
+
+
+def write_file(path, header, tensors):
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + tensors)
+
+
+@fact
+def images_larger_than_the_network_sees_are_kept_to_calibrate_with(house):
+    folder = trained("smaller")
+    small = dict(FAMILY, name="smaller", resolutions=[8, 12])
+    with open(shared("smaller.json"), "w", encoding="utf-8") as file:
+        json.dump(small, file)
+    tailor(house, "train", "--family", shared("smaller.json"), "--data", images(), "--output", "out", *TRAIN, "--epochs",
+           "0.2", cwd=folder)
+    header, _ = header_of(os.path.join(folder, "out", "supernet.safetensors"))
+    assert header["calibration.images"]["shape"] == [100, 12, 12, 3], header["calibration.images"]
+
+
+def architecture():
+    path = shared("architecture.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"ks": [3, 5, 5, 3], "e": [2, 3, 2, 2], "d": [2, 1], "r": [16]}, file)
+    return path
+
+
+def write_input(path, side):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, {side}, {side}), }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    numbers = [random.Random(4).gauss(0, 1) for _ in range(2 * 3 * side * side)]
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() +
+                   struct.pack(f"<{len(numbers)}f", *numbers))
+
+
+@fact
+def a_net_config_goes_out_and_comes_in_again(house):
+    supernet, out = os.path.join(trained("whole"), "out", "supernet.safetensors"), shared("again.net.config")
+    write_input(shared("x.npy"), 16)
+    tailor(house, "export", "--supernet", supernet, "--architecture", architecture(), "--output", out)
+    answers = []
+    for given in [architecture(), out]:
+        tailor(house, "run", "--supernet", supernet, "--architecture", given, "--input", shared("x.npy"), "--output",
+               shared("y.npy"))
+        with open(shared("y.npy"), "rb") as file:
+            answers.append(file.read())
+    assert answers[0] == answers[1]
+    write_input(shared("x12.npy"), 12)
+    tailor(house, "run", "--supernet", supernet, "--architecture", out, "--input", shared("x12.npy"), "--output",
+           shared("y.npy"), "--resolution", "12")
+
+
+@fact
+def a_supernet_without_calibration_images_says_what_is_used(house):
+    header, tensors = header_of(os.path.join(trained("whole"), "out", "supernet.safetensors"))
+    begin, end = header.pop("calibration.images")["data_offsets"]
+    assert end == len(tensors)
+    bare = shared("bare.safetensors")
+    write_file(bare, header, tensors[:begin])
+    write_input(shared("x.npy"), 16)
+    for words in [["run", "--input", shared("x.npy"), "--output", shared("y.npy")],
+                  ["export", "--output", shared("bare.onnx")]]:
+        words += ["--supernet", bare, "--architecture", architecture()]
+        assert "holds no calibration images" in tailor(house, *words)
+        assert "holds no calibration images" not in tailor(house, *words, "--data", images())
+
+
+@fact
+def other_classes_are_told_and_broken_files_named(house):
+    supernet = os.path.join(trained("whole"), "out", "supernet.safetensors")
+    header, tensors = header_of(supernet)
+    about = json.loads(header["__metadata__"]["supernet"])
+    about["classes"] = ["rows", "columns", "rising", "falling"]
+    header["__metadata__"]["supernet"] = json.dumps(about)
+    named = shared("named.safetensors")
+    write_file(named, header, tensors)
+    assert "class 0" not in tailor(house, "evaluate", "--supernet", named, "--data", images())  # idx files name none
+    begin, _ = header["stem.weight"]["data_offsets"]
+    write_file(shared("nan.safetensors"), header, tensors[:begin] + b"\xff\xff" + tensors[begin + 2:])
+    said = tailor(house, "evaluate", "--supernet", shared("nan.safetensors"), "--data", images(), status=2)
+    assert "nan.safetensors" in said and "stem.weight" in said, said
+    with open(shared("unknown.json"), "w", encoding="utf-8") as file:
+        json.dump({"ks": [3, 5, 5, 3], "e": [2, 3, 2, 2], "d": [2, 1], "r": [16], "depth": 3}, file)
+    said = tailor(house, "evaluate", "--supernet", supernet, "--data", images(), "--architecture", shared("unknown.json"),
+                  status=2)
+    assert "unknown.json" in said and "depth" in said, said
+    said = tailor(house, "run", "--supernet", supernet, "--architecture", architecture(), "--input", family(), "--output",
+                  shared("y.npy"), status=1)
+    assert "stripes.json" in said and ".npy" in said, said
 
 
 @fact
