@@ -349,7 +349,7 @@ static enum tl_rc measure(struct run *run, const struct train_progress *at, cons
                           struct tl_err *err)
 {
     struct corner corners[GRID_MAX];
-    struct train_measured measured[GRID_MAX];
+    struct train_measured measured[GRID_MAX] = {{0}};
     const size_t n = networks(run->training, due->whole);
     for (size_t i = 0; i < n; i++) {
         const int64_t begun_ns = tl_clock_mono_ns();
