@@ -297,7 +297,7 @@ def rows_are_only_added_to_rows_of_the_same(house):
 @fact
 def held_out_images_are_those_that_training_did_not_see(house):
     folder = trained("nothing-held-out")
-    tailor(house, *train_words("--epochs", "0.1", "--holdout", "0"), cwd=folder)
+    tailor(house, *train_words("--epochs", "0.1", "--warmup", "0", "--holdout", "0"), cwd=folder)
     supernet = os.path.join(folder, "out", "supernet.safetensors")
     words = ["evaluate", "--supernet", supernet, "--part", "held-out", "--data"]
     assert "training held no images out" in tailor(house, *words, images(), status=2)
@@ -332,7 +332,7 @@ def images_larger_than_the_network_sees_are_kept_to_calibrate_with(house):
     with open(shared("smaller.json"), "w", encoding="utf-8") as file:
         json.dump(small, file)
     tailor(house, "train", "--family", shared("smaller.json"), "--data", images(), "--output", "out", *TRAIN, "--epochs",
-           "0.2", cwd=folder)
+           "0.2", "--warmup", "0", cwd=folder)
     header, _ = header_of(os.path.join(folder, "out", "supernet.safetensors"))
     assert header["calibration.images"]["shape"] == [100, 12, 12, 3], header["calibration.images"]
 
