@@ -119,7 +119,7 @@ static enum tl_rc same_images(const struct supernet_use *use, bool *ret_same, st
 enum tl_rc supernet_use_held_out(const struct supernet_use *use, const char *data, struct tl_err *err)
 {
     struct train_split split;
-    bool same = strcmp(data, use->facts.data) == 0;
+    bool same = false; /* nor can it be told where the file holds none */
     enum tl_rc rc = train_split_decode(use->facts.plan, &split, err);
     if (rc == TL_OK && use->source.n_of[TRAIN_PART_HELD] == 0) {
         rc = tl_fail(err, TL_INVALID, "%s: measure on the test images (--part test)",
@@ -133,7 +133,7 @@ enum tl_rc supernet_use_held_out(const struct supernet_use *use, const char *dat
         rc = tl_fail(
             err, TL_INVALID,
             "the images in %.120s are not known to be those that the supernet was trained on (%.120s), of which "
-            "some were held out: give that, and the supernet as training wrote it, or --part test",
+            "some were held out: give those, and the supernet as training wrote it, or --part test",
             data, use->facts.data);
     }
     return rc;
