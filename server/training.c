@@ -58,14 +58,7 @@ static void decoding(void *ctx, size_t done, size_t all)
 /* Images no larger than what the network sees are decoded once; larger ones are cut anew at every turn. */
 static enum tl_rc keep_small(struct run *run, unsigned side, struct tl_err *err)
 {
-    struct img_pixels first = {0};
-    enum tl_rc rc = img_decode(run->set, IMG_TRAIN, 0, &first, err);
-    const bool small = rc == TL_OK && first.h <= side && first.w <= side;
-    img_pixels_done(&first);
-    if (rc || !small) {
-        return rc;
-    }
-    rc = img_cache(run->set, side, 0, run->pool, decoding, run, err);
+    const enum tl_rc rc = img_cache(run->set, side, 0, run->pool, decoding, run, err);
     if (rc == TL_TOO_LARGE) {
         *err = (struct tl_err){0};
     }
