@@ -25,6 +25,7 @@ enum option {
     ARCHITECTURE,
     OPTIMIZER,
     EPOCHS,
+    TEACHER,
     WARMUP,
     LR,
     MOMENTUM,
@@ -60,6 +61,7 @@ static const struct argument KNOWN[OPTION_COUNT] = {
     [ARCHITECTURE] = {"architecture", false},
     [OPTIMIZER] = {"optimizer", false},
     [EPOCHS] = {"epochs", false},
+    [TEACHER] = {"teacher", false},
     [WARMUP] = {"warmup", false},
     [LR] = {"lr", false},
     [MOMENTUM] = {"momentum", false},
@@ -165,10 +167,11 @@ static enum tl_rc plan_set(const char *const *values, struct train_plan *plan, s
         plan->lr = 0.002;
         rule->weight_decay = 0.05;
     }
-    if ((rc = real_set(values, EPOCHS, 0.001, 1e5, &plan->epochs, err))) {
+    if ((rc = real_set(values, EPOCHS, 0.001, 1e5, &plan->epochs, err)) ||
+        (rc = real_set(values, TEACHER, 0.0, 1e5, &plan->teacher_epochs, err))) {
         return rc;
     }
-    plan->warmup_epochs = train_warmup(plan->epochs);
+    plan->warmup_epochs = train_warmup(plan->teacher_epochs > 0.0 ? plan->teacher_epochs : plan->epochs);
     (void)((rc = real_set(values, WARMUP, 0.0, 1e5, &plan->warmup_epochs, err)) ||
            (rc = real_set(values, LR, 1e-9, 100.0, &plan->lr, err)) ||
            (rc = real_set(values, MOMENTUM, 0.0, 0.9999, &rule->momentum, err)) ||
@@ -296,6 +299,8 @@ const struct command command_train = {
         "                       on its answers (default); shrink: once-for-all's progressive shrinking; alone: one\n"
         "                       network, the one in --architecture FILE.json\n"
         "  --epochs N           in all phases together (30)\n"
+        "  --teacher X          with sandwich: of the epochs, the first X train the largest network by itself, at about half\n"
+        "                       the price of an epoch of all (0)\n"
         "  --batch N            images a step (64)\n"
         "  --random N           random sub-networks a step (1; shrink: 4 in its last phases)\n"
         "  --optimizer NAME     sgd with Nesterov momentum (default), adamw or lamb\n"
@@ -315,9 +320,9 @@ const struct command command_train = {
         "  --threads N          (as many as there are processors); the result does not depend on it\n"
         "  --checkpoint S       seconds between checkpoints (120)\n"
         "  --measure N          epochs between measurements of the smallest and largest network (5; 0: only as --final)\n"
-        "  --final NAME         what is measured after each phase and in the end, on all images that are held out and for\n"
-        "                       testing: corners (16 networks, the default), ends (the smallest and the largest) or none,\n"
-        "                       for a short try\n"
+        "  --final NAME         what is measured in the end, on all images that are held out and for testing: corners (16\n"
+        "                       networks, the default), ends (the smallest and the largest, as after an earlier phase) or\n"
+        "                       none, for a short try\n"
         "  --calibration N      images kept in the supernet's file to calibrate batch norm with (256)\n"
         "\n"
         "example: tailor train --family mnist-mbv3 --data mnist --output my-supernet --epochs 2 --no-mirror --pad 2\n",

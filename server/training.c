@@ -291,6 +291,12 @@ static size_t networks(const struct training *training, bool whole)
     return training->plan.method == TRAIN_ALONE ? 1 : whole ? GRID_MAX : N_ENDS;
 }
 
+/* All corners are measured in the end alone: after an earlier phase most of them have not been trained yet. */
+static bool whole_at(const struct training *training, bool end)
+{
+    return end && training->final == TRAINING_CORNERS;
+}
+
 /* Images that measuring so many networks on the first `images` of a part (0: all) goes through. */
 static uint64_t work(const struct run *run, size_t n_networks, enum train_part part, size_t images)
 {
@@ -305,7 +311,6 @@ static uint64_t work_to_come(const struct run *run, const struct train_progress 
     const struct training *training = run->training;
     const unsigned every = training->measure_epochs;
     const bool final = training->final != TRAINING_NONE;
-    const size_t n_final = networks(training, training->final == TRAINING_CORNERS);
     const bool held = run->source.n_of[TRAIN_PART_HELD] > 0;
     uint64_t images = 0;
     if (at->step >= at->n_steps) {
@@ -316,14 +321,16 @@ static uint64_t work_to_come(const struct run *run, const struct train_progress 
         const uint64_t done = p > at->phase_index ? 0 : at->epoch + (at->epoch_ended ? 1 : 0);
         const uint64_t between = every && done < last ? last / every - done / every : 0;
         images += between * work(run, networks(training, false), TRAIN_PART_HELD, training->measured_images);
-        images += final && done < all ? work(run, n_final, TRAIN_PART_HELD, 0) : 0;
+        const size_t n = networks(training, whole_at(training, p + 1 == at->n_phases));
+        images += final && done < all ? work(run, n, TRAIN_PART_HELD, 0) : 0;
     }
+    const size_t n_final = networks(training, whole_at(training, true));
     return images + (final && run->source.n_of[TRAIN_PART_TEST] > 0 ? work(run, n_final, TRAIN_PART_TEST, 0) : 0);
 }
 
 static double left_s(const struct run *run, const struct train_progress *at)
 {
-    return training_pace_left_s(&run->pace, at->n_steps - at->step, run->due + work_to_come(run, at));
+    return training_pace_left_s(&run->pace, trainer_work(run->trainer, at->step), run->due + work_to_come(run, at));
 }
 
 static struct corner network_of(const struct training *training, bool whole, size_t i)
@@ -413,7 +420,7 @@ static enum tl_rc end_epoch(struct run *run, const struct train_progress *at, st
     const bool turn = training->measure_epochs && (at->epoch + 1) % training->measure_epochs == 0;
     const bool final = at->phase_ended && training->final != TRAINING_NONE;
     struct train_due due = {.part = TRAIN_PART_HELD,
-                            .whole = final && training->final == TRAINING_CORNERS,
+                            .whole = final && whole_at(training, at->step == at->n_steps),
                             .images = final ? 0 : training->measured_images};
     enum tl_rc rc = final || turn ? add_due(run, at, &due, err) : TL_OK;
     if (rc == TL_OK && final && at->step == at->n_steps) {
@@ -431,6 +438,8 @@ static enum tl_rc step(struct run *run, struct train_progress *at, struct tl_err
     if (rc == TL_OK) {
         run->pace.train_s += (double)(tl_clock_mono_ns() - begun_ns) * 1e-9;
         run->pace.steps++;
+        run->pace.passes += at->subnets;
+        run->pace.work += trainer_work(run->trainer, at->step - 1) - trainer_work(run->trainer, at->step);
     }
     return rc;
 }
@@ -461,13 +470,11 @@ static enum tl_rc train(struct run *run, bool *ret_finished, struct tl_err *err)
 enum tl_rc training_run(const struct training *training, const volatile sig_atomic_t *stop, bool *ret_finished,
                         struct tl_err *err)
 {
-    const struct train_plan *plan = &training->plan;
-    struct run run = {
-        .training = training,
-        .stop = stop,
-        .folder_fd = -1,
-        .pace = {.batch = plan->batch, .passes = plan->method == TRAIN_SANDWICH ? 2 + plan->random_subnets : 1},
-        .log = {.max = LOG_MAX_BYTES}};
+    struct run run = {.training = training,
+                      .stop = stop,
+                      .folder_fd = -1,
+                      .pace = {.batch = training->plan.batch},
+                      .log = {.max = LOG_MAX_BYTES}};
     *ret_finished = false;
     enum tl_rc rc = open_run(&run, err);
     rc = rc ? rc : train(&run, ret_finished, err);

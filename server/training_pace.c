@@ -10,18 +10,18 @@ double training_pace_images_s(const struct training_pace *pace)
 
 static double image_s(const struct training_pace *pace)
 {
-    const double trained = (double)pace->steps * pace->batch * pace->passes;
+    const double trained = (double)pace->passes * pace->batch;
     if (pace->measured > 0) {
         return pace->measure_s / (double)pace->measured;
     }
     return trained > 0.0 ? pace->train_s / (3.0 * trained) : (double)NAN;
 }
 
-double training_pace_left_s(const struct training_pace *pace, uint64_t steps, uint64_t images)
+double training_pace_left_s(const struct training_pace *pace, double work, uint64_t images)
 {
     double left_s = 0.0;
-    if (steps > 0) {
-        left_s += pace->steps > 0 ? pace->train_s / (double)pace->steps * (double)steps : (double)NAN;
+    if (work > 0.0) {
+        left_s += pace->work > 0.0 ? pace->train_s / pace->work * work : (double)NAN;
     }
     return images > 0 ? left_s + image_s(pace) * (double)images : left_s;
 }

@@ -67,6 +67,9 @@ enum tl_rc train_plan_encode(const struct train_plan *plan, const struct net_fam
     if (json && plan->method == TRAIN_ALONE) {
         json_object_set_new(json, "architecture", pick_json(&plan->alone, family));
     }
+    if (json && plan->teacher_epochs > 0) {
+        json_object_set_new(json, "teacher_epochs", json_real(plan->teacher_epochs));
+    }
     return tl_json_dump_exact_take(json, buf, err);
 }
 
@@ -80,6 +83,7 @@ static const char *words_of(const char *field)
         {"momentum", "--momentum"},
         {"weight_decay", "--weight-decay"},
         {"epochs", "--epochs"},
+        {"teacher_epochs", "--teacher"},
         {"warmup_epochs", "--warmup"},
         {"lr", "--lr"},
         {"clip", "--clip"},

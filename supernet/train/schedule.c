@@ -56,7 +56,9 @@ static double shrinking_epochs(void)
 enum tl_rc train_plan_check(const struct train_plan *plan, struct tl_err *err)
 {
     const bool shrinks = plan->method == TRAIN_SHRINK;
-    const double first = shrinks ? plan->epochs * SHRINKING[0].epochs / shrinking_epochs() : plan->epochs;
+    const double first = shrinks                    ? plan->epochs * SHRINKING[0].epochs / shrinking_epochs()
+                         : plan->teacher_epochs > 0 ? plan->teacher_epochs
+                                                    : plan->epochs;
     if (plan->batch < 2 || plan->batch > 4096) {
         return tl_fail(err, TL_INVALID, "a batch of %u cannot be trained on; it takes 2 to 4096", plan->batch);
     }
@@ -64,11 +66,21 @@ enum tl_rc train_plan_check(const struct train_plan *plan, struct tl_err *err)
         return tl_fail(err, TL_INVALID, "epochs and learning rate have to be above zero, not %g and %g", plan->epochs,
                        plan->lr);
     }
+    if (plan->method != TRAIN_SANDWICH && plan->teacher_epochs != 0.0) {
+        return tl_fail(err, TL_INVALID, "--teacher is for --method sandwich; shrink has a teacher's phase anyway");
+    }
+    if (!(plan->teacher_epochs >= 0.0 && plan->teacher_epochs < plan->epochs)) {
+        return tl_fail(err, TL_INVALID,
+                       "%g epochs of the teacher alone leave none of the %g for the sandwich; give fewer as --teacher, "
+                       "or more --epochs",
+                       plan->teacher_epochs, plan->epochs);
+    }
     if (!(plan->warmup_epochs >= 0.0 && plan->warmup_epochs < first)) {
         return tl_fail(err, TL_INVALID,
                        "a warm-up of %g epochs does not end within the %g of the %s; the learning rate could not fall "
                        "to zero: give a shorter --warmup or more --epochs",
-                       plan->warmup_epochs, first, shrinks ? "first phase" : "training");
+                       plan->warmup_epochs, first,
+                       shrinks || plan->teacher_epochs > 0 ? "first phase" : "training");
     }
     if (shrinks && plan->random_subnets == 0) {
         return tl_fail(err, TL_INVALID,
@@ -101,19 +113,29 @@ size_t train_phases(const struct train_plan *plan, const struct net_family *fami
     if (plan->method == TRAIN_SHRINK) {
         return shrinking_phases(plan, family, ret_phases);
     }
-    const bool sandwich = plan->method == TRAIN_SANDWICH;
-    ret_phases[0] = (struct train_phase){
+    const bool sandwich = plan->method == TRAIN_SANDWICH, taught = plan->teacher_epochs > 0;
+    ret_phases[0] = (struct train_phase){.name = "teacher",
+                                         .kernels = 1,
+                                         .depths = 1,
+                                         .expands = 1,
+                                         .subnets = 1,
+                                         .epochs = plan->teacher_epochs,
+                                         .warmup_epochs = plan->warmup_epochs,
+                                         .lr = plan->lr};
+    ret_phases[taught] = (struct train_phase){
         .name = sandwich ? "sandwich" : "alone",
         .kernels = family->n_kernels,
         .depths = NET_SLOTS_MAX,
         .expands = family->n_expands,
         .subnets = sandwich ? 2 + plan->random_subnets : 1,
         .sandwich = sandwich,
-        .epochs = plan->epochs,
+        .sorts = taught,
+        .continues = taught,
+        .epochs = plan->epochs - plan->teacher_epochs,
         .warmup_epochs = plan->warmup_epochs,
         .lr = plan->lr,
     };
-    return 1;
+    return taught ? 2 : 1;
 }
 
 double train_rate(const struct train_phase *phase, uint64_t step, uint64_t n_steps, uint64_t warmup)

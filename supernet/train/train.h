@@ -84,7 +84,7 @@ struct train_optimizer {
 /* How sub-networks take their turns.
  *
  * TRAIN_SANDWICH: every step trains the largest network on the labels, then the smallest and some random ones on the
- * largest one's answers (Yu et al. 2020, BigNAS). TRAIN_SHRINK: once-for-all's progressive shrinking: the largest alone,
+ * largest one's answers (Yu et al. 2020, BigNAS); the largest may learn by itself first, which costs half as much a step. TRAIN_SHRINK: once-for-all's progressive shrinking: the largest alone,
  * then elastic kernels, depths, expansions, each opened from the large end; labels plus the answers of the largest
  * network as it was after its own phase. TRAIN_ALONE: one architecture, for comparison. */
 enum train_method { TRAIN_SANDWICH, TRAIN_SHRINK, TRAIN_ALONE, TRAIN_METHOD_COUNT };
@@ -93,10 +93,11 @@ struct train_plan {
     enum train_method method;
     struct net_pick alone; /* TRAIN_ALONE */
     struct train_optimizer optimizer;
-    double epochs;        /* in all; TRAIN_SHRINK shares them out as once-for-all does */
-    double warmup_epochs; /* of the first phase, linear */
-    double lr;            /* at its peak, cosine to zero after it */
-    double clip;          /* largest norm of a step's gradients; 0: any */
+    double epochs;         /* in all; TRAIN_SHRINK shares them out as once-for-all does */
+    double teacher_epochs; /* of these, TRAIN_SANDWICH: the first, in which the largest network learns by itself */
+    double warmup_epochs;  /* of the first phase, linear */
+    double lr;             /* at its peak, cosine to zero after it */
+    double clip;           /* largest norm of a step's gradients; 0: any */
     float smoothing, dropout;
     float distill;           /* weight of the teacher's answers beside the labels (TRAIN_SHRINK) */
     unsigned random_subnets; /* of a sandwich, beside largest and smallest; of a step of the expansion phases */
@@ -107,11 +108,12 @@ struct train_plan {
 /* What the plan does by default for small images. */
 struct train_plan train_plan_default(enum train_method method);
 
-/* The warm-up of so many epochs where nothing else is said: a fifth of them, one at most. */
+/* The warm-up of a first phase of so many epochs where nothing else is said: a fifth of them, one at most. */
 double train_warmup(double epochs);
 
 /* TL_INVALID names what no training can go by: batch, epochs, learning rate, a warm-up that does not end within the first
- * phase, no sub-networks for the last phases of TRAIN_SHRINK. */
+ * phase, a teacher's phase that leaves no epochs or is no sandwich's, no sub-networks for the last phases of
+ * TRAIN_SHRINK. */
 TL_MUST_CHECK enum tl_rc train_plan_check(const struct train_plan *plan, struct tl_err *err);
 
 enum { TRAIN_PHASES_MAX = 6 };
@@ -124,6 +126,7 @@ struct train_phase {
     bool sandwich;                     /* the first is the largest, the second the smallest */
     bool distills;                     /* from the largest network after the first phase */
     bool sorts;                        /* channels by importance before it begins */
+    bool continues;                    /* the learning rate goes on along the cosine of the phase before */
     double epochs, warmup_epochs, lr;
 };
 
@@ -131,7 +134,7 @@ struct train_phase {
 size_t train_phases(const struct train_plan *plan, const struct net_family *family,
                     struct train_phase ret_phases[TRAIN_PHASES_MAX]);
 
-/* Learning rate of step `step` of `n_steps` of a phase, `warmup` of them rising. */
+/* Learning rate of step `step` of `n_steps` of a phase (and those that continue it), `warmup` of them rising. */
 double train_rate(const struct train_phase *phase, uint64_t step, uint64_t n_steps, uint64_t warmup);
 
 /* Sub-network j of global step `step`, at the step's resolution. */
@@ -176,6 +179,7 @@ struct train_progress {
     uint64_t step, n_steps; /* done; in all phases together */
     uint64_t epoch;         /* of the phase */
     bool epoch_ended, phase_ended;
+    unsigned subnets;  /* trained in the step */
     double loss, rate; /* of the largest sub-network of the step; its learning rate */
     double norm;       /* of the gradients, before clipping */
     double right;      /* share of the batch that the largest sub-network of the step has right */
@@ -193,6 +197,9 @@ TL_MUST_CHECK enum tl_rc trainer_step(struct trainer *trainer, struct train_prog
 struct train_progress trainer_progress(const struct trainer *trainer);
 uint64_t trainer_epochs(const struct trainer *trainer,
                         size_t phase);               /* begun in a phase, the last may be a part of one */
+/* What is left to do after `step` steps: multiplications of all sub-networks that will be trained, for one image of each
+ * batch. Steps of one phase cost several times what those of another do. */
+double trainer_work(const struct trainer *trainer, uint64_t step);
 size_t trainer_bytes(const struct trainer *trainer); /* memory of tapes and optimizer */
 
 /* What a checkpoint holds besides the supernet: borrowed arrays laid out as params. */

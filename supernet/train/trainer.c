@@ -22,6 +22,7 @@ struct trainer {
     struct train_plan plan;
     struct train_phase phases[TRAIN_PHASES_MAX];
     uint64_t steps_of[TRAIN_PHASES_MAX];
+    double work_of[TRAIN_PHASES_MAX]; /* multiplications of a step for an image, on average */
     size_t n_phases;
     uint64_t steps_an_epoch, n_steps, step;
     struct tape *tape;
@@ -55,6 +56,29 @@ static void plan_steps(struct trainer *trainer)
     }
 }
 
+/* Steps differ by what they draw: the mean of some. */
+static enum tl_rc weigh_steps(struct trainer *trainer, struct tl_err *err)
+{
+    enum { SAMPLE = 16 };
+    const struct net_family *family = &trainer->net->family;
+    struct network *sub = malloc(sizeof *sub);
+    enum tl_rc rc = sub == NULL ? tl_fail(err, TL_NO_MEMORY, "no memory for a trainer") : TL_OK;
+    for (size_t p = 0; rc == TL_OK && p < trainer->n_phases; p++) {
+        const struct train_phase *phase = &trainer->phases[p];
+        for (uint64_t i = 0; rc == TL_OK && i < (uint64_t)SAMPLE * phase->subnets; i++) {
+            const struct net_pick pick =
+                train_pick(&trainer->plan, phase, family, i / phase->subnets, (unsigned)(i % phase->subnets));
+            struct net_cost cost = {0};
+            if ((rc = net_build(family, &pick, sub, err)) == TL_OK) {
+                net_cost_total(sub, &cost);
+            }
+            trainer->work_of[p] += (double)cost.macs / SAMPLE;
+        }
+    }
+    free(sub);
+    return rc;
+}
+
 enum tl_rc trainer_new(struct supernet *net, const struct train_plan *plan, const struct train_source *source,
                        struct tl_pool *pool, struct trainer **ret_trainer, struct tl_err *err)
 {
@@ -74,7 +98,8 @@ enum tl_rc trainer_new(struct supernet *net, const struct train_plan *plan, cons
     if (trainer->answers == NULL || trainer->drop == NULL) {
         rc = tl_fail(err, TL_NO_MEMORY, "no memory for a trainer");
     }
-    if (rc || (rc = tape_new(net, plan->batch, false, pool, &trainer->tape, err)) ||
+    if (rc || (rc = weigh_steps(trainer, err)) ||
+        (rc = tape_new(net, plan->batch, false, pool, &trainer->tape, err)) ||
         (rc = optimizer_init(&trainer->optimizer, net, &plan->optimizer, pool, err))) {
         trainer_free(trainer);
         return rc;
@@ -101,6 +126,17 @@ uint64_t trainer_epochs(const struct trainer *trainer, size_t phase)
 {
     const uint64_t steps = trainer->steps_of[phase], an_epoch = trainer->steps_an_epoch;
     return (steps + an_epoch - 1) / an_epoch;
+}
+
+double trainer_work(const struct trainer *trainer, uint64_t step)
+{
+    double work = 0.0;
+    for (size_t p = 0; p < trainer->n_phases; p++) {
+        const uint64_t past = step < trainer->steps_of[p] ? step : trainer->steps_of[p];
+        work += (double)(trainer->steps_of[p] - past) * trainer->work_of[p];
+        step -= past;
+    }
+    return work;
 }
 
 size_t trainer_bytes(const struct trainer *trainer)
@@ -140,8 +176,9 @@ static enum tl_rc make_teacher(struct trainer *trainer, struct tl_err *err)
     return TL_OK;
 }
 
-static enum tl_rc begin_phase(struct trainer *trainer, const struct train_phase *phase, struct tl_err *err)
+static enum tl_rc begin_phase(struct trainer *trainer, size_t p, struct tl_err *err)
 {
+    const struct train_phase *phase = &trainer->phases[p];
     enum tl_rc rc = TL_OK;
     if (phase->distills && trainer->teacher == NULL && (rc = make_teacher(trainer, err))) {
         return rc;
@@ -150,7 +187,7 @@ static enum tl_rc begin_phase(struct trainer *trainer, const struct train_phase 
     if (trainer->optimizer.second != NULL) {
         memset(trainer->optimizer.second, 0, trainer->net->n_params * sizeof(float));
     }
-    return phase->sorts ? supernet_sort(trainer->net, phase->expands - 1, err) : TL_OK;
+    return phase->sorts ? supernet_sort(trainer->net, trainer->phases[p - 1].expands, err) : TL_OK;
 }
 
 struct trainer_state trainer_state(struct trainer *trainer)
@@ -283,11 +320,25 @@ static enum tl_rc teach_all(struct trainer *trainer, const struct lesson *lesson
     return rc;
 }
 
-static enum tl_rc apply(struct trainer *trainer, const struct lesson *lesson, uint64_t within, uint64_t n,
+/* The learning rate of step `within` of phase p. */
+static double rate_of(const struct trainer *trainer, size_t p, uint64_t within)
+{
+    uint64_t n = trainer->steps_of[p];
+    for (size_t next = p + 1; next < trainer->n_phases && trainer->phases[next].continues; next++) {
+        n += trainer->steps_of[next];
+    }
+    for (; trainer->phases[p].continues; p--) {
+        within += trainer->steps_of[p - 1];
+        n += trainer->steps_of[p - 1];
+    }
+    const struct train_phase *phase = &trainer->phases[p];
+    const uint64_t warmup = (uint64_t)(phase->warmup_epochs * (double)trainer->steps_an_epoch);
+    return train_rate(phase, within, n, warmup < n ? warmup : n - 1);
+}
+
+static enum tl_rc apply(struct trainer *trainer, const struct lesson *lesson, size_t p, uint64_t within,
                         struct tl_err *err)
 {
-    const struct train_phase *phase = lesson->phase;
-    const uint64_t warmup = (uint64_t)(phase->warmup_epochs * (double)trainer->steps_an_epoch);
     const double norm = optimizer_norm(&trainer->optimizer), clip = trainer->plan.clip;
     if (!isfinite(norm)) {
         return tl_fail(err, TL_INVALID,
@@ -295,7 +346,7 @@ static enum tl_rc apply(struct trainer *trainer, const struct lesson *lesson, ui
                        (unsigned long long)lesson->step + 1);
     }
     trainer->progress.norm = norm;
-    trainer->progress.rate = train_rate(phase, within, n, warmup < n ? warmup : n - 1);
+    trainer->progress.rate = rate_of(trainer, p, within);
     optimizer_step(&trainer->optimizer, trainer->progress.rate, clip > 0.0 && norm > clip ? clip / norm : 1.0,
                    within + 1);
     return TL_OK;
@@ -309,7 +360,7 @@ enum tl_rc trainer_step(struct trainer *trainer, struct train_progress *ret_prog
     }
     const size_t p = phase_of(trainer, trainer->step, &within);
     struct lesson lesson = {.phase = &trainer->phases[p], .step = trainer->step};
-    enum tl_rc rc = within == 0 ? begin_phase(trainer, lesson.phase, err) : TL_OK;
+    enum tl_rc rc = within == 0 ? begin_phase(trainer, p, err) : TL_OK;
     struct train_images_batch batch;
     if (rc || (rc = trainer->source->batch(trainer->source->ctx, trainer->step / trainer->steps_an_epoch,
                                            trainer->step % trainer->steps_an_epoch, &batch, err))) {
@@ -317,13 +368,14 @@ enum tl_rc trainer_step(struct trainer *trainer, struct train_progress *ret_prog
     }
     lesson.images = batch.images;
     lesson.labels = batch.labels;
-    if ((rc = teach_all(trainer, &lesson, err)) || (rc = apply(trainer, &lesson, within, trainer->steps_of[p], err))) {
+    if ((rc = teach_all(trainer, &lesson, err)) || (rc = apply(trainer, &lesson, p, within, err))) {
         return rc;
     }
     trainer->step++;
     struct train_progress *now = &trainer->progress;
     now->phase = lesson.phase->name;
     now->phase_index = p;
+    now->subnets = lesson.phase->subnets;
     now->n_phases = trainer->n_phases;
     now->step = trainer->step;
     now->n_steps = trainer->n_steps;

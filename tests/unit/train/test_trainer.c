@@ -80,6 +80,34 @@ static void a_sandwich_teaches_smallest_and_largest(void **state)
     course_end(&course);
 }
 
+/* The largest learns by itself first, then all; one cosine runs over both. */
+static void a_teacher_comes_before_the_sandwich(void **state)
+{
+    (void)state;
+    struct train_plan plan = small_plan(TRAIN_SANDWICH, 6), whole = plan;
+    struct course course, reference;
+    plan.teacher_epochs = 3;
+    course_begin(&course, &plan, NULL);
+    course_begin(&reference, &whole, NULL);
+    const double all = trainer_work(course.trainer, 0);
+    for (int i = 0; i < 96; i++) {
+        const struct train_progress now = steps(&course, 1);
+        assert_string_equal(now.phase, i < 48 ? "teacher" : "sandwich");
+        assert_int_equal(now.subnets, i < 48 ? 1 : 3);
+        assert_true(now.phase_ended == (i == 47 || i == 95));
+        assert_true(now.rate == steps(&reference, 1).rate);
+        if (i == 47) { /* half of the steps, less than half of the work */
+            assert_true(trainer_work(course.trainer, now.step) > 0.55 * all);
+        }
+    }
+    assert_true(trainer_work(course.trainer, 96) == 0.0);
+    const struct net_pick largest = supernet_largest(&course.family), smallest = supernet_smallest(&course.family);
+    assert_true(accuracy_of(&course, &largest) > 0.9);
+    assert_true(accuracy_of(&course, &smallest) > 0.8);
+    course_end(&course);
+    course_end(&reference);
+}
+
 static void shrinking_opens_one_dimension_after_the_other(void **state)
 {
     (void)state;
@@ -145,7 +173,7 @@ static void threads_change_no_bit(void **state)
 }
 
 /* Save after `first` steps, go on in a new process's place, and compare with a training that never stopped. */
-static void check_resume(enum train_method method, double epochs, uint64_t first, uint64_t more)
+static void check_resume(enum train_method method, double epochs, double teacher, uint64_t first, uint64_t more)
 {
     struct train_plan plan = small_plan(method, epochs);
     const struct supernet_facts facts = {.deviation = {1, 1, 1}, .made_by = "", .data = "", .plan = "{}", .log = "a\n"};
@@ -156,6 +184,7 @@ static void check_resume(enum train_method method, double epochs, uint64_t first
     const char *log = NULL;
     plan.optimizer.kind = method == TRAIN_SHRINK ? TRAIN_ADAMW : TRAIN_SGD;
     plan.lr = method == TRAIN_SHRINK ? 0.003 : 0.1;
+    plan.teacher_epochs = teacher;
     course_begin(&whole, &plan, NULL);
     (void)steps(&whole, first + more);
     course_begin(&before, &plan, NULL);
@@ -179,7 +208,10 @@ static void check_resume(enum train_method method, double epochs, uint64_t first
 static void a_resumed_training_gives_the_same_bits(void **state)
 {
     (void)state;
-    check_resume(TRAIN_SANDWICH, 2, 5, 4);
+    check_resume(TRAIN_SANDWICH, 2, 0, 5, 4);
+    for (uint64_t first = 7; first < 10; first++) { /* the teacher's phase ends at 8 */
+        check_resume(TRAIN_SANDWICH, 2, 0.5, first, 3);
+    }
 }
 
 static void so_does_one_resumed_in_any_phase_of_shrinking(void **state)
@@ -192,7 +224,7 @@ static void so_does_one_resumed_in_any_phase_of_shrinking(void **state)
     course_end(&course);
     assert_true(n >= 10); /* several in a phase, six phases */
     for (uint64_t first = 1; first + 2 <= n; first++) {
-        check_resume(TRAIN_SHRINK, 0.55, first, 2);
+        check_resume(TRAIN_SHRINK, 0.55, 0, first, 2);
     }
 }
 
@@ -237,6 +269,13 @@ static void a_plan_that_cannot_be_is_refused(void **state)
     plan.method = TRAIN_SHRINK;
     assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
     plan.warmup_epochs = 0.5;
+    plan.teacher_epochs = 1; /* shrinking has a teacher of its own */
+    assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
+    plan.method = TRAIN_SANDWICH;
+    plan.teacher_epochs = 3; /* none are left */
+    assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
+    plan.method = TRAIN_SHRINK;
+    plan.teacher_epochs = 0;
     plan.random_subnets = 0;
     assert_int_equal(trainer_new(course.net, &plan, &course.source, NULL, &trainer, NULL), TL_INVALID);
     assert_null(trainer);
@@ -282,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sandwich_teaches_smallest_and_largest),
+        cmocka_unit_test(a_teacher_comes_before_the_sandwich),
         cmocka_unit_test(shrinking_opens_one_dimension_after_the_other),
         cmocka_unit_test(every_optimizer_learns),
         cmocka_unit_test(threads_change_no_bit),
