@@ -63,8 +63,6 @@ const struct command command_convert = {
         "    torch.load('ofa.pth', map_location='cpu')['state_dict'].items()}, 'ofa.safetensors')\"\n"
         "\n"
         "Kernel matrices and running statistics come along: tailor run on a sub-network gives what their code gives.\n"
-        "A supernet of bottlenecks (ofa-resnet50d) runs and is exported with those statistics; it cannot be trained or\n"
-        "calibrated further.\n"
         "--half stores float16.\n",
     .run = run,
 };

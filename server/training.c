@@ -255,7 +255,7 @@ static enum tl_rc write_supernet(struct run *run, struct tl_err *err)
 
 /* ---- measuring ----------------------------------------------------------------------------------------------- */
 
-/* The corners of the space: every combination of the ends of resolution, kernel, expansion and depth. */
+/* The corners of the space: every combination of the ends of resolution, kernel, expansion (widths with it) and depth. */
 struct corner {
     struct net_pick pick;
     char name[NAME_BYTES];
@@ -271,6 +271,10 @@ static struct corner corner_of(const struct net_family *family, unsigned bits)
     }
     if (!(bits & 4U)) {
         memcpy(corner.pick.depth, smallest.depth, sizeof corner.pick.depth);
+        corner.pick.stem_depth = smallest.stem_depth;
+    }
+    if (!(bits & 2U)) {
+        memcpy(corner.pick.width, smallest.width, sizeof corner.pick.width);
     }
     memset(corner.pick.choice, (int)(k * family->n_expands + e), net_family_slots(family, family->n_stages));
     (void)snprintf(corner.name, sizeof corner.name, "k%u e%u d%u", family->kernels[k], family->expands[e],

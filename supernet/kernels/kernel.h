@@ -137,6 +137,13 @@ void k_pool_max(float *y, const struct k_shape *y_shape, const float *x, const s
                 size_t stride, struct k_range rows);
 void k_pool_average(float *y, const struct k_shape *y_shape, const float *x, const struct k_shape *x_shape,
                     size_t stride, struct k_range rows);
+/* Their gradients, for the images of `images`: dx is what dy gives to the first of the largest in its window; dx adds its
+ * even share of dy. Tensors of maps as above, without halo. */
+void k_pool_max_input(float *dx, const struct k_shape *dx_shape, const float *dy, const struct k_shape *dy_shape,
+                      const float *x, const struct k_shape *x_shape, size_t kernel, size_t stride,
+                      struct k_range images);
+void k_pool_average_input(float *dx, const struct k_shape *dx_shape, const float *dy, const struct k_shape *dy_shape,
+                          size_t stride, struct k_range images);
 /* y = act(y), padding left alone. */
 void k_map_activate(float *y, const struct k_shape *shape, enum k_act act, struct k_range rows);
 

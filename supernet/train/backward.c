@@ -1,22 +1,27 @@
 /* backward.c - a tape backward: from the gradient of the logits to that of every parameter the sub-network has.
  *
- * Gradients travel through four tensors of the largest size. A block with a residual keeps the gradient of its output
- * until the gradient of its input is made, which takes it in.
+ * Gradients travel through four tensors of the largest size: one that a unit makes of its input waits for the unit that
+ * made that input. A block with a residual sends the gradient of its output there too; what comes second takes it in.
  */
 #include "supernet/train/pass.h"
 
 #include <math.h>
 #include <string.h>
 
-/* The gradient tensors in use, and what waits for the first unit of the block. */
+/* The gradient of a unit's output. */
+struct parcel {
+    struct tr_tensor d; /* data NULL: none */
+    int unit;
+};
+
+/* The gradient tensors in use, and those that wait. */
 struct back {
     const struct tape *tape;
     float *grads;         /* NULL: those of the parameters are not asked for */
     const float *targets; /* statistics to be matched; NULL: none */
     double distance;      /* from them, so far */
     bool busy[TAPE_GRADIENTS];
-    struct tr_tensor skip; /* the gradient that a residual carries past the block; data NULL: none */
-    int skip_to;           /* the unit whose input it reaches */
+    struct parcel parcels[TAPE_GRADIENTS];
 };
 
 static struct tr_tensor take(struct back *back, struct k_shape shape)
@@ -36,6 +41,28 @@ static void release(struct back *back, const struct tr_tensor *tensor)
             back->busy[g] = false;
         }
     }
+}
+
+static void send(struct back *back, int unit, struct tr_tensor d)
+{
+    size_t p = 0;
+    while (back->parcels[p].d.data != NULL) {
+        p++;
+    }
+    back->parcels[p] = (struct parcel){.d = d, .unit = unit};
+}
+
+/* What waits for a unit, taken out; data NULL: nothing. */
+static struct tr_tensor receive(struct back *back, int unit)
+{
+    for (size_t p = 0; p < TAPE_GRADIENTS; p++) {
+        if (back->parcels[p].d.data != NULL && back->parcels[p].unit == unit) {
+            const struct tr_tensor d = back->parcels[p].d;
+            back->parcels[p].d.data = NULL;
+            return d;
+        }
+    }
+    return (struct tr_tensor){0};
 }
 
 /* The shape without halo, or with another. */
@@ -95,7 +122,7 @@ static void back_se(const struct back *back, struct tape_unit *unit, const struc
     pass_make(tape, unit);
     unit->has_se = true;
     const struct tr_tensor a = pass_output(tape, unit);
-    const struct tr_tensor dgates = {.data = tape->patches, .shape = se->gates.shape};
+    const struct tr_tensor dgates = {.data = tape->patches.memory, .shape = se->gates.shape};
     tr_dots(&tape->engine, dgates.data, dgates.shape.ld, dy, &a);
     hidden_gradient(&dgates, &se->z2, true);
     add_bias(back, se->back, &dgates, c);
@@ -156,7 +183,7 @@ static struct tr_tensor back_affine(struct back *back, struct tape_unit *unit, c
 {
     const struct tape *tape = back->tape;
     const struct k_affine affine = pass_affine(unit);
-    const size_t ld = unit->z.shape.ld, halo = unit->depthwise ? unit->op->kernel / 2U : 0;
+    const size_t ld = unit->z.shape.ld, halo = unit->op->kind == NET_DEPTHWISE ? unit->op->kernel / 2U : 0;
     float *memory = tape->engine.partial;
     const struct coefficients of = {.a = memory, .b = memory + ld, .k = memory + 2 * ld};
     if (unit->batch_norm) {
@@ -180,15 +207,27 @@ static struct tr_tensor back_affine(struct back *back, struct tape_unit *unit, c
     return dz;
 }
 
+/* The gradient of what follows an addition, in place. */
+static void back_after(const struct back *back, const struct tape_unit *unit, const struct tr_tensor *dy)
+{
+    const struct tr_engine *engine = &back->tape->engine;
+    const struct tr_tensor sum = pass_sum(back->tape, unit);
+    const struct k_affine affine = {
+        .z = sum.data, .z_shape = &sum.shape, .scale = engine->ones, .shift = engine->zeros, .act = unit->after};
+    tr_affine_gradient(engine, dy, dy, &affine, engine->ones, engine->zeros, engine->zeros);
+}
+
 /* ---- layers -------------------------------------------------------------------------------------------------- */
 
 /* Unit u's input, made again where it was not kept. */
 static struct tr_tensor input_again(const struct tape *tape, size_t u)
 {
-    if (u > 0 && !tape->units[u - 1].pooled && tape->units[u - 1].y.data == NULL) {
-        pass_make(tape, &tape->units[u - 1]);
+    const struct tape_unit *unit = &tape->units[u], *before = unit->from < 0 ? NULL : &tape->units[unit->from];
+    if (before != NULL && !before->pooled && before->y.data == NULL) {
+        pass_make(tape, before);
     }
-    return pass_input(tape, u);
+    const struct tr_tensor x = pass_input(tape, u);
+    return pass_averages(unit) ? pass_average(tape, unit, &x) : x;
 }
 
 static void back_depthwise_weights(const struct back *back, const struct tape_unit *unit, const struct tr_tensor *dz,
@@ -207,6 +246,36 @@ static void back_depthwise_weights(const struct back *back, const struct tape_un
     supernet_kernel_gradient(tape->net, unit->layer, unit->op->kernel, unit->op->co, tape->kernel, back->grads);
 }
 
+/* The gradient of cut_weights, where tape->cut holds that of the cut ones. */
+static void add_cut(const struct back *back, const struct tape_unit *unit)
+{
+    const size_t taps = (size_t)unit->op->kernel * unit->op->kernel, ci = unit->op->ci, of = unit->layer->inputs / taps;
+    float *to = back->grads + unit->layer->w;
+    for (size_t i = 0; i < unit->op->co * taps; i++) {
+        for (size_t c = 0; c < ci; c++) {
+            to[i * of + c] += back->tape->cut[i * ci + c];
+        }
+    }
+}
+
+static void back_full_weights(const struct back *back, const struct tape_unit *unit, const struct tr_tensor *dz,
+                              const struct tr_tensor *x)
+{
+    const struct tape *tape = back->tape;
+    const struct net_op *op = unit->op;
+    const size_t inputs = (size_t)op->kernel * op->kernel * op->ci;
+    const struct tr_weights w = {.ldw = inputs, .co = op->co, .inputs = inputs};
+    const bool cut = inputs < unit->layer->inputs;
+    if (cut) {
+        memset(tape->cut, 0, op->co * inputs * sizeof *tape->cut);
+    }
+    tr_patches_weights(&tape->engine, cut ? tape->cut : back->grads + unit->layer->w, &w, dz, x, op->kernel, op->stride,
+                       &tape->patches);
+    if (cut) {
+        add_cut(back, unit);
+    }
+}
+
 static void back_weights(const struct back *back, size_t u, const struct tr_tensor *dz)
 {
     const struct tape *tape = back->tape;
@@ -216,15 +285,12 @@ static void back_weights(const struct back *back, size_t u, const struct tr_tens
         return;
     }
     const struct tr_tensor x = input_again(tape, u);
-    if (unit->depthwise) {
+    if (op->kind == NET_DEPTHWISE) {
         back_depthwise_weights(back, unit, dz, &x);
-        return;
-    }
-    const struct tr_weights w = pass_weights(tape, unit->layer, op->co, (size_t)op->kernel * op->kernel * op->ci);
-    if (op->kernel > 1) {
-        tr_patches_weights(&tape->engine, back->grads + unit->layer->w, &w, dz, &x, op->kernel, op->stride,
-                           tape->patches);
+    } else if (op->kernel > 1) {
+        back_full_weights(back, unit, dz, &x);
     } else {
+        const struct tr_weights w = pass_unit_weights(tape, unit);
         tr_conv_weights(&tape->engine, back->grads + unit->layer->w, &w, dz, &x);
     }
     if (op->bias) {
@@ -232,29 +298,67 @@ static void back_weights(const struct back *back, size_t u, const struct tr_tens
     }
 }
 
-/* The gradient of unit u's input, with what a residual brings. */
-static struct tr_tensor back_input(struct back *back, size_t u, const struct tr_tensor *dz)
+/* The gradient of unit u's input; *joined is added where the kernel can, and its data then NULL. */
+static struct tr_tensor back_layer(struct back *back, size_t u, const struct tr_tensor *dz, struct tr_tensor *joined)
 {
     const struct tape *tape = back->tape;
     const struct tape_unit *unit = &tape->units[u];
+    const struct net_op *op = unit->op;
     const struct tr_tensor x = pass_input(tape, u);
     const struct tr_tensor dx = take(back, with_halo(x.shape, 0));
-    const bool joined = back->skip.data != NULL && back->skip_to == (int)u;
-    if (unit->depthwise) {
+    if (op->kind == NET_DEPTHWISE) {
         pass_pack_kernel(tape, unit);
-        tr_depthwise_input(&tape->engine, &dx, dz, tape->packed_kernel, unit->op->kernel, unit->op->stride);
-        if (joined) {
-            tr_add(&tape->engine, &dx, &dx, &back->skip);
-        }
-    } else {
-        const struct tr_weights w = pass_weights(tape, unit->layer, unit->op->co, unit->op->ci);
-        tr_conv_input(&tape->engine, &dx, dz, &w, joined ? &back->skip : NULL);
+        tr_depthwise_input(&tape->engine, &dx, dz, tape->packed_kernel, op->kernel, op->stride);
+        return dx;
     }
-    if (joined) {
-        release(back, &back->skip);
-        back->skip.data = NULL;
+    const struct tr_weights w = pass_unit_weights(tape, unit);
+    if (op->kernel > 1) {
+        tr_patches_input(&tape->engine, &dx, &w, dz, op->kernel, op->stride, &tape->patches);
+        return dx;
     }
+    tr_conv_input(&tape->engine, &dx, dz, &w, joined->data == NULL ? NULL : joined);
+    release(back, joined);
+    joined->data = NULL;
     return dx;
+}
+
+/* The gradient of unit u's input, sent to the unit that made it, with what waits there already. */
+static void back_input(struct back *back, size_t u, const struct tr_tensor *dz)
+{
+    const int from = back->tape->units[u].from;
+    struct tr_tensor joined = receive(back, from);
+    const struct tr_tensor dx = back_layer(back, u, dz, &joined);
+    if (joined.data != NULL) {
+        tr_add(&back->tape->engine, &dx, &dx, &joined);
+        release(back, &joined);
+    }
+    send(back, from, dx);
+}
+
+/* The same of a unit that averages its input: the block has sent what the average's gradient is added to. */
+static void back_average(struct back *back, size_t u, const struct tr_tensor *dz)
+{
+    const struct tape *tape = back->tape;
+    const struct tape_unit *unit = &tape->units[u];
+    const struct tr_weights w = pass_unit_weights(tape, unit);
+    const struct tr_tensor dx = receive(back, unit->from);
+    struct k_shape shape = dz->shape;
+    shape.c = unit->op->hidden;
+    shape.ld = dx.shape.ld;
+    const struct tr_tensor mean = take(back, with_halo(shape, 0));
+    tr_conv_input(&tape->engine, &mean, dz, &w, NULL);
+    tr_pool_average_input(&tape->engine, &dx, &mean, unit->op->stride);
+    release(back, &mean);
+    send(back, unit->from, dx);
+}
+
+static void back_max_pool(struct back *back, size_t u, const struct tr_tensor *dy)
+{
+    const struct tape_unit *unit = &back->tape->units[u];
+    const struct tr_tensor x = input_again(back->tape, u);
+    const struct tr_tensor dx = take(back, with_halo(x.shape, 0));
+    tr_pool_max_input(&back->tape->engine, &dx, dy, &x, unit->op->kernel, unit->op->stride);
+    send(back, unit->from, dx);
 }
 
 /* From the gradient of a pooled map to that of the map. */
@@ -267,7 +371,7 @@ static struct tr_tensor back_pool(struct back *back, const struct tape_unit *uni
     return dy;
 }
 
-/* Unit u backward: takes the gradient of its output, returns that of its input (for the first unit: of its z). */
+/* Unit u backward: from the gradient of its output to that of its z. */
 static struct tr_tensor back_unit(struct back *back, size_t u, struct tr_tensor dy)
 {
     struct tape_unit *unit = &back->tape->units[u];
@@ -275,24 +379,21 @@ static struct tr_tensor back_unit(struct back *back, size_t u, struct tr_tensor 
     if (unit->pooled) {
         dy = back_pool(back, unit, &dy);
     }
+    if (unit->after != K_NONE) {
+        back_after(back, unit, &dy);
+    }
     if (unit->has_se) {
         back_se(back, unit, &dy);
     }
     if (residual) {
-        back->skip = dy;
-        back->skip_to = unit->residual;
+        send(back, unit->residual, dy);
     }
     const struct tr_tensor dz = back_affine(back, unit, &dy, residual);
     if (!residual && dz.data != dy.data) {
         release(back, &dy);
     }
     back_weights(back, u, &dz);
-    if (u == 0) {
-        return dz;
-    }
-    const struct tr_tensor dx = back_input(back, u, &dz);
-    release(back, &dz);
-    return dx;
+    return dz;
 }
 
 /* Backward through all units; returns the gradient of the first one's z. */
@@ -305,11 +406,27 @@ static struct tr_tensor back_all(struct back *back, const float *drop)
     for (size_t n = 0; n < tape->nb; n++) {
         memcpy(d.data + n * d.shape.ld, tape->dlogits + n * d.shape.c, d.shape.c * sizeof(float));
     }
+    send(back, (int)tape->n_units - 1, d);
     for (size_t u = tape->n_units; u-- > 0;) {
-        d = back_unit(back, u, d);
-        if (u + 1 == tape->n_units) {
+        d = receive(back, (int)u);
+        if (u + 2 == tape->n_units) {
             pass_multiply(&d, drop);
         }
+        if (tape->units[u].op->kind == NET_MAX_POOL) {
+            back_max_pool(back, u, &d);
+            release(back, &d);
+            continue;
+        }
+        d = back_unit(back, u, d);
+        if (u == 0) {
+            break;
+        }
+        if (pass_averages(&tape->units[u])) {
+            back_average(back, u, &d);
+        } else {
+            back_input(back, u, &d);
+        }
+        release(back, &d);
     }
     return d;
 }
@@ -327,13 +444,12 @@ double tape_match(struct tape *tape, const float *targets, float *dimages)
     memset(tape->dlogits, 0, tape->nb * tape->net->family.n_classes * sizeof(float));
     const struct tr_tensor dz = back_all(&back, NULL);
     const struct tape_unit *stem = &tape->units[0];
-    const size_t inputs = (size_t)stem->op->kernel * stem->op->kernel * stem->op->ci;
-    const struct tr_weights w = pass_weights(tape, stem->layer, stem->op->co, inputs);
+    const struct tr_weights w = pass_unit_weights(tape, stem);
+    const struct tr_tensor dx = {.data = dimages, .shape = with_halo(tape->input.shape, 0)};
     for (size_t u = 0; u < tape->n_units; u++) {
         layers += tape->units[u].batch_norm;
     }
-    tr_patches_input(&tape->engine, dimages, &tape->input.shape, &w, &dz, stem->op->kernel, stem->op->stride,
-                     tape->patches);
+    tr_patches_input(&tape->engine, &dx, &w, &dz, stem->op->kernel, stem->op->stride, &tape->patches);
     for (size_t i = 0; i < tape->nb * stem->op->h_in * stem->op->w_in * stem->op->ci; i++) {
         dimages[i] /= (float)layers;
     }

@@ -17,11 +17,32 @@ struct tr_tensor pass_output(const struct tape *tape, const struct tape_unit *un
 
 struct tr_tensor pass_input(const struct tape *tape, size_t u)
 {
-    if (u == 0) {
+    const int from = tape->units[u].from;
+    if (from == TAPE_NO_UNIT) {
         return tape->input;
     }
-    const struct tape_unit *before = &tape->units[u - 1];
+    const struct tape_unit *before = &tape->units[from];
     return before->pooled ? before->pool : pass_output(tape, before);
+}
+
+size_t pass_channels(const struct tape_unit *unit)
+{
+    return unit->op->kind == NET_PROJECT ? unit->op->hidden : unit->op->ci;
+}
+
+bool pass_averages(const struct tape_unit *unit)
+{
+    return unit->op->kind == NET_PROJECT && unit->op->stride > 1;
+}
+
+struct tr_tensor pass_average(const struct tape *tape, const struct tape_unit *unit, const struct tr_tensor *x)
+{
+    struct tr_tensor y = {.data = tape->scratch, .shape = x->shape};
+    y.shape.h = unit->op->h_in;
+    y.shape.w = unit->op->w_in;
+    y.shape.row = y.shape.w * y.shape.ld;
+    tr_pool_average(&tape->engine, &y, x, unit->op->stride);
+    return y;
 }
 
 struct k_affine pass_affine(const struct tape_unit *unit)
@@ -35,16 +56,65 @@ struct tr_weights pass_weights(const struct tape *tape, const struct supernet_la
     return (struct tr_weights){.w = tape->net->params + layer->w, .ldw = layer->inputs, .co = co, .inputs = inputs};
 }
 
+/* The weights of a full convolution of fewer inputs: a part of each tap of each output. */
+static void cut_weights(const struct tape *tape, const struct tape_unit *unit)
+{
+    const size_t taps = (size_t)unit->op->kernel * unit->op->kernel, ci = unit->op->ci, of = unit->layer->inputs / taps;
+    const float *from = tape->net->params + unit->layer->w;
+    for (size_t i = 0; i < unit->op->co * taps; i++) {
+        memcpy(tape->cut + i * ci, from + i * of, ci * sizeof *from);
+    }
+}
+
+struct tr_weights pass_unit_weights(const struct tape *tape, const struct tape_unit *unit)
+{
+    const size_t kernel = unit->op->kernel, inputs = kernel * kernel * pass_channels(unit);
+    struct tr_weights w = pass_weights(tape, unit->layer, unit->op->co, inputs);
+    if (kernel > 1 && inputs < unit->layer->inputs) {
+        cut_weights(tape, unit);
+        w.w = tape->cut;
+        w.ldw = inputs;
+    }
+    return w;
+}
+
+static void make_sum(const struct tape *tape, const struct tape_unit *unit, const struct tr_tensor *y)
+{
+    const struct k_affine affine = pass_affine(unit);
+    struct tr_tensor residual = *y;
+    if (unit->residual != TAPE_NO_UNIT) {
+        const struct tape_unit *other = &tape->units[unit->residual];
+        if (other->op->kind == NET_PROJECT) {
+            const struct k_affine projected = pass_affine(other);
+            tr_affine(&tape->engine, y, &projected, NULL, 0, NULL);
+        } else {
+            residual = pass_output(tape, other);
+        }
+    }
+    tr_affine(&tape->engine, y, &affine, unit->has_se ? unit->se.gates.data : NULL, unit->se.gates.shape.ld,
+              unit->residual == TAPE_NO_UNIT ? NULL : &residual);
+}
+
+struct tr_tensor pass_sum(const struct tape *tape, const struct tape_unit *unit)
+{
+    const struct tr_tensor sum = {.data = tape->scratch + unit->y.shape.halo * unit->y.shape.ld,
+                                  .shape = unit->y.shape};
+    make_sum(tape, unit, &sum);
+    return sum;
+}
+
 void pass_make(const struct tape *tape, const struct tape_unit *unit)
 {
     const struct tr_tensor y = pass_output(tape, unit);
-    const struct k_affine affine = pass_affine(unit);
-    struct tr_tensor residual;
-    if (unit->residual != TAPE_NO_UNIT) {
-        residual = pass_input(tape, (size_t)unit->residual);
+    make_sum(tape, unit, &y);
+    if (unit->after != K_NONE) {
+        const struct k_affine affine = {.z = y.data,
+                                        .z_shape = &y.shape,
+                                        .scale = tape->engine.ones,
+                                        .shift = tape->engine.zeros,
+                                        .act = unit->after};
+        tr_affine(&tape->engine, &y, &affine, NULL, 0, NULL);
     }
-    tr_affine(&tape->engine, &y, &affine, unit->has_se ? unit->se.gates.data : NULL, unit->se.gates.shape.ld,
-              unit->residual == TAPE_NO_UNIT ? NULL : &residual);
 }
 
 /* ---- the steps of a unit ------------------------------------------------------------------------------------- */
@@ -62,16 +132,15 @@ static void run_layer(const struct tape *tape, const struct tape_unit *unit, con
 {
     const struct tr_engine *engine = &tape->engine;
     const struct net_op *op = unit->op;
-    if (unit->depthwise) {
+    if (op->kind == NET_DEPTHWISE) {
         pass_pack_kernel(tape, unit);
         tr_depthwise(engine, &unit->z, x, tape->packed_kernel, op->kernel, op->stride,
                      tape->net->stats + unit->layer->mean, tape->sums);
         return;
     }
-    const size_t inputs = (size_t)op->kernel * op->kernel * op->ci;
-    const struct tr_weights w = pass_weights(tape, unit->layer, op->co, inputs);
+    const struct tr_weights w = pass_unit_weights(tape, unit);
     tr_conv(engine, &unit->z, x, &w, op->bias ? tape->net->params + unit->layer->bias : NULL, NULL, op->kernel,
-            op->stride, unit->batch_norm ? tape->net->stats + unit->layer->mean : NULL,
+            op->kind == NET_PROJECT ? 1 : op->stride, unit->batch_norm ? tape->net->stats + unit->layer->mean : NULL,
             unit->batch_norm ? tape->sums : NULL);
 }
 
@@ -128,15 +197,22 @@ static void squeeze_excite(const struct tape *tape, const struct tape_unit *unit
 static void forward_unit(const struct tape *tape, size_t u)
 {
     struct tape_unit *unit = &tape->units[u];
-    const struct tr_tensor x = pass_input(tape, u);
+    struct tr_tensor x = pass_input(tape, u);
+    if (unit->op->kind == NET_MAX_POOL) {
+        tr_pool_max(&tape->engine, &unit->y, &x, unit->op->kernel, unit->op->stride);
+        return;
+    }
+    if (pass_averages(unit)) {
+        x = pass_average(tape, unit, &x);
+    }
     run_layer(tape, unit, &x);
     if (unit->batch_norm) {
         normalise(tape, unit);
     } else {
         plain_affine(unit);
     }
-    if (u + 1 == tape->n_units) {
-        return; /* the logits are z */
+    if (u + 1 == tape->n_units || unit->op->kind == NET_PROJECT) {
+        return; /* the logits are z; a residual's y is made where it is added */
     }
     const bool has_se = unit->has_se;
     unit->has_se = false; /* the gates are made from y as it is before them */

@@ -226,38 +226,57 @@ static void patches_task(void *ctx, size_t task, unsigned thread)
     }
 }
 
-size_t tr_patches_floats(const struct k_shape *z, size_t inputs, size_t lanes)
+size_t tr_patches_floats(const struct k_shape *z, size_t nb, size_t inputs, size_t lanes)
 {
-    return rows_of(z) * z->w * tr_padded(inputs, lanes);
+    return nb * z->h * z->w * tr_padded(inputs, lanes);
+}
+
+/* Images whose patches there is room for. */
+static size_t images_at_once(const struct tr_patches *patches, const struct k_shape *z, size_t ld)
+{
+    const size_t n = patches->floats / (z->h * z->w * ld);
+    return n < 1 ? 1 : n < z->nb ? n : z->nb;
+}
+
+static struct tr_tensor some_images(const struct tr_tensor *all, size_t first, size_t n)
+{
+    struct tr_tensor some = *all;
+    some.data += first * all->shape.h * all->shape.row;
+    some.shape.nb = n < all->shape.nb - first ? n : all->shape.nb - first;
+    return some;
 }
 
 void tr_patches_weights(const struct tr_engine *engine, float *dw, const struct tr_weights *w,
                         const struct tr_tensor *dz, const struct tr_tensor *x, size_t kernel, size_t stride,
-                        float *patches)
+                        const struct tr_patches *patches)
 {
-    struct patches_job cut = {.x = x,
-                              .z = &dz->shape,
-                              .patches = patches,
-                              .ld = tr_padded(w->inputs, engine->k->lanes),
-                              .kernel = kernel,
-                              .stride = stride,
-                              .tiles = tiles_of(&dz->shape)};
-    tl_pool_run(engine->pool, patches_task, &cut, cut.tiles);
-    struct weights_job job = {.engine = engine,
-                              .dw = dw,
-                              .w = w,
-                              .dz = dz->data,
-                              .x = patches,
-                              .ldz = dz->shape.ld,
-                              .ldx = cut.ld,
-                              .n_pixels = rows_of(&dz->shape) * dz->shape.w};
-    run_weights(&job);
+    const size_t ld = tr_padded(w->inputs, engine->k->lanes), n = images_at_once(patches, &dz->shape, ld);
+    for (size_t first = 0; first < dz->shape.nb; first += n) {
+        const struct tr_tensor dz_part = some_images(dz, first, n), x_part = some_images(x, first, n);
+        struct patches_job cut = {.x = &x_part,
+                                  .z = &dz_part.shape,
+                                  .patches = patches->memory,
+                                  .ld = ld,
+                                  .kernel = kernel,
+                                  .stride = stride,
+                                  .tiles = tiles_of(&dz_part.shape)};
+        tl_pool_run(engine->pool, patches_task, &cut, cut.tiles);
+        struct weights_job job = {.engine = engine,
+                                  .dw = dw,
+                                  .w = w,
+                                  .dz = dz_part.data,
+                                  .x = patches->memory,
+                                  .ldz = dz->shape.ld,
+                                  .ldx = ld,
+                                  .n_pixels = rows_of(&dz_part.shape) * dz->shape.w};
+        run_weights(&job);
+    }
 }
 
 /* What the patches of one image give back to its pixels. */
 struct gather_job {
-    float *dx;
-    const struct k_shape *x_shape, *z;
+    const struct tr_tensor *dx;
+    const struct k_shape *z;
     const float *patches;
     size_t ld, kernel, stride;
 };
@@ -266,10 +285,10 @@ static void gather_task(void *ctx, size_t image, unsigned thread)
 {
     (void)thread;
     const struct gather_job *job = ctx;
-    const struct k_shape *to = job->x_shape, *from = job->z;
+    const struct k_shape *to = &job->dx->shape, *from = job->z;
     const size_t c = to->c, pad = job->kernel / 2;
-    float *dx = job->dx + image * to->h * to->w * c;
-    memset(dx, 0, to->h * to->w * c * sizeof *dx);
+    float *dx = job->dx->data + image * to->h * to->row;
+    memset(dx, 0, to->h * to->row * sizeof *dx);
     for (size_t row = 0; row < from->h; row++) {
         const struct k_span span = k_span_of(row, from->h, to->h, job->kernel, job->stride);
         for (size_t col = 0; col < from->w; col++) {
@@ -278,31 +297,101 @@ static void gather_task(void *ctx, size_t image, unsigned thread)
                 const size_t y = span.first + tap / job->kernel - span.skipped;
                 const size_t x = col * job->stride + tap % job->kernel;
                 for (size_t i = 0; x >= pad && x - pad < to->w && i < c; i++) {
-                    dx[(y * to->w + x - pad) * c + i] += patch[tap * c + i];
+                    dx[y * to->row + (x - pad) * to->ld + i] += patch[tap * c + i];
                 }
             }
         }
     }
 }
 
-void tr_patches_input(const struct tr_engine *engine, float *dx, const struct k_shape *x_shape,
-                      const struct tr_weights *w, const struct tr_tensor *dz, size_t kernel, size_t stride,
-                      float *patches)
+void tr_patches_input(const struct tr_engine *engine, const struct tr_tensor *dx, const struct tr_weights *w,
+                      const struct tr_tensor *dz, size_t kernel, size_t stride, const struct tr_patches *patches)
 {
-    struct tr_tensor dpatches = {.data = patches, .shape = dz->shape};
-    dpatches.shape.c = w->inputs;
-    dpatches.shape.ld = tr_padded(w->inputs, engine->k->lanes);
-    dpatches.shape.row = dpatches.shape.w * dpatches.shape.ld;
-    dpatches.shape.halo = 0;
-    tr_conv_input(engine, &dpatches, dz, w, NULL);
-    struct gather_job job = {.dx = dx,
-                             .x_shape = x_shape,
-                             .z = &dz->shape,
-                             .patches = patches,
-                             .ld = dpatches.shape.ld,
-                             .kernel = kernel,
-                             .stride = stride};
-    tl_pool_run(engine->pool, gather_task, &job, x_shape->nb);
+    const size_t ld = tr_padded(w->inputs, engine->k->lanes), n = images_at_once(patches, &dz->shape, ld);
+    pack(engine, w, true);
+    for (size_t first = 0; first < dz->shape.nb; first += n) {
+        const struct tr_tensor dz_part = some_images(dz, first, n), dx_part = some_images(dx, first, n);
+        struct tr_tensor dpatches = {.data = patches->memory, .shape = dz_part.shape};
+        dpatches.shape.c = w->inputs;
+        dpatches.shape.ld = ld;
+        dpatches.shape.row = dpatches.shape.w * ld;
+        dpatches.shape.halo = 0;
+        run_conv(engine, &dpatches, &dz_part, w->inputs, NULL, NULL, 1, 1, NULL, NULL);
+        struct gather_job job = {.dx = &dx_part,
+                                 .z = &dz_part.shape,
+                                 .patches = patches->memory,
+                                 .ld = ld,
+                                 .kernel = kernel,
+                                 .stride = stride};
+        tl_pool_run(engine->pool, gather_task, &job, dx_part.shape.nb);
+    }
+}
+
+/* ---- pools --------------------------------------------------------------------------------------------------- */
+
+struct pool_job {
+    const struct tr_tensor *y, *x, *third; /* third: what the gradient of the largest compares */
+    size_t kernel, stride, tiles;
+};
+
+static void pool_max_task(void *ctx, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct pool_job *job = ctx;
+    k_pool_max(job->y->data, &job->y->shape, job->x->data, &job->x->shape, job->kernel, job->stride,
+               part(rows_of(&job->y->shape), task, job->tiles));
+}
+
+void tr_pool_max(const struct tr_engine *engine, const struct tr_tensor *y, const struct tr_tensor *x, size_t kernel,
+                 size_t stride)
+{
+    struct pool_job job = {.y = y, .x = x, .kernel = kernel, .stride = stride, .tiles = tiles_of(&y->shape)};
+    tl_pool_run(engine->pool, pool_max_task, &job, job.tiles);
+}
+
+static void pool_average_task(void *ctx, size_t task, unsigned thread)
+{
+    (void)thread;
+    const struct pool_job *job = ctx;
+    k_pool_average(job->y->data, &job->y->shape, job->x->data, &job->x->shape, job->stride,
+                   part(rows_of(&job->y->shape), task, job->tiles));
+}
+
+void tr_pool_average(const struct tr_engine *engine, const struct tr_tensor *y, const struct tr_tensor *x,
+                     size_t stride)
+{
+    struct pool_job job = {.y = y, .x = x, .stride = stride, .tiles = tiles_of(&y->shape)};
+    tl_pool_run(engine->pool, pool_average_task, &job, job.tiles);
+}
+
+static void pool_max_input_task(void *ctx, size_t image, unsigned thread)
+{
+    (void)thread;
+    const struct pool_job *job = ctx;
+    k_pool_max_input(job->y->data, &job->y->shape, job->x->data, &job->x->shape, job->third->data, &job->third->shape,
+                     job->kernel, job->stride, (struct k_range){image, image + 1});
+}
+
+void tr_pool_max_input(const struct tr_engine *engine, const struct tr_tensor *dx, const struct tr_tensor *dy,
+                       const struct tr_tensor *x, size_t kernel, size_t stride)
+{
+    struct pool_job job = {.y = dx, .x = dy, .third = x, .kernel = kernel, .stride = stride};
+    tl_pool_run(engine->pool, pool_max_input_task, &job, dx->shape.nb);
+}
+
+static void pool_average_input_task(void *ctx, size_t image, unsigned thread)
+{
+    (void)thread;
+    const struct pool_job *job = ctx;
+    k_pool_average_input(job->y->data, &job->y->shape, job->x->data, &job->x->shape, job->stride,
+                         (struct k_range){image, image + 1});
+}
+
+void tr_pool_average_input(const struct tr_engine *engine, const struct tr_tensor *dx, const struct tr_tensor *dy,
+                           size_t stride)
+{
+    struct pool_job job = {.y = dx, .x = dy, .stride = stride};
+    tl_pool_run(engine->pool, pool_average_input_task, &job, dx->shape.nb);
 }
 
 /* ---- depthwise ----------------------------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@ struct tr_engine {
     struct tl_pool *pool; /* borrowed */
     float *partial;       /* (TR_TILES_MAX, 2, widest layer) */
     float *packed;        /* the largest layer in panels, its outputs rounded up to vectors */
-    float *zeros;         /* as many as the widest layer has channels */
+    float *zeros, *ones;  /* as many as the widest layer has channels or inputs */
 };
 
 /* A tensor and its shape. `data` begins behind the first halo. */
@@ -36,7 +36,7 @@ struct tr_weights {
     size_t ldw, co, inputs;
 };
 
-/* z = x * w (+ bias) (+ residual); kernel 1: any view; else ci is the whole of the layer's. With `sums` not NULL also
+/* z = x * w (+ bias) (+ residual); the inputs of w are (kernel, kernel, ci). With `sums` not NULL also
  * sums[c] and squares[c] over all pixels of z, squares around centre[c]: sums (2, ld of z). */
 void tr_conv(const struct tr_engine *engine, const struct tr_tensor *z, const struct tr_tensor *x,
              const struct tr_weights *w, const float *bias, const struct tr_tensor *residual, size_t kernel,
@@ -47,15 +47,19 @@ void tr_conv_input(const struct tr_engine *engine, const struct tr_tensor *dx, c
 /* dw adds dz' * x for kernel 1: dw laid out as the view it is the gradient of. */
 void tr_conv_weights(const struct tr_engine *engine, float *dw, const struct tr_weights *w, const struct tr_tensor *dz,
                      const struct tr_tensor *x);
-/* The same for any kernel; `patches` has room for tr_patches_floats. */
+
+/* The windows that a convolution of any kernel reads, laid out one after the other. */
+struct tr_patches {
+    float *memory;
+    size_t floats; /* room for at least one image: tr_patches_floats; images are taken together as there is room */
+};
+size_t tr_patches_floats(const struct k_shape *z, size_t nb, size_t inputs, size_t lanes);
+/* The two above for any kernel; dx has no halo. */
 void tr_patches_weights(const struct tr_engine *engine, float *dw, const struct tr_weights *w,
                         const struct tr_tensor *dz, const struct tr_tensor *x, size_t kernel, size_t stride,
-                        float *patches);
-/* dx = dz * w', dense: (nb, h, w, c) of x_shape. `patches` as above. */
-void tr_patches_input(const struct tr_engine *engine, float *dx, const struct k_shape *x_shape,
-                      const struct tr_weights *w, const struct tr_tensor *dz, size_t kernel, size_t stride,
-                      float *patches);
-size_t tr_patches_floats(const struct k_shape *z, size_t inputs, size_t lanes);
+                        const struct tr_patches *patches);
+void tr_patches_input(const struct tr_engine *engine, const struct tr_tensor *dx, const struct tr_weights *w,
+                      const struct tr_tensor *dz, size_t kernel, size_t stride, const struct tr_patches *patches);
 
 /* Depthwise layers; w packed as k_pack_depthwise. */
 void tr_depthwise(const struct tr_engine *engine, const struct tr_tensor *z, const struct tr_tensor *x, const float *w,
@@ -64,6 +68,16 @@ void tr_depthwise_input(const struct tr_engine *engine, const struct tr_tensor *
                         const float *w, size_t kernel, size_t stride);
 void tr_depthwise_weights(const struct tr_engine *engine, float *dw, const struct tr_tensor *dz,
                           const struct tr_tensor *x, size_t kernel, size_t stride);
+
+/* Pools. The gradient of the largest overwrites dx, that of the average adds to it; dx has no halo. */
+void tr_pool_max(const struct tr_engine *engine, const struct tr_tensor *y, const struct tr_tensor *x, size_t kernel,
+                 size_t stride);
+void tr_pool_max_input(const struct tr_engine *engine, const struct tr_tensor *dx, const struct tr_tensor *dy,
+                       const struct tr_tensor *x, size_t kernel, size_t stride);
+void tr_pool_average(const struct tr_engine *engine, const struct tr_tensor *y, const struct tr_tensor *x,
+                     size_t stride);
+void tr_pool_average_input(const struct tr_engine *engine, const struct tr_tensor *dx, const struct tr_tensor *dy,
+                           size_t stride);
 
 /* Elementwise and reductions. */
 void tr_affine(const struct tr_engine *engine, const struct tr_tensor *y, const struct k_affine *of, const float *gate,

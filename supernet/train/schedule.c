@@ -79,8 +79,7 @@ enum tl_rc train_plan_check(const struct train_plan *plan, struct tl_err *err)
         return tl_fail(err, TL_INVALID,
                        "a warm-up of %g epochs does not end within the %g of the %s; the learning rate could not fall "
                        "to zero: give a shorter --warmup or more --epochs",
-                       plan->warmup_epochs, first,
-                       shrinks || plan->teacher_epochs > 0 ? "first phase" : "training");
+                       plan->warmup_epochs, first, shrinks || plan->teacher_epochs > 0 ? "first phase" : "training");
     }
     if (shrinks && plan->random_subnets == 0) {
         return tl_fail(err, TL_INVALID,
@@ -178,6 +177,16 @@ static struct net_pick random_pick(const struct train_phase *phase, const struct
     for (size_t i = 0; i < net_family_slots(family, family->n_stages); i++) {
         const unsigned kernel = among(rng, family->n_kernels, phase->kernels);
         pick.choice[i] = (uint8_t)(kernel * family->n_expands + among(rng, family->n_expands, phase->expands));
+    }
+    if (net_family_elastic_stem(family)) {
+        const unsigned depths = at_most(phase->depths, family->n_stem_depths);
+        pick.stem_depth = family->stem_depths[among(rng, family->n_stem_depths, depths)];
+    }
+    for (size_t place = 0; place < NET_PLACES_MAX; place++) {
+        if (net_family_elastic_width(family, place)) {
+            const unsigned widths = phase->expands == family->n_expands ? family->n_widths : phase->expands;
+            pick.width[place] = (uint8_t)among(rng, family->n_widths, at_most(widths, family->n_widths));
+        }
     }
     return pick;
 }

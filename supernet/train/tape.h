@@ -4,7 +4,11 @@
  * shapes and pointers and copies nothing. What is kept of a forward pass are the outputs z of convolutions before batch
  * norm, and the outputs of blocks; everything between is computed again where the backward pass needs it.
  *
- *     unit:  x -> conv or depthwise -> z -> batch norm -> activation -> (squeeze-and-excitation) -> (+ residual) -> y
+ *     unit:  x -> conv or depthwise -> z -> batch norm -> activation -> (squeeze-and-excitation) -> (+ residual) ->
+ *            (activation) -> y
+ *
+ * A residual is the output of an earlier unit; one of another shape goes through a unit of its own, which reads it
+ * averaged and whose y is made only where it is added. The other kind of unit is the pool that ends a stem.
  *
  * Threads: one at a time; spreads work over the engine's pool.
  */
@@ -14,7 +18,7 @@
 #include "supernet/train/layers.h"
 #include "supernet/train/train.h"
 
-enum { TAPE_GRADIENTS = 4, TAPE_NO_UNIT = -1 };
+enum { TAPE_GRADIENTS = 4, TAPE_TURNS = 2, TAPE_NO_UNIT = -1 };
 
 /* Squeeze-and-excitation of a unit: mean (nb, ld) -> hidden -> gates. */
 struct tape_se {
@@ -25,9 +29,10 @@ struct tape_se {
 struct tape_unit {
     const struct net_op *op;
     const struct supernet_layer *layer;
-    enum k_act act;
-    bool depthwise, batch_norm, has_se, pooled;
-    int residual;          /* unit whose input is added to this one's output; TAPE_NO_UNIT */
+    enum k_act act, after; /* behind batch norm; behind the addition */
+    bool batch_norm, has_se, pooled;
+    int from;              /* unit whose output it reads; TAPE_NO_UNIT: the images */
+    int residual;          /* unit whose output is added; TAPE_NO_UNIT */
     struct tr_tensor z, y; /* y.data NULL: not kept */
     struct tr_tensor pool; /* pooled: the mean of y over the map, the next unit's input */
     struct tape_se se;
@@ -44,21 +49,25 @@ struct tape {
     size_t n_units;
     bool forward_only;
     float *input_memory;
-    struct tr_tensor input;           /* the batch, bordered by the stem's halo */
-    float *scratch;                   /* one tensor that is not kept */
+    struct tr_tensor input;   /* the batch, bordered by the stem's halo */
+    float *scratch;           /* one tensor that is not kept */
+    float *turns[TAPE_TURNS]; /* forward_only: what is kept takes turns, a block's input and its output */
+    unsigned turn;
+    float *side;                      /* forward_only: the z of a residual */
     float *gradients[TAPE_GRADIENTS]; /* tensors of a backward pass */
     /* Memory by operator of the largest network. */
     float *z_of[NET_OPS_MAX], *y_of[NET_OPS_MAX], *vectors_of[NET_OPS_MAX], *se_of[NET_OPS_MAX];
     float *kernel, *packed_kernel; /* a depthwise layer's taps, plain and packed */
     float *kernel_gradient;        /* the same for its gradient */
-    float *patches;
+    float *cut;                    /* weights of a full convolution of fewer inputs, or their gradient */
+    struct tr_patches patches;
     float *logits, *dlogits; /* (nb, classes) */
     double *sums;            /* (2, widest) */
     struct tl_arena arena;
 };
 
 /* Memory for batches of `nb` images of any sub-network; `forward_only`: a fraction of it, and no backward pass. `net` and
- * `pool` are borrowed for the tape's life. TL_INVALID: a supernet of bottlenecks. */
+ * `pool` are borrowed for the tape's life. */
 TL_MUST_CHECK enum tl_rc tape_new(const struct supernet *net, size_t nb, bool forward_only, struct tl_pool *pool,
                                   struct tape **ret_tape, struct tl_err *err);
 void tape_free(struct tape *tape); /* takes NULL */

@@ -15,7 +15,7 @@
 
 /* ---- supernet ------------------------------------------------------------------------------------------------ */
 
-enum { SUPERNET_KERNELS_MAX = 4 };
+enum { SUPERNET_KERNELS_MAX = 4, SUPERNET_EXPANDS_MAX = 4 };
 
 static const size_t SUPERNET_NONE = SIZE_MAX;
 
@@ -39,8 +39,7 @@ struct supernet {
 
 /* A supernet with weights drawn from `seed`: He's normal by outputs for convolutions, zero for the classifier's bias,
  * identity for the kernel matrices; batch norm scales by one. TL_INVALID: the family has sub-networks that are no cuts of
- * its largest; the text says which. A supernet of bottlenecks is for extraction and files alone: what trains, calibrates
- * or measures refuses it. *ret_net is owned (supernet_free). */
+ * its largest; the text says which. *ret_net is owned (supernet_free). */
 TL_MUST_CHECK enum tl_rc supernet_new(const struct net_family *family, uint64_t seed, struct supernet **ret_net,
                                       struct tl_err *err);
 void supernet_free(struct supernet *net); /* takes NULL */
@@ -121,7 +120,7 @@ enum { TRAIN_PHASES_MAX = 6 };
 /* A part of training with its own options and learning rate. */
 struct train_phase {
     const char *name;                  /* "teacher", "kernel", "depth-1", .. */
-    unsigned kernels, depths, expands; /* how many options are open, from the largest */
+    unsigned kernels, depths, expands; /* how many options are open, from the largest; widths open with expands */
     unsigned subnets;                  /* trained a step; their gradients are added */
     bool sandwich;                     /* the first is the largest, the second the smallest */
     bool distills;                     /* from the largest network after the first phase */
@@ -196,7 +195,7 @@ void trainer_free(struct trainer *trainer); /* takes NULL */
 TL_MUST_CHECK enum tl_rc trainer_step(struct trainer *trainer, struct train_progress *ret_progress, struct tl_err *err);
 struct train_progress trainer_progress(const struct trainer *trainer);
 uint64_t trainer_epochs(const struct trainer *trainer,
-                        size_t phase);               /* begun in a phase, the last may be a part of one */
+                        size_t phase); /* begun in a phase, the last may be a part of one */
 /* What is left to do after `step` steps: multiplications of all sub-networks that will be trained, for one image of each
  * batch. Steps of one phase cost several times what those of another do. */
 double trainer_work(const struct trainer *trainer, uint64_t step);

@@ -98,8 +98,7 @@ enum tl_rc trainer_new(struct supernet *net, const struct train_plan *plan, cons
     if (trainer->answers == NULL || trainer->drop == NULL) {
         rc = tl_fail(err, TL_NO_MEMORY, "no memory for a trainer");
     }
-    if (rc || (rc = weigh_steps(trainer, err)) ||
-        (rc = tape_new(net, plan->batch, false, pool, &trainer->tape, err)) ||
+    if (rc || (rc = weigh_steps(trainer, err)) || (rc = tape_new(net, plan->batch, false, pool, &trainer->tape, err)) ||
         (rc = optimizer_init(&trainer->optimizer, net, &plan->optimizer, pool, err))) {
         trainer_free(trainer);
         return rc;

@@ -24,6 +24,13 @@ FAMILY = {
     "kernels": [3, 5], "expands": [2, 3], "depths": [1, 2],
     "stages": [{"width": 8, "stride": 2, "act": "relu"}, {"width": 16, "stride": 2, "act": "hswish", "se": True}],
     "head": {"final": 32, "act": "hswish"}}
+BOTTLENECKS = {
+    "name": "stripes-resnet", "title": "Bottlenecks for stripes", "source": "this test", "classes": 4, "bn_eps": 1e-5,
+    "resolutions": [12, 16], "block": "bottleneck", "multipliers": [0.5, 1],
+    "stem": {"mid": [8, 16], "depths": [0, 1], "width": [8, 16], "stride": 1, "act": "relu", "pool": True},
+    "kernels": [3], "expands": [0.25, 0.5], "depths": [1, 2],
+    "stages": [{"width": [32, 64], "stride": 1, "act": "relu"}, {"width": [64, 128], "stride": 2, "act": "relu"}],
+    "head": {"act": "relu"}}
 TRAIN = ["--epochs", "4", "--batch", "25", "--measure", "1", "--calibration", "100", "--warmup", "0.5",
          "--no-mirror", "--pad", "1"]
 
@@ -335,6 +342,30 @@ def images_larger_than_the_network_sees_are_kept_to_calibrate_with(house):
            "0.2", "--warmup", "0", cwd=folder)
     header, _ = header_of(os.path.join(folder, "out", "supernet.safetensors"))
     assert header["calibration.images"]["shape"] == [100, 12, 12, 3], header["calibration.images"]
+
+
+@fact
+def bottlenecks_are_trained_measured_and_calibrated(house):
+    path, folder = shared("bottlenecks.json"), trained("bottlenecks")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(BOTTLENECKS, file)
+    tailor(house, "train", "--family", path, "--data", images(), "--output", "out", *TRAIN, "--epochs", "2", "--teacher",
+           "1", cwd=folder)
+    assert [line["phase"] for line in log_of(folder)] == ["teacher", "sandwich", "sandwich"]
+    assert len(log_of(folder)[0]["accuracy"]) == 2 and len(log_of(folder)[-1]["accuracy"]) == 16
+    supernet = os.path.join(folder, "out", "supernet.safetensors")
+    said = tailor(house, "evaluate", "--supernet", supernet, "--data", images())
+    shares = [float(number) for number in re.findall(r"([0-9.]+) points", said)]
+    assert shares and min(shares) > 50, said
+    pick = {"d": [0, 1, 1], "e": [0.25, 0.5, 0.25, 0.5], "w": [0, 0, 1, 0], "r": [12]}
+    with open(shared("bottleneck.json"), "w", encoding="utf-8") as file:
+        json.dump(pick, file)
+    said = tailor(house, "evaluate", "--supernet", supernet, "--data", images(), "--architecture",
+                  shared("bottleneck.json"))
+    assert float(re.search(r"([0-9.]+) points", said)[1]) > 50, said
+    said = tailor(house, "export", "--supernet", supernet, "--architecture", shared("bottleneck.json"), "--output",
+                  shared("bottleneck.onnx"))
+    assert "running statistics" not in said, said
 
 
 def architecture():

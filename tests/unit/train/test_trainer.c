@@ -25,15 +25,23 @@ static struct train_plan small_plan(enum train_method method, double epochs)
     return plan;
 }
 
-static void course_begin(struct course *course, const struct train_plan *plan, struct tl_pool *pool)
+static void course_begin_of(struct course *course, const struct net_family *family, const struct train_plan *plan,
+                            struct tl_pool *pool)
 {
     struct tl_err err = {0};
-    course->family = small_family();
+    course->family = *family;
     course->world = malloc(sizeof *course->world);
     assert_non_null(course->world);
     course->source = small_source(course->world, plan);
+    course->world->family = *family;
     must(supernet_new(&course->family, plan->seed, &course->net, &err), &err);
     must(trainer_new(course->net, plan, &course->source, pool, &course->trainer, &err), &err);
+}
+
+static void course_begin(struct course *course, const struct train_plan *plan, struct tl_pool *pool)
+{
+    const struct net_family family = small_family();
+    course_begin_of(course, &family, plan, pool);
 }
 
 static void course_end(struct course *course)
@@ -133,6 +141,26 @@ static void shrinking_opens_one_dimension_after_the_other(void **state)
     assert_true(accuracy_of(&course, &largest) > 0.9);
     assert_true(accuracy_of(&course, &smallest) > 0.7);
     course_end(&course);
+}
+
+/* With their widths and their stem. */
+static void bottlenecks_learn_by_either_rule(void **state)
+{
+    (void)state;
+    static const enum train_method methods[] = {TRAIN_SANDWICH, TRAIN_SHRINK};
+    const struct net_family family = resnet_family();
+    for (size_t i = 0; i < TL_COUNT_OF(methods); i++) {
+        const struct train_plan plan = small_plan(methods[i], i ? 24 : 8);
+        struct course course;
+        course_begin_of(&course, &family, &plan, NULL);
+        struct train_progress progress = steps(&course, 1);
+        progress = steps(&course, progress.n_steps - 1);
+        assert_int_equal(progress.step, progress.n_steps);
+        const struct net_pick largest = supernet_largest(&family), smallest = supernet_smallest(&family);
+        assert_true(accuracy_of(&course, &largest) > 0.9);
+        assert_true(accuracy_of(&course, &smallest) > 0.7);
+        course_end(&course);
+    }
 }
 
 static void every_optimizer_learns(void **state)
@@ -323,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_sandwich_teaches_smallest_and_largest),
         cmocka_unit_test(a_teacher_comes_before_the_sandwich),
         cmocka_unit_test(shrinking_opens_one_dimension_after_the_other),
+        cmocka_unit_test(bottlenecks_learn_by_either_rule),
         cmocka_unit_test(every_optimizer_learns),
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(a_resumed_training_gives_the_same_bits),

@@ -1,4 +1,4 @@
-/* worlds.h - a family and images small enough to train in a test. */
+/* worlds.h - families and images small enough to train in a test. */
 #ifndef TAILOR_TESTS_TRAIN_WORLDS_H
 #define TAILOR_TESTS_TRAIN_WORLDS_H
 
@@ -15,6 +15,17 @@ static const char SMALL_FAMILY[] =
     " \"kernels\": [3, 5], \"expands\": [2, 3], \"depths\": [1, 2],"
     " \"head\": {\"final\": 32, \"act\": \"hswish\"}, \"bn_eps\": 1e-5, \"resolutions\": [8, 12]}";
 
+/* ResNets with all that is elastic; stride of the first stage. */
+#define STAGES(stride)                                                                                                 \
+    "[{\"width\": [16, 24], \"stride\": " stride ", \"act\": \"relu\"}, "                                              \
+    "{\"width\": [24, 40], \"stride\": 2, \"act\": \"relu\"}]"
+#define RESNET(act, kernels, stages)                                                                                              \
+    "{\"name\": \"little\", \"title\": \"\", \"source\": \"test\", \"classes\": 4, \"bn_eps\": 1e-5, \"resolutions\": [9, 12],"   \
+    " \"block\": \"bottleneck\", \"multipliers\": [0.5, 1], \"stem\": {\"mid\": [8, 12], \"depths\": [0, 1], \"width\": [8, 16]," \
+    " \"stride\": 1, \"act\": \"" act "\", \"pool\": true}, \"kernels\": " kernels                                                \
+    ", \"expands\": [0.25, 0.5], \"depths\": [1, 2],"                                                                             \
+    " \"stages\": " stages ", \"head\": {\"act\": \"relu\"}}"
+
 static inline void must(enum tl_rc rc, const struct tl_err *err)
 {
     if (rc != TL_OK) {
@@ -22,12 +33,22 @@ static inline void must(enum tl_rc rc, const struct tl_err *err)
     }
 }
 
-static inline struct net_family small_family(void)
+static inline struct net_family family_of(const char *text)
 {
     struct net_family family;
     struct tl_err err = {0};
-    must(net_family_parse(SMALL_FAMILY, sizeof SMALL_FAMILY - 1, &family, &err), &err);
+    must(net_family_parse(text, strlen(text), &family, &err), &err);
     return family;
+}
+
+static inline struct net_family small_family(void)
+{
+    return family_of(SMALL_FAMILY);
+}
+
+static inline struct net_family resnet_family(void)
+{
+    return family_of(RESNET("relu", "[3]", STAGES("2")));
 }
 
 /* Images whose class is the direction of a wave, with noise: learnable in a few steps. */
