@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAIRS_MAX = 24, SUPERNET_MAX_BYTES = 64 << 20 };
+enum { PAIRS_MAX = 24 };
 
 const char *const artifact_names[ARTIFACT_KIND_COUNT] = {"onnx", "safetensors", "net.config"};
 
@@ -99,7 +99,7 @@ static enum tl_rc from_store(struct store *store, const struct artifact_order *o
                              struct tl_err *err)
 {
     struct current current = {.space = order->family->name};
-    TL_AUTO(tl_buf) bytes = {.max = SUPERNET_MAX_BYTES};
+    TL_AUTO(tl_buf) bytes = {.max = STORE_BLOB_MAX};
     struct supernet_use use = {0};
     struct tl_hash hash;
     enum tl_rc rc = TL_OK;

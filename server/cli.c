@@ -2,7 +2,7 @@
 #include "server/cli.h"
 
 #include "server/codec_cli.h"
-#include "server/http.h"
+#include "storage/storage.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -65,14 +65,14 @@ enum tl_rc cli_call(struct cli *cli, const char *method, const char *path, const
 
 enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_TEXT], struct tl_err *err)
 {
-    TL_AUTO(tl_buf) bytes = {.max = HTTP_ARTIFACT_MAX};
+    TL_AUTO(tl_buf) bytes = {.max = STORE_BLOB_MAX};
     TL_AUTO(http_answer) answer = {0};
     char path[64], text[TL_HASH_TEXT];
     struct tl_err why = {0};
     enum tl_rc rc = tl_file_read(file, &bytes, &why);
     if (rc != TL_OK) {
         return rc == TL_TOO_LARGE
-                   ? tl_fail(err, rc, "%s has more than the %d MiB that a server takes", file, HTTP_ARTIFACT_MAX >> 20)
+                   ? tl_fail(err, rc, "%s has more than the %d MiB that a server takes", file, STORE_BLOB_MAX >> 20)
                    : tl_fail(err, rc, "%s", why.text);
     }
     struct tl_hash hash = tl_hash_of(bytes.data, bytes.len);

@@ -169,7 +169,7 @@ const struct command command_import = {
         "       tailor import --space NAME [--server URL] --device NAME latency RESOLUTION=FILE...\n\n"
         "accuracy: once-for-all's predictor as safetensors, or a model that `tailor fit-accuracy` wrote\n"
         "          (--format ofa-mlp or tailor, where the file's name does not tell).\n"
-        "supernet: what `tailor train` or `tailor convert` wrote, up to 64 MiB; candidates of the space then have weights\n"
+        "supernet: what `tailor train` or `tailor convert` wrote, up to 128 MiB; candidates of the space then have weights\n"
         "          to download. `tailor export` writes those of a larger one without a server.\n"
         "latency:  once-for-all's lookup tables (YAML), one for each resolution. The device need not exist: without\n"
         "          an agent it answers with predictions only.\n\n"

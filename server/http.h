@@ -22,7 +22,7 @@
 
 struct service;
 
-enum { HTTP_PARAMS_MAX = 3, HTTP_JSON_MAX = 1 << 20, HTTP_MEASUREMENT_MAX = 4 << 20, HTTP_ARTIFACT_MAX = 64 << 20 };
+enum { HTTP_PARAMS_MAX = 3, HTTP_JSON_MAX = 1 << 20, HTTP_MEASUREMENT_MAX = 4 << 20 };
 
 struct http_request {
     const char *method; /* "GET" also for HEAD */

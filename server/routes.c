@@ -18,7 +18,7 @@ const struct http_route routes_all[] = {
     {"GET", "/models", 0, route_model_list},
     {"POST", "/models", HTTP_JSON_MAX, route_model_post},
     {"GET", "/artifacts/{}", 0, route_artifact_get},
-    {"PUT", "/artifacts/{}", HTTP_ARTIFACT_MAX, route_artifact_put},
+    {"PUT", "/artifacts/{}", STORE_BLOB_MAX, route_artifact_put},
     {"GET", "/snapshots/{}", 0, route_snapshot_get},
 
     {"GET", "/search", 0, route_search_list},

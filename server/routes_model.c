@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_MAX_BYTES = 64 << 20, MODEL_MAX_BYTES = 64 << 20 };
+enum { LIST_MAX_BYTES = 64 << 20 };
 
 /* ---- artifacts ----------------------------------------------------------------------------------------------- */
 
@@ -47,7 +47,7 @@ enum tl_rc route_artifact_put(struct service *service, const struct http_request
     struct tl_hash name, stored;
     struct tl_hash found = tl_hash_of(request->body, request->body_n);
     char found_text[TL_HASH_TEXT];
-    TL_AUTO(tl_buf) present = {.max = HTTP_ARTIFACT_MAX};
+    TL_AUTO(tl_buf) present = {.max = STORE_BLOB_MAX};
     enum tl_rc rc = artifact_name(request, &name, err);
     if (rc != TL_OK) {
         return rc;
@@ -119,7 +119,7 @@ static enum tl_rc import_read(struct service *service, struct import *import, st
         return tl_fail_at(err, rc == TL_NOT_FOUND ? TL_INVALID : rc, "/space", "%s; GET /spaces lists them", why.text);
     }
     for (size_t i = 0; i < request->n_artifacts; i++) {
-        import->files[i].max = HTTP_ARTIFACT_MAX;
+        import->files[i].max = STORE_BLOB_MAX;
         rc = artifact_read(service->store, &request->artifacts[i].hash, &import->files[i], &why);
         if (rc != TL_OK) {
             return file_fault(rc, request->artifacts[i].pointer, &why, err);
@@ -262,7 +262,7 @@ enum tl_rc route_model_post(struct service *service, const struct http_request *
                             struct tl_err *err)
 {
     struct model_request model;
-    TL_AUTO(import) import = {.request = &model, .answer = &response->body, .model = {.max = MODEL_MAX_BYTES}};
+    TL_AUTO(import) import = {.request = &model, .answer = &response->body, .model = {.max = STORE_BLOB_MAX}};
     struct tl_hash hash;
     enum tl_rc rc;
     if ((rc = http_query_only(request, NULL, 0, err)) ||

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODELS_IDLE_MAX = 16, MODEL_BYTES_MAX = 64 << 20, RANGES_KEPT = 64 };
+enum { MODELS_IDLE_MAX = 16, RANGES_KEPT = 64 };
 
 struct entry {
     struct entry *next; /* most recently made first */
@@ -71,7 +71,7 @@ static struct entry *find(struct snapshots *snapshots, const char *hash)
 static enum tl_rc entry_load(struct store *store, const char *hash, bool is_latency, struct entry **ret_entry,
                              struct tl_err *err)
 {
-    TL_AUTO(tl_buf) bytes = {.max = MODEL_BYTES_MAX};
+    TL_AUTO(tl_buf) bytes = {.max = STORE_BLOB_MAX};
     struct tl_hash name;
     struct entry *entry;
     enum tl_rc rc;
@@ -410,7 +410,7 @@ static enum tl_rc publish_one(struct store *store, const struct builtin_model *b
 {
     struct publish_ctx publish = {.model = builtin};
     struct tl_hash hash = tl_hash_of(builtin->data, builtin->n);
-    TL_AUTO(tl_buf) there = {.max = MODEL_BYTES_MAX};
+    TL_AUTO(tl_buf) there = {.max = STORE_BLOB_MAX};
     enum tl_rc rc = TL_OK;
 
     tl_hash_format(&hash, publish.hash);

@@ -264,6 +264,9 @@ TL_MUST_CHECK enum tl_rc store_measurement_list(struct store_tx *tx, const char 
 
 /* ---- blobs: files named by their hash, complete or absent ----------------------------------------------------- */
 
+/* Bytes of the largest file that is taken: the largest supernet of supernet/families has 93 MiB in float16. */
+enum { STORE_BLOB_MAX = 128 << 20 };
+
 /* Durable on TL_OK. Putting bytes that are there is TL_OK. */
 TL_MUST_CHECK enum tl_rc store_blob_put(struct store *store, const void *data, size_t n, struct tl_hash *ret_hash,
                                         struct tl_err *err);

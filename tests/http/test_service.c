@@ -296,7 +296,7 @@ static void bytes_that_are_no_model_are_refused(void **state)
 
 static void upload_file(uint16_t port, const char *name, char ret_hash[TL_HASH_TEXT])
 {
-    TL_AUTO(tl_buf) bytes = {.max = HTTP_ARTIFACT_MAX};
+    TL_AUTO(tl_buf) bytes = {.max = STORE_BLOB_MAX};
     TL_AUTO(reply) put = {0};
     char path[DATA_PATH_MAX];
     data_path(name, path);
