@@ -52,14 +52,15 @@ static void number_groups(struct search_controller *c)
     }
 }
 
-static enum tl_rc make(const struct space *space, uint64_t seed, struct search_controller **ret, struct tl_err *err)
+static enum tl_rc make(const struct space *space, const struct search_spec *spec, struct search_controller **ret,
+                       struct tl_err *err)
 {
     struct search_controller *c = calloc(1, sizeof *c);
     if (!c) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a controller");
     }
     c->space = space;
-    c->seed = seed;
+    c->seed = spec->seed;
     number_groups(c);
     *ret = c;
     return TL_OK;
@@ -196,6 +197,7 @@ const struct search_controller_ops controller_evolution = {
     .name = "evolution",
     .help = "once-for-all's: 25 parents, 50 mutants and 50 crossovers a generation",
     .batch = POPULATION,
+    .rejects = true,
     .make = make,
     .free = release,
     .plan = plan,

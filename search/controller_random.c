@@ -12,9 +12,10 @@ struct search_controller {
     const struct space *space; /* borrowed */
 };
 
-static enum tl_rc make(const struct space *space, uint64_t seed, struct search_controller **ret, struct tl_err *err)
+static enum tl_rc make(const struct space *space, const struct search_spec *spec, struct search_controller **ret,
+                       struct tl_err *err)
 {
-    (void)seed; /* slots draw from their own streams */
+    (void)spec; /* slots draw from their own streams */
     struct search_controller *c = calloc(1, sizeof *c);
     if (!c) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a controller");
@@ -68,6 +69,7 @@ const struct search_controller_ops controller_random = {
     .name = "random",
     .help = "every architecture drawn anew, uniformly",
     .batch = BATCH,
+    .rejects = true,
     .make = make,
     .free = release,
     .plan = plan,

@@ -81,7 +81,7 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
     enum tl_rc rc = tl_buf_add(&buf, run->space->id.bytes, sizeof run->space->id.bytes, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_metrics, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_cheap, err);
-    rc = rc ? rc : tl_buf_put_u32(&buf, spec->objective * 2U + spec->maximize, err);
+    rc = rc ? rc : tl_buf_put_u32(&buf, (uint32_t)spec->dear << 16 | (spec->objective * 2U + spec->maximize), err);
     rc = rc ? rc : put_limits(spec, &buf, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, spec->n_front, err);
     rc = rc ? rc : tl_buf_add(&buf, spec->front, spec->n_front, err);
@@ -151,7 +151,7 @@ enum tl_rc search_run_new(const struct space *space, const struct search_evaluat
     rc = identity_of(run, &run->identity, err);
     rc = rc ? rc : allocate(run, err);
     rc = rc ? rc : results_init(&run->results, run->spec, space, evaluator->n_metrics, err);
-    rc = rc ? rc : run->ops->make(space, spec->seed, &run->controller, err);
+    rc = rc ? rc : run->ops->make(space, run->spec, &run->controller, err);
     if (rc) {
         search_run_free(run);
         return rc;
@@ -273,7 +273,7 @@ static void plan_batch(struct search_run *run)
     size_t n_planned = run->ops->plan(run->controller, run->batch);
     /* Counted over the planned slots, so that a smaller budget gives the beginning of a larger one's bytes. */
     uint64_t tries = (tries_of_run(n_evaluated + n_planned) - run->n_proposals) / n_planned;
-    run->tries_max = tries < SLOT_TRIES ? (uint32_t)tries : SLOT_TRIES;
+    run->tries_max = !run->ops->rejects ? 1 : tries < SLOT_TRIES ? (uint32_t)tries : SLOT_TRIES;
     run->n_slots = n_planned < left ? n_planned : (size_t)left;
 }
 
@@ -291,8 +291,12 @@ static void learn(struct search_run *run)
                     &rng);
         run->n_proposals += run->tries[i];
     }
-    const struct search_batch batch = {
-        .n = run->n_slots, .genes = run->genes, .score = run->score, .violation = run->violation};
+    const struct search_batch batch = {.n = run->n_slots,
+                                       .genes = run->genes,
+                                       .archs = run->archs,
+                                       .values = run->values,
+                                       .score = run->score,
+                                       .violation = run->violation};
     run->ops->tell(run->controller, &batch);
     run->batch++;
 }

@@ -57,6 +57,7 @@ struct search_spec {
     double budget_seconds;       /* 0: none; active time, counted in search_run_step */
     uint64_t seed;
     char controller[32];
+    bool dear; /* an evaluation costs far more than deciding what to evaluate: a worker's, a supernet's */
     uint8_t objective; /* metric */
     bool maximize;
 };
@@ -80,8 +81,10 @@ struct search_point {
 struct search_batch {
     size_t n;
     const uint8_t *genes;    /* (n, n_variables), as proposed: not canonical */
+    const uint8_t *archs;    /* (n, n_variables), the same, canonical */
+    const double *values;    /* (n, SEARCH_METRICS_MAX) */
     const double *score;     /* (n) larger is better: the objective with its sign */
-    const double *violation; /* (n) 0: feasible; INFINITY: could not be valued, and the score says nothing */
+    const double *violation; /* (n) 0: feasible; INFINITY: could not be valued, and score and values say nothing */
 };
 
 struct search_controller; /* a controller's own state */
@@ -90,14 +93,17 @@ struct search_controller; /* a controller's own state */
 struct search_controller_ops {
     const char *name;
     const char *help; /* one line for --help and error messages */
-    size_t batch;     /* slots a batch; evolution: its population */
-    TL_MUST_CHECK enum tl_rc (*make)(const struct space *space, uint64_t seed, struct search_controller **ret,
-                                     struct tl_err *err);
+    size_t batch;     /* most slots of a batch; evolution: its population */
+    bool rejects;     /* a proposal that breaks a cheap limit is made again; otherwise it is evaluated like any other */
+    /* `space` and `spec` are borrowed for the controller's life. Nothing may depend on the spec's budget. */
+    TL_MUST_CHECK enum tl_rc (*make)(const struct space *space, const struct search_spec *spec,
+                                     struct search_controller **ret, struct tl_err *err);
     void (*free)(struct search_controller *controller);
     /* Begin batch number `batch`: choose what every slot does. Returns how many slots it has, 1 to ops->batch. A step that
      * failed plans the same batch again. */
     size_t (*plan)(struct search_controller *controller, uint64_t batch);
-    /* Propose for one slot; called again, with the same slot and generator, while limits reject. Any thread. */
+    /* Propose for one slot; called again, with the same slot and generator, while limits reject, if ops->rejects. Any
+     * thread. */
     void (*propose)(const struct search_controller *controller, size_t slot, struct tl_rng *rng, uint8_t *ret_genes);
     /* The slots of the batch that was planned; the last ones are missing where the budget ended within it. */
     void (*tell)(struct search_controller *controller, const struct search_batch *batch);
@@ -127,7 +133,7 @@ void search_run_free(struct search_run *run);
 /* Run whole batches until at least n_evaluations more are done or the budget is spent, which may end inside a batch;
  * *ret_done: it is. Seconds are counted only inside this call. On failure the batch at hand has not happened.
  *
- * A proposal that cheap limits reject is made again, and the budget counts only what is evaluated. Tries are bounded: a slot
+ * If the controller rejects, a proposal that cheap limits reject is made again, and the budget counts only what is evaluated. Tries are bounded: a slot
  * has 4,000, the run 400,000 and 100 an evaluation; then the proposal that violates least is evaluated. Whatever is
  * evaluated is ordered by violation first, so a corner of the space where hardly anything is feasible is approached step by
  * step. Limits on dear metrics work only so. */

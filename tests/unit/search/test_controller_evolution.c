@@ -17,10 +17,11 @@ struct population {
 static int make_population(void **state)
 {
     static struct population p;
+    static struct search_spec spec = {.seed = 1};
     struct tl_err err = {0};
     world_ofa(&space);
     p = (struct population){.ops = search_controller_get("evolution")};
-    assert_int_equal(p.ops->make(&space, 1, &p.controller, &err), TL_OK);
+    assert_int_equal(p.ops->make(&space, &spec, &p.controller, &err), TL_OK);
     *state = &p;
     return 0;
 }
