@@ -57,7 +57,7 @@ struct search_spec {
     double budget_seconds;       /* 0: none; active time, counted in search_run_step */
     uint64_t seed;
     char controller[32];
-    bool dear; /* an evaluation costs far more than deciding what to evaluate: a worker's, a supernet's */
+    bool dear;         /* an evaluation costs far more than deciding what to evaluate: a worker's, a supernet's */
     uint8_t objective; /* metric */
     bool maximize;
 };
