@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-static const struct search_controller_ops *const controllers[] = {&controller_random, &controller_evolution};
+static const struct search_controller_ops *const controllers[] = {
+    &controller_auto, &controller_random, &controller_evolution, &controller_distinct, &controller_natural_gradient,
+    &controller_yoco, &controller_aging,  &controller_nsga2,     &controller_local,
+};
 
 size_t search_controller_count(void)
 {
