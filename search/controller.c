@@ -3,7 +3,12 @@
 
 #include <string.h>
 
-static const struct search_controller_ops *const controllers[] = {&controller_random, &controller_evolution};
+static const struct search_controller_ops *const controllers[] = {
+    &controller_random,
+    &controller_evolution,
+    &controller_reinforce,
+    &controller_ppo,
+};
 
 size_t search_controller_count(void)
 {
