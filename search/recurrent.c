@@ -100,10 +100,9 @@ void recurrent_done(struct recurrent *net)
 static void multiply_add(double *restrict y, const double *restrict x, const double *restrict w)
 {
     for (size_t k = 0; k < H; k += 4) { /* four rows a pass: y is read and written a quarter as often */
-        const double *rows = w + k * GATES;
+        const double *second = w + (k + 1) * GATES, *third = second + GATES, *fourth = third + GATES;
         for (size_t g = 0; g < GATES; g++) {
-            y[g] += x[k] * rows[g] + x[k + 1] * rows[GATES + g] + x[k + 2] * rows[2 * GATES + g] +
-                    x[k + 3] * rows[3 * GATES + g];
+            y[g] += x[k] * w[k * GATES + g] + x[k + 1] * second[g] + x[k + 2] * third[g] + x[k + 3] * fourth[g];
         }
     }
 }
@@ -123,7 +122,7 @@ static double sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/* tanh by exp, which the C library has five times faster; 1e-16 off, absolutely. */
+/* tanh by exp, of which the C library makes several in the time of one tanh; 1e-16 off, absolutely. */
 static double squash(double x)
 {
     return 2 * sigmoid(2 * x) - 1;

