@@ -42,7 +42,7 @@ struct moving {
     double square; /* weighted sum of the squared distances to the mean */
 };
 
-/* Numbers beyond +-MOVING_MAX are taken for that. n may be 0. */
+/* Numbers beyond +-1e100 are taken for that. n may be 0. */
 void moving_add(struct moving *moving, const double *values, size_t n);
 double moving_deviation(const struct moving *moving);
 
