@@ -8,9 +8,10 @@
 #include "search/search.h"
 
 /* Streams (seed, batch, .): 0..SEARCH_BATCH_MAX-1 are the slots'. */
-enum { STREAM_PLAN = SEARCH_BATCH_MAX, STREAM_SAMPLE, STREAM_TELL };
+enum { STREAM_PLAN = SEARCH_BATCH_MAX, STREAM_SAMPLE, STREAM_TELL, STREAM_WEIGHTS };
 
-extern const struct search_controller_ops controller_auto, controller_random, controller_evolution, controller_distinct,
-    controller_natural_gradient, controller_yoco, controller_aging, controller_nsga2, controller_local;
+extern const struct search_controller_ops controller_auto, controller_natural_gradient, controller_yoco,
+    controller_reinforce, controller_ppo, controller_evolution, controller_distinct, controller_aging, controller_nsga2,
+    controller_local, controller_random;
 
 #endif

@@ -36,6 +36,17 @@ static enum tl_rc check_front(const struct search_spec *spec, size_t n_metrics, 
     return TL_OK;
 }
 
+static enum tl_rc check_reward(const struct search_spec *spec, struct tl_err *err)
+{
+    if (spec->reward != SEARCH_REWARD_DEFAULT && !search_reward_name(spec->reward)) {
+        return tl_fail(err, TL_INVALID, "there is no reward %d", (int)spec->reward);
+    }
+    if (spec->reward != SEARCH_REWARD_DEFAULT && !search_controller_get(spec->controller)->rewards) {
+        return tl_fail(err, TL_INVALID, "the controller %s takes no reward", spec->controller);
+    }
+    return TL_OK;
+}
+
 static enum tl_rc check_controller(const char *name, struct tl_err *err)
 {
     const char *names[16];
@@ -71,13 +82,13 @@ enum tl_rc goal_check(const struct search_spec *spec, const struct search_evalua
     }
     enum tl_rc rc = check_limits(spec, n_metrics, err);
     rc = rc ? rc : check_front(spec, n_metrics, err);
-    return rc ? rc : check_controller(spec->controller, err);
+    rc = rc ? rc : check_controller(spec->controller, err);
+    return rc ? rc : check_reward(spec, err);
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------- */
 
-/* How far beyond the bound, in bounds (in units where the bound is 0); not above 0: the limit holds. */
-static double excess(const struct search_limit *limit, double value)
+double goal_excess(const struct search_limit *limit, double value)
 {
     double beyond = limit->is_min ? limit->bound - value : value - limit->bound;
     return limit->bound != 0 ? beyond / fabs(limit->bound) : beyond;
@@ -94,7 +105,7 @@ double goal_violation_below(const struct search_spec *spec, const double *values
         if (!isfinite(values[limit->metric])) {
             return (double)INFINITY;
         }
-        sum += fmax(excess(limit, values[limit->metric]), 0);
+        sum += fmax(goal_excess(limit, values[limit->metric]), 0);
     }
     return fmin(sum, DBL_MAX); /* INFINITY is kept for what has no value */
 }

@@ -11,6 +11,9 @@
 TL_MUST_CHECK enum tl_rc goal_check(const struct search_spec *spec, const struct search_evaluator *evaluator,
                                     struct tl_err *err);
 
+/* How far `value` is beyond the bound, in bounds (in units where the bound is 0); not above 0: the limit holds. */
+double goal_excess(const struct search_limit *limit, double value);
+
 /* Sum of the relative excesses over the limits on metrics below `end`; INFINITY where one of these has no finite value. */
 double goal_violation_below(const struct search_spec *spec, const double *values, size_t end);
 

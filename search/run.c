@@ -89,6 +89,9 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
     rc = rc ? rc : tl_buf_put_u64(&buf, spec->seed, err);
     rc = rc ? rc : tl_buf_put_u32(&buf, spec->sample_size, err);
     rc = rc ? rc : tl_buf_add(&buf, spec->controller, strlen(spec->controller), err);
+    if (!rc && spec->reward != SEARCH_REWARD_DEFAULT) { /* the default adds nothing: states from before rewards fit */
+        rc = tl_buf_put_u32(&buf, spec->reward, err);
+    }
     if (!rc) {
         *ret_identity = tl_hash_of(buf.data, buf.len);
     }

@@ -44,6 +44,17 @@ struct search_limit {
     double bound;
 };
 
+/* How a controller that learns from one number weighs the objective against the limits: reward.h has the formulas. */
+enum search_reward {
+    SEARCH_REWARD_DEFAULT,   /* the controller's own choice */
+    SEARCH_REWARD_ABSOLUTE,  /* TuNAS: a term that falls on both sides of a bound */
+    SEARCH_REWARD_SOFT,      /* MnasNet: a gentle power of value over bound, on both sides */
+    SEARCH_REWARD_HARD,      /* MnasNet: its inverse beyond a bound, nothing where it holds */
+    SEARCH_REWARD_POWER,     /* ProxylessNAS: bound over value to the power 0.1 */
+    SEARCH_REWARD_QUADRATIC, /* YOCO-BERT: falls to 0 at the worst value, nothing where the bound holds */
+    SEARCH_REWARD_COUNT
+};
+
 struct search_spec {
     size_t n_limits;
     struct search_limit limits[SEARCH_LIMITS_MAX];
@@ -57,6 +68,7 @@ struct search_spec {
     double budget_seconds;       /* 0: none; active time, counted in search_run_step */
     uint64_t seed;
     char controller[32];
+    enum search_reward reward; /* other than the default only where the controller's ops->rewards */
     bool dear;         /* an evaluation costs far more than deciding what to evaluate: a worker's, a supernet's */
     uint8_t objective; /* metric */
     bool maximize;
@@ -95,6 +107,7 @@ struct search_controller_ops {
     const char *help; /* one line for --help and error messages */
     size_t batch;     /* most slots of a batch; evolution: its population */
     bool rejects;     /* a proposal that breaks a cheap limit is made again; otherwise it is evaluated like any other */
+    bool rewards;     /* learns from spec->reward */
     /* `space` and `spec` are borrowed for the controller's life. Nothing may depend on the spec's budget. */
     TL_MUST_CHECK enum tl_rc (*make)(const struct space *space, const struct search_spec *spec,
                                      struct search_controller **ret, struct tl_err *err);
@@ -114,10 +127,13 @@ struct search_controller_ops {
 };
 
 /* random; evolution (once-for-all's, algorithms: population 100, parents 25 kept, 50 mutants, 50 crossovers, mutation
- * probability 0.1 per group). NULL: unknown. Static. */
+ * probability 0.1 per group); reinforce (TuNAS'); ppo (MnasNet's). NULL: unknown. Static. */
 const struct search_controller_ops *search_controller_get(const char *name);
 size_t search_controller_count(void);
 const struct search_controller_ops *search_controller_at(size_t index);
+
+/* "absolute", "soft", "hard", "power", "quadratic"; "" for the default, NULL beyond the last. Static. */
+const char *search_reward_name(enum search_reward reward);
 
 /* ---- a run --------------------------------------------------------------------------------------------------- */
 

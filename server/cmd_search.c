@@ -87,6 +87,7 @@ enum option {
     MAXIMIZE,
     MINIMIZE,
     CONTROLLER,
+    REWARD,
     SEED,
     EVALUATIONS,
     TOP_K,
@@ -96,20 +97,11 @@ enum option {
 };
 
 static const struct argument KNOWN[] = {
-    [SERVER] = {"server", false},
-    [SPACE] = {"space", false},
-    [DEVICE] = {"device", false},
-    [LABEL] = {"label", false},
-    [MAX] = {"max", false},
-    [MIN] = {"min", false},
-    [MAXIMIZE] = {"maximize", false},
-    [MINIMIZE] = {"minimize", false},
-    [CONTROLLER] = {"controller", false},
-    [SEED] = {"seed", false},
-    [EVALUATIONS] = {"evaluations", false},
-    [TOP_K] = {"top-k", false},
-    [ROUNDS] = {"rounds", false},
-    [NO_VERIFY] = {"no-verify", true},
+    [SERVER] = {"server", false},     [SPACE] = {"space", false},       [DEVICE] = {"device", false},
+    [LABEL] = {"label", false},       [MAX] = {"max", false},           [MIN] = {"min", false},
+    [MAXIMIZE] = {"maximize", false}, [MINIMIZE] = {"minimize", false}, [CONTROLLER] = {"controller", false},
+    [REWARD] = {"reward", false},     [SEED] = {"seed", false},         [EVALUATIONS] = {"evaluations", false},
+    [TOP_K] = {"top-k", false},       [ROUNDS] = {"rounds", false},     [NO_VERIFY] = {"no-verify", true},
     [WAIT] = {"wait", false},
 };
 
@@ -135,6 +127,21 @@ static enum tl_rc parse_number(enum option option, const char *value, struct sea
     return TL_OK;
 }
 
+static enum tl_rc parse_reward(const char *value, struct search_request *request, struct tl_err *err)
+{
+    const char *names[SEARCH_REWARD_COUNT - 1];
+    for (size_t i = 0; i < TL_COUNT_OF(names); i++) {
+        names[i] = search_reward_name((enum search_reward)(i + 1));
+        if (strcmp(value, names[i]) == 0) {
+            request->reward = (enum search_reward)(i + 1);
+            return TL_OK;
+        }
+    }
+    const char *near = tl_nearest(value, names, TL_COUNT_OF(names));
+    return tl_fail(err, TL_INVALID, "--reward: \"%.40s\" is none of absolute, soft, hard, power, quadratic%s%s%s",
+                   value, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 static enum tl_rc parse_option(int which, const char *value, struct wish *wish, struct tl_err *err)
 {
     struct search_request *request = &wish->request;
@@ -150,6 +157,8 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
         return copy_text("label", value, request->label, sizeof request->label, err);
     case CONTROLLER:
         return copy_text("controller", value, request->controller, sizeof request->controller, err);
+    case REWARD:
+        return parse_reward(value, request, err);
     case MAX:
     case MIN:
         return parse_limit(value, which == MIN, wish, err);
@@ -373,7 +382,9 @@ const struct command command_search = {
         "  --maximize METRIC    what is wanted (default: accuracy)\n"
         "  --minimize METRIC    the same for everything that is better when small\n"
         "  --evaluations N      networks to look at (default: 50000)\n"
-        "  --controller NAME    how they are chosen: evolution (default), random\n"
+        "  --controller NAME    how they are chosen: evolution (default), random, reinforce, ppo\n"
+        "  --reward NAME        what reinforce and ppo learn from: absolute (default), hard, quadratic; soft and power trade\n"
+        "                       the limits for the objective and may end far from them\n"
         "  --seed N             same seed, same answer (default: 1)\n"
         "  --top-k N            candidates to measure on the device (default: 3, where it has an agent)\n"
         "  --rounds N           times to go on searching when none of them holds (default: 3)\n"

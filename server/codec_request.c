@@ -98,6 +98,28 @@ static enum tl_rc decode_limits(struct tl_json_object *top, struct search_reques
     return rc;
 }
 
+/* A reward, where the controller learns from one. */
+static enum tl_rc decode_reward(struct tl_json_object *object, struct search_request *r, struct tl_err *err)
+{
+    const char *names[SEARCH_REWARD_COUNT] = {0};
+    size_t chosen = SEARCH_REWARD_COUNT;
+    enum tl_rc rc;
+
+    for (size_t i = 0; i < TL_COUNT_OF(names); i++) {
+        names[i] = search_reward_name((enum search_reward)i);
+    }
+    rc = tl_json_choice(object, "reward", TL_OPTIONAL, names + 1, TL_COUNT_OF(names) - 1, &chosen, err);
+    if (rc || chosen == SEARCH_REWARD_COUNT) {
+        return rc;
+    }
+    if (!search_controller_get(r->controller)->rewards) {
+        return tl_fail_at(err, TL_INVALID, "/controller/reward", "%s takes no reward; reinforce and ppo learn from one",
+                          r->controller);
+    }
+    r->reward = (enum search_reward)(chosen + 1);
+    return TL_OK;
+}
+
 static enum tl_rc decode_controller(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
 {
     const char *names[16] = {0};
@@ -115,12 +137,14 @@ static enum tl_rc decode_controller(struct tl_json_object *top, struct search_re
         return rc;
     }
     if (there && ((rc = tl_json_choice(&object, "name", TL_OPTIONAL, names, n, &chosen, err)) ||
-                  (rc = tl_json_int(&object, "seed", TL_OPTIONAL, 0, INT64_MAX, &seed, err)) ||
-                  (rc = tl_json_object_close(&object, err)))) {
+                  (rc = tl_json_int(&object, "seed", TL_OPTIONAL, 0, INT64_MAX, &seed, err)))) {
         return rc;
     }
     copy_text(r->controller, sizeof(r->controller), names[chosen]);
     r->seed = (uint64_t)seed;
+    if (there && ((rc = decode_reward(&object, r, err)) || (rc = tl_json_object_close(&object, err)))) {
+        return rc;
+    }
     return TL_OK;
 }
 
@@ -229,11 +253,14 @@ static json_t *encode_limits(const struct search_request *r)
 enum tl_rc search_request_encode(const struct search_request *r, struct tl_buf *buf, struct tl_err *err)
 {
     json_t *budget = json_pack("{s:I}", "evaluations", (json_int_t)r->evaluations);
-    json_t *json =
-        json_pack("{s:s, s:{s:s}, s:o, s:{s:s, s:I}, s:o}", "space", r->space, "objective",
-                  r->maximize ? "maximize" : "minimize", metric_names[r->objective], "constraints", encode_limits(r),
-                  "controller", "name", r->controller, "seed", (json_int_t)r->seed, "budget", budget);
+    json_t *controller = json_pack("{s:s, s:I}", "name", r->controller, "seed", (json_int_t)r->seed);
+    json_t *json = json_pack("{s:s, s:{s:s}, s:o, s:o, s:o}", "space", r->space, "objective",
+                             r->maximize ? "maximize" : "minimize", metric_names[r->objective], "constraints",
+                             encode_limits(r), "controller", controller, "budget", budget);
 
+    if (r->reward != SEARCH_REWARD_DEFAULT) {
+        json_object_set_new(controller, "reward", json_string(search_reward_name(r->reward)));
+    }
     if (r->seconds > 0.0) {
         json_object_set_new(budget, "seconds", tl_json_number(r->seconds));
     }

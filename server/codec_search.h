@@ -28,6 +28,7 @@ struct search_request {
     size_t n_limits;
     struct request_limit limits[SEARCH_LIMITS_MAX];
     char controller[32];
+    enum search_reward reward; /* default: not said */
     uint64_t seed;
     uint64_t evaluations;
     double seconds; /* 0: no limit on time */
@@ -36,7 +37,7 @@ struct search_request {
 };
 
 /* Read a body of POST /search (or what search_request_encode wrote). Checks all that needs no store: types, ranges,
- * metric names, that the controller exists, contradictory limits. Errors carry pointers into the body. */
+ * metric names, that the controller exists and takes the reward, contradictory limits. Errors carry pointers into the body. */
 TL_MUST_CHECK enum tl_rc search_request_decode(const char *json, size_t n, struct search_request *ret_request,
                                                struct tl_err *err);
 TL_MUST_CHECK enum tl_rc search_request_encode(const struct search_request *request, struct tl_buf *buf,

@@ -41,6 +41,7 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
 
     *spec = (struct search_spec){.objective = (uint8_t)request->objective,
                                  .maximize = request->maximize,
+                                 .reward = request->reward,
                                  .n_limits = request->n_limits,
                                  .front_max = 1U << METRIC_ACCURACY,
                                  .seed = request->seed + (uint64_t)row->progress.round * ROUND_SEED_STEP,

@@ -51,6 +51,7 @@ REFUSED = [
     (422, "/objective/maximize", changed(objective={"maximize": "latency_ms"})),
     (422, "/objective/minimize", changed(objective={"minimize": "accuracy"})),
     (422, "/controller/name", changed(controller={"name": "magic"})),
+    (422, "/controller/reward", changed(controller={"name": "random", "reward": "hard"})),
     (422, "/controller/seed", changed(controller={"seed": -1})),
     (422, "/controller/seed", changed(controller={"seed": 1.5})),
     (422, "/budget/evaluations", changed(budget={"evaluations": 0})),

@@ -4,8 +4,9 @@
 #include "alloc_fail.h"
 #include "worlds.h"
 
-static struct space small; /* 6 variables of 4 options: 4,096 architectures */
-static struct space large; /* 40 variables of 3 options */
+static struct space small;  /* 6 variables of 4 options: 4,096 architectures */
+static struct space large;  /* 40 variables of 3 options */
+static struct space middle; /* 12 of them, where all controllers are tried */
 static struct space ofa;
 
 static int make_spaces(void **state)
@@ -13,6 +14,7 @@ static int make_spaces(void **state)
     (void)state;
     world_flat(&small, 6, 4);
     world_flat(&large, 40, 3);
+    world_flat(&middle, 12, 3);
     world_ofa(&ofa);
     return 0;
 }
@@ -79,28 +81,10 @@ static double best_gain(const char *controller, uint64_t budget, double cost_max
     return best.values[WORLD_GAIN];
 }
 
-/* Gain is concave in every variable: the most for `cost` steps is got by taking the steepest step each time. */
-static double most_gain(unsigned cost)
-{
-    uint8_t arch[SPACE_VARIABLES_MAX] = {0};
-    for (unsigned step = 0; step < cost; step++) {
-        size_t steepest = 0;
-        double most = 0, before = world_gain(&large, arch);
-        for (size_t i = 0; i < large.n_variables; i++) {
-            arch[i]++;
-            double rise = arch[i] <= 2 ? world_gain(&large, arch) - before : 0;
-            arch[i]--;
-            steepest = rise > most ? i : steepest;
-            most = fmax(most, rise);
-        }
-        arch[steepest]++;
-    }
-    return world_gain(&large, arch);
-}
-
 static void evolution_finds_what_random_does_not(void **state)
 {
-    double bound = most_gain(30), evolved = best_gain("evolution", 10000, 30), drawn = best_gain("random", 1000, 30);
+    double bound = world_most_gain(&large, 30), evolved = best_gain("evolution", 10000, 30),
+           drawn = best_gain("random", 1000, 30);
     (void)state;
     assert_true(evolved <= bound + 1e-9);
     assert_true(evolved > 0.97 * bound);
@@ -347,15 +331,20 @@ static void the_same_seed_gives_the_same_bytes_and_another_does_not(void **state
     search_run_free(third);
 }
 
+/* Four batches of a controller and a half. */
+static struct search_spec spec_of(const struct search_controller_ops *ops)
+{
+    return world_spec(ops->name, ops->batch * 4 + ops->batch / 2);
+}
+
 static void threads_do_not_change_the_bytes(void **state)
 {
-    static const char *const controllers[] = {"random", "evolution"};
     (void)state;
-    for (size_t c = 0; c < TL_COUNT_OF(controllers); c++) {
+    for (size_t c = 0; c < search_controller_count(); c++) {
         struct world world;
-        struct search_spec spec = world_spec(controllers[c], 2050);
-        world_limit(&spec, WORLD_COST, false, 34);
-        world_init(&world, &large);
+        struct search_spec spec = spec_of(search_controller_at(c));
+        world_limit(&spec, WORLD_COST, false, 11);
+        world_init(&world, &middle);
         struct search_run *alone = world_run(&world, &spec, NULL);
         world_finish(alone);
         for (unsigned n_threads = 1; n_threads <= 3; n_threads++) {
@@ -373,28 +362,80 @@ static void threads_do_not_change_the_bytes(void **state)
 
 static void a_run_that_is_cut_after_every_batch_gives_the_same_bytes(void **state)
 {
-    struct world world;
-    struct search_spec spec = world_spec("evolution", 2050);
+    (void)state;
+    for (size_t c = 0; c < search_controller_count(); c++) {
+        struct world world;
+        struct search_spec spec = spec_of(search_controller_at(c));
+        struct tl_err err = {0};
+        TL_AUTO(tl_buf) saved = {0};
+        bool done = false;
+        world_limit(&spec, WORLD_COST, false, 9);
+        world_init(&world, &middle);
+        struct search_run *whole = world_run(&world, &spec, NULL);
+        world_finish(whole);
+        struct search_run *cut = world_run(&world, &spec, NULL);
+        while (!done) {
+            uint64_t before = search_run_evaluations(cut);
+            assert_int_equal(search_run_step(cut, 1, &done, &err), TL_OK);
+            assert_true(search_run_evaluations(cut) > before);
+            world_state(cut, &saved);
+            search_run_free(cut);
+            cut = world_run(&world, &spec, NULL);
+            assert_int_equal(search_run_restore(cut, saved.data, saved.len, &err), TL_OK);
+        }
+        assert_same_state(whole, cut);
+        search_run_free(whole);
+        search_run_free(cut);
+    }
+}
+
+static enum tl_rc restored(const struct world *world, const struct search_spec *spec, const struct tl_buf *saved,
+                           size_t n)
+{
     struct tl_err err = {0};
+    struct search_run *run = NULL;
+    assert_int_equal(search_run_new(world->space, &world->evaluator, spec, NULL, &run, &err), TL_OK);
+    enum tl_rc rc = search_run_restore(run, saved->data, n, &err);
+    search_run_free(run);
+    return rc;
+}
+
+/* The default adds nothing to what a search is known by, so that states from before there were rewards are still theirs. */
+static void the_reward_is_part_of_what_a_search_is(void **state)
+{
+    struct world world;
+    struct search_spec spec = world_spec("reinforce", 100);
     TL_AUTO(tl_buf) saved = {0};
-    bool done = false;
     (void)state;
     world_limit(&spec, WORLD_COST, false, 28);
-    world_init(&world, &large);
-    struct search_run *whole = world_run(&world, &spec, NULL);
-    world_finish(whole);
-    struct search_run *cut = world_run(&world, &spec, NULL);
-    for (int batch = 0; !done; batch++) {
-        assert_true(batch < 21);
-        assert_int_equal(search_run_step(cut, 1, &done, &err), TL_OK);
-        world_state(cut, &saved);
-        search_run_free(cut);
-        cut = world_run(&world, &spec, NULL);
-        assert_int_equal(search_run_restore(cut, saved.data, saved.len, &err), TL_OK);
+    world_init(&world, &small);
+    struct search_run *run = world_run(&world, &spec, NULL);
+    world_finish(run);
+    world_state(run, &saved);
+    search_run_free(run);
+    assert_int_equal(restored(&world, &spec, &saved, saved.len), TL_OK);
+    spec.reward = SEARCH_REWARD_HARD;
+    assert_int_equal(restored(&world, &spec, &saved, saved.len), TL_CONFLICT);
+}
+
+static void a_state_that_was_cut_short_is_refused(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < search_controller_count(); c++) {
+        struct world world;
+        struct search_spec spec = world_spec(search_controller_at(c)->name, 150);
+        TL_AUTO(tl_buf) saved = {0};
+        spec.sample_size = 2;
+        world_init(&world, &small);
+        struct search_run *run = world_run(&world, &spec, NULL);
+        world_finish(run);
+        world_state(run, &saved);
+        search_run_free(run);
+        assert_int_equal(restored(&world, &spec, &saved, saved.len), TL_OK);
+        for (size_t n = 0; n < saved.len; n += 1 + saved.len / 100) {
+            assert_int_equal(restored(&world, &spec, &saved, n), TL_MALFORMED);
+        }
     }
-    assert_same_state(whole, cut);
-    search_run_free(whole);
-    search_run_free(cut);
 }
 
 static void a_step_that_failed_can_be_made_again(void **state)
@@ -422,31 +463,39 @@ static void a_step_that_failed_can_be_made_again(void **state)
 
 static void steps_allocate_nothing(void **state)
 {
-    struct world world;
     struct tl_pool *pool = NULL;
-    struct search_spec spec = world_spec("evolution", 3000);
     (void)state;
-    world_limit(&spec, WORLD_COST, false, 34);
-    world_init(&world, &large);
     assert_int_equal(tl_pool_new(&pool, 2, NULL), TL_OK);
-    struct search_run *run = world_run(&world, &spec, pool);
-    alloc_fail_at(1);
-    world_finish(run);
-    bool allocated = alloc_fail_happened();
-    alloc_fail_at(0);
-    assert_false(allocated);
-    search_run_free(run);
+    for (size_t c = 0; c < search_controller_count(); c++) {
+        struct world world;
+        struct search_spec spec = spec_of(search_controller_at(c));
+        world_limit(&spec, WORLD_COST, false, 11);
+        world_init(&world, &middle);
+        struct search_run *run = world_run(&world, &spec, pool);
+        alloc_fail_at(1);
+        world_finish(run);
+        bool allocated = alloc_fail_happened();
+        alloc_fail_at(0);
+        assert_false(allocated);
+        search_run_free(run);
+    }
     tl_pool_free(pool);
 }
 
+struct scenario {
+    struct world world;
+    const char *controller;
+};
+
 static enum tl_rc a_run_is_made_saved_and_restored(void *ctx, struct tl_err *err)
 {
-    struct world *world = ctx;
-    struct search_spec spec = world_spec("evolution", 200);
+    struct scenario *scenario = ctx;
+    struct world *world = &scenario->world;
+    struct search_spec spec = world_spec(scenario->controller, 200);
     struct search_run *run = NULL;
     TL_AUTO(tl_buf) saved = {0};
     bool done = false;
-    enum tl_rc rc = search_run_new(&large, &world->evaluator, &spec, NULL, &run, err);
+    enum tl_rc rc = search_run_new(&small, &world->evaluator, &spec, NULL, &run, err);
     rc = rc ? rc : search_run_step(run, 100, &done, err);
     rc = rc ? rc : search_run_save(run, &saved, err);
     rc = rc ? rc : search_run_restore(run, saved.data, saved.len, err);
@@ -456,10 +505,13 @@ static enum tl_rc a_run_is_made_saved_and_restored(void *ctx, struct tl_err *err
 
 static void memory_may_run_out(void **state)
 {
-    struct world world;
+    struct scenario scenario;
     (void)state;
-    world_init(&world, &large);
-    (void)alloc_fail_each(a_run_is_made_saved_and_restored, &world);
+    world_init(&scenario.world, &small);
+    for (size_t c = 0; c < search_controller_count(); c++) {
+        scenario.controller = search_controller_at(c)->name;
+        (void)alloc_fail_each(a_run_is_made_saved_and_restored, &scenario);
+    }
 }
 
 /* ---- refusals ------------------------------------------------------------------------------------------------ */
@@ -487,6 +539,12 @@ static void a_spec_that_contradicts_itself_is_refused(void **state)
     assert_refused(&spec, &evaluator, "did you mean evolution?");
     memset(spec.controller, 'x', sizeof spec.controller);
     assert_refused(&spec, &evaluator, "does not end");
+    spec = good;
+    spec.reward = SEARCH_REWARD_SOFT;
+    assert_refused(&spec, &evaluator, "evolution takes no reward");
+    spec = world_spec("reinforce", 100);
+    spec.reward = SEARCH_REWARD_COUNT;
+    assert_refused(&spec, &evaluator, "no reward 6");
     spec = good;
     spec.budget_evaluations = 0;
     assert_refused(&spec, &evaluator, "1 to 1000000000 evaluations");
@@ -537,6 +595,8 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_bytes_and_another_does_not),
         cmocka_unit_test(threads_do_not_change_the_bytes),
         cmocka_unit_test(a_run_that_is_cut_after_every_batch_gives_the_same_bytes),
+        cmocka_unit_test(the_reward_is_part_of_what_a_search_is),
+        cmocka_unit_test(a_state_that_was_cut_short_is_refused),
         cmocka_unit_test(a_step_that_failed_can_be_made_again),
         cmocka_unit_test(steps_allocate_nothing),
         cmocka_unit_test(memory_may_run_out),

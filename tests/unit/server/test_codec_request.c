@@ -80,10 +80,38 @@ static void refusals_name_the_field(void **state)
     refused("{\"space\":\"s\",\"objective\":{\"maximize\":\"latency_ms\"}}", TL_INVALID, "/objective/maximize");
     refused("{\"space\":\"s\",\"objective\":{}}", TL_INVALID, "/objective");
     refused("{\"space\":\"s\",\"controller\":{\"name\":\"evolutoin\"}}", TL_INVALID, "/controller/name");
+    refused("{\"space\":\"s\",\"controller\":{\"name\":\"ppo\",\"reward\":\"most\"}}", TL_INVALID,
+            "/controller/reward");
+    refused("{\"space\":\"s\",\"controller\":{\"name\":\"ppo\",\"reward\":\"\"}}", TL_INVALID, "/controller/reward");
+    refused("{\"space\":\"s\",\"controller\":{\"reward\":\"hard\"}}", TL_INVALID, "/controller/reward");
+    refused("{\"space\":\"s\",\"controller\":{\"rewards\":\"hard\"}}", TL_INVALID, "/controller/rewards");
     refused("{\"space\":\"s\",\"budget\":{\"evaluations\":0}}", TL_INVALID, "/budget/evaluations");
     refused("{\"space\":\"s\",\"verify\":{\"top_k\":17}}", TL_INVALID, "/verify/top_k");
     refused("{\"space\":\"s\",\"verify\":3}", TL_INVALID, "/verify");
     refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"macs\",\"max\":NaN}]}", TL_MALFORMED, "");
+}
+
+static void a_reward_survives_the_store(void **state)
+{
+    TL_AUTO(tl_buf) text = {0};
+    struct search_request a, b;
+    struct tl_err err;
+
+    (void)state;
+    assert_int_equal(decode("{\"space\":\"s\",\"controller\":{\"name\":\"reinforce\"}}", &a, &err), TL_OK);
+    assert_int_equal(a.reward, SEARCH_REWARD_DEFAULT);
+    assert_int_equal(search_request_encode(&a, &text, &err), TL_OK);
+    assert_null(strstr(text.data, "reward"));
+    assert_int_equal(
+        decode("{\"space\":\"s\",\"controller\":{\"reward\":\"quadratic\",\"name\":\"ppo\",\"seed\":4}}", &a, &err),
+        TL_OK);
+    assert_int_equal(a.reward, SEARCH_REWARD_QUADRATIC);
+    tl_buf_clear(&text);
+    assert_int_equal(search_request_encode(&a, &text, &err), TL_OK);
+    assert_int_equal(decode(text.data, &b, &err), TL_OK);
+    assert_int_equal(b.reward, SEARCH_REWARD_QUADRATIC);
+    assert_string_equal(b.controller, "ppo");
+    assert_int_equal(b.seed, 4);
 }
 
 static void a_near_miss_is_suggested(void **state)
@@ -95,6 +123,9 @@ static void a_near_miss_is_suggested(void **state)
     assert_int_equal(decode("{\"space\":\"s\",\"constraints\":[{\"metric\":\"latency_mss\",\"max\":1}]}", &r, &err),
                      TL_INVALID);
     assert_non_null(strstr(err.text, "latency_ms"));
+    assert_int_equal(decode("{\"space\":\"s\",\"controller\":{\"name\":\"ppo\",\"reward\":\"absolut\"}}", &r, &err),
+                     TL_INVALID);
+    assert_non_null(strstr(err.text, "did you mean \"absolute\"?"));
     assert_int_equal(decode("{\"space\":\"s\",\"controler\":{}}", &r, &err), TL_INVALID);
     assert_non_null(strstr(err.text, "controller"));
 }
@@ -102,9 +133,8 @@ static void a_near_miss_is_suggested(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_bare_request_gets_the_defaults),
-        cmocka_unit_test(a_request_survives_the_store),
-        cmocka_unit_test(refusals_name_the_field),
+        cmocka_unit_test(a_bare_request_gets_the_defaults), cmocka_unit_test(a_request_survives_the_store),
+        cmocka_unit_test(a_reward_survives_the_store),      cmocka_unit_test(refusals_name_the_field),
         cmocka_unit_test(a_near_miss_is_suggested),
     };
 
