@@ -55,9 +55,10 @@ static size_t plan(struct search_controller *c, uint64_t batch)
     return BATCH;
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
-    (void)slot;
+    (void)slot, (void)attempt;
     if (c->queue.n < POPULATION) {
         space_sample(c->space, rng, ret_genes);
         return;

@@ -40,9 +40,9 @@ static enum tl_rc make(const struct space *space, const struct search_spec *spec
     if (!c) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a controller");
     }
-    c->first_ops = &controller_natural_gradient;
-    c->last_ops = &controller_distinct;
-    c->n_first = spec->dear ? DEAR_FIRST : CHEAP_FIRST;
+    c->first_ops = spec->dear ? &controller_model : &controller_natural_gradient;
+    c->last_ops = spec->front_wanted ? &controller_nsga2 : &controller_distinct;
+    c->n_first = spec->dear ? DEAR_FIRST : spec->front_wanted ? 0 : CHEAP_FIRST;
     enum tl_rc rc = c->first_ops->make(space, spec, &c->first, err);
     rc = rc ? rc : c->last_ops->make(space, spec, &c->last, err);
     if (rc) {
@@ -63,12 +63,13 @@ static size_t plan(struct search_controller *c, uint64_t batch)
     return is_first(c) ? c->first_ops->plan(c->first, batch) : c->last_ops->plan(c->last, batch);
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
     if (is_first(c)) {
-        c->first_ops->propose(c->first, slot, rng, ret_genes);
+        c->first_ops->propose(c->first, slot, attempt, rng, ret_genes);
     } else {
-        c->last_ops->propose(c->last, slot, rng, ret_genes);
+        c->last_ops->propose(c->last, slot, attempt, rng, ret_genes);
     }
 }
 

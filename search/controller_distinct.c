@@ -98,9 +98,11 @@ static void make_child(const struct search_controller *c, bool again, struct tl_
     }
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
     (void)slot;
+    (void)attempt;
     for (int i = 0; i < TRIES && (i == 0 || seen_has_genes(&c->seen, ret_genes)); i++) {
         if (c->population.n == 0) {
             space_sample(c->space, rng, ret_genes);

@@ -72,8 +72,10 @@ static size_t plan(struct search_controller *c, uint64_t batch)
     return POPULATION;
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
+    (void)attempt; /* a slot keeps its parents */
     if (c->parents.n == 0) {
         space_sample(c->space, rng, ret_genes);
         return;

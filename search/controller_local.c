@@ -74,9 +74,11 @@ static size_t plan(struct search_controller *c, uint64_t batch)
     return c->here.n == 0 ? STARTS : BATCH;
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
     (void)slot;
+    (void)attempt;
     bool is_old = true;
     for (int i = 0; i < TRIES && is_old; i++) {
         if (c->here.n == 0) {

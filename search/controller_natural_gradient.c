@@ -65,7 +65,7 @@ static void start(struct search_controller *c)
     }
     for (size_t i = 0; i < c->space->n_variables; i++) {
         const double n = c->space->variables[i].n_options;
-        c->floor[i] = n > 1 ? fmin(1 / (n_choices * (n - 1)), 0.5 / n) : 1; /* one variable alone must still move */
+        c->floor[i] = n > 1 ? fmin(1 / (n_choices * (n - 1)), 0.8 / n) : 1; /* alone, it must still move */
         c->n_free += n - 1;
         c->entropy_max += log(n);
         for (size_t j = 0; j < c->space->variables[i].n_options; j++) {
@@ -124,9 +124,10 @@ static size_t plan(struct search_controller *c, uint64_t batch)
     return c->lambda;
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
-    (void)slot;
+    (void)slot, (void)attempt;
     if (!(tl_rng_unit(rng) < c->exploit)) {
         space_sample(c->space, rng, ret_genes);
         return;

@@ -78,9 +78,10 @@ static const uint8_t *parent(const struct search_controller *c, struct tl_rng *r
     return stands_above(b, a) ? b->genes : a->genes;
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
-    (void)slot;
+    (void)slot, (void)attempt;
     if (c->n == 0) {
         space_sample(c->space, rng, ret_genes);
         return;

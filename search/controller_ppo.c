@@ -86,9 +86,11 @@ static size_t plan(struct search_controller *c, uint64_t batch)
     return BATCH;
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
     (void)slot;
+    (void)attempt;
     recurrent_sample(&c->net, rng, ret_genes);
 }
 

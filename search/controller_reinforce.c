@@ -69,9 +69,11 @@ static size_t plan(struct search_controller *c, uint64_t batch)
     return BATCH;
 }
 
-static void propose(const struct search_controller *c, size_t slot, struct tl_rng *rng, uint8_t *ret_genes)
+static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes)
 {
     (void)slot;
+    (void)attempt;
     for (size_t i = 0; i < c->space->n_variables; i++) {
         ret_genes[i] = policy_draw(c->probabilities[i], c->space->variables[i].n_options, tl_rng_unit(rng));
     }

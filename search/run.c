@@ -81,7 +81,11 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
     enum tl_rc rc = tl_buf_add(&buf, run->space->id.bytes, sizeof run->space->id.bytes, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_metrics, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_cheap, err);
-    rc = rc ? rc : tl_buf_put_u32(&buf, (uint32_t)spec->dear << 16 | (spec->objective * 2U + spec->maximize), err);
+    rc = rc ? rc
+            : tl_buf_put_u32(&buf,
+                             (uint32_t)spec->front_wanted << 17 | (uint32_t)spec->dear << 16 |
+                                 (spec->objective * 2U + spec->maximize),
+                             err);
     rc = rc ? rc : put_limits(spec, &buf, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, spec->n_front, err);
     rc = rc ? rc : tl_buf_add(&buf, spec->front, spec->n_front, err);
@@ -210,7 +214,7 @@ static void propose_slot(void *ctx, size_t slot, unsigned thread)
     tl_rng_init(&rng, run->spec->seed, run->batch, slot);
     run->tries[slot] = 0;
     while (run->tries[slot] < run->tries_max && !(least == 0)) {
-        run->ops->propose(run->controller, slot, &rng, worker->genes);
+        run->ops->propose(run->controller, slot, run->tries[slot], &rng, worker->genes);
         memcpy(worker->arch, worker->genes, width);
         space_canonical(run->space, worker->arch);
         if (!ask(run, run->limited_begin, run->limited_end, worker->arch, 1, worker->values, slot, thread)) {

@@ -69,8 +69,9 @@ struct search_spec {
     uint64_t seed;
     char controller[32];
     enum search_reward reward; /* other than the default only where the controller's ops->rewards */
-    bool dear;         /* an evaluation costs far more than deciding what to evaluate: a worker's, a supernet's */
-    uint8_t objective; /* metric */
+    bool dear;                 /* an evaluation costs far more than deciding what to evaluate: a worker's */
+    bool front_wanted;         /* the whole front, not only what is best by the objective */
+    uint8_t objective;         /* metric */
     bool maximize;
 };
 
@@ -115,9 +116,10 @@ struct search_controller_ops {
     /* Begin batch number `batch`: choose what every slot does. Returns how many slots it has, 1 to ops->batch. A step that
      * failed plans the same batch again. */
     size_t (*plan)(struct search_controller *controller, uint64_t batch);
-    /* Propose for one slot; called again, with the same slot and generator, while limits reject, if ops->rejects. Any
-     * thread. */
-    void (*propose)(const struct search_controller *controller, size_t slot, struct tl_rng *rng, uint8_t *ret_genes);
+    /* Propose for one slot. While limits reject it, and if ops->rejects, called again with the same slot and generator
+     * and the next attempt (from 0). Any thread. */
+    void (*propose)(const struct search_controller *controller, size_t slot, uint32_t attempt, struct tl_rng *rng,
+                    uint8_t *ret_genes);
     /* The slots of the batch that was planned; the last ones are missing where the budget ended within it. */
     void (*tell)(struct search_controller *controller, const struct search_batch *batch);
     TL_MUST_CHECK enum tl_rc (*save)(const struct search_controller *controller, struct tl_buf *buf,

@@ -185,7 +185,7 @@ static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err 
     enum tl_rc rc;
     *wish = (struct wish){.request = {.objective = METRIC_ACCURACY,
                                       .maximize = true,
-                                      .controller = "evolution",
+                                      .controller = "auto",
                                       .seed = 1,
                                       .evaluations = 50000,
                                       .top_k = -1,
@@ -382,7 +382,9 @@ const struct command command_search = {
         "  --maximize METRIC    what is wanted (default: accuracy)\n"
         "  --minimize METRIC    the same for everything that is better when small\n"
         "  --evaluations N      networks to look at (default: 50000)\n"
-        "  --controller NAME    how they are chosen: evolution (default), random, reinforce, ppo\n"
+        "  --controller NAME    how they are chosen: auto (default: what won in our benches), natural-gradient, yoco,\n"
+        "                       reinforce, ppo, evolution (once-for-all's), distinct-evolution, aging-evolution, nsga2,\n"
+        "                       local-search, model, random\n"
         "  --reward NAME        what reinforce and ppo learn from: absolute (default), hard, quadratic; soft and power trade\n"
         "                       the limits for the objective and may end far from them\n"
         "  --seed N             same seed, same answer (default: 1)\n"

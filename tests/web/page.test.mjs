@@ -102,7 +102,7 @@ test("what the server refuses stands at its field, an impossible limit with what
   await page.getByRole("button", { name: "Search" }).click();
   const request = (await sent).postDataJSON();
   assert.deepEqual(request.constraints, [{ metric: "latency_ms", max: 18.5 }]);
-  assert.deepEqual(request.controller, { name: "evolution", seed: 5 });
+  assert.deepEqual(request.controller, { name: "auto", seed: 5 });
   await page.waitForURL(`**/#/search/${IDS.running}`);
 });
 

@@ -69,7 +69,7 @@ static void propose(struct population *p, uint64_t batch, size_t slot, uint64_t 
 {
     struct tl_rng rng;
     tl_rng_init(&rng, draw, batch, slot);
-    p->ops->propose(p->controller, slot, &rng, genes);
+    p->ops->propose(p->controller, slot, 0, &rng, genes);
 }
 
 /* The resolutions (gene 0) of the parents, seen through the crossovers of many batches. */

@@ -79,7 +79,7 @@ static unsigned share_drawn(struct pupil *p, size_t variable, uint8_t option)
     for (uint64_t i = 0; i < 10000; i++) {
         struct tl_rng rng;
         tl_rng_init(&rng, i, 0, 0);
-        p->ops->propose(p->controller, i % BATCH, &rng, genes);
+        p->ops->propose(p->controller, i % BATCH, 0, &rng, genes);
         assert_true(space_valid(&ofa, genes));
         n += genes[variable] == option;
     }

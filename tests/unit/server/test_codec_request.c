@@ -31,7 +31,7 @@ static void a_bare_request_gets_the_defaults(void **state)
     assert_int_equal(r.objective, METRIC_ACCURACY);
     assert_true(r.maximize);
     assert_int_equal(r.n_limits, 0);
-    assert_string_equal(r.controller, "evolution");
+    assert_string_equal(r.controller, "auto");
     assert_int_equal(r.seed, 1);
     assert_int_equal(r.evaluations, 50000);
     assert_int_equal(r.top_k, -1);

@@ -2,7 +2,8 @@
 import type { Device, Metric, Search, SearchRequest, Space } from "../api_types";
 import { METRICS, objectiveMetric, raw, shown } from "../format";
 
-export const CONTROLLERS = ["evolution", "random"];
+export const CONTROLLERS = ["auto", "natural-gradient", "yoco", "reinforce", "ppo", "evolution", "distinct-evolution",
+  "aging-evolution", "nsga2", "local-search", "model", "random"];
 
 export interface Row {
   metric: Metric;
@@ -24,7 +25,7 @@ export interface Draft {
   label: string;
 }
 
-const usual = { controller: "evolution", seed: "1", evaluations: "50000", seconds: "", verify: true, topK: "3", rounds: "3", label: "" };
+const usual = { controller: "auto", seed: "1", evaluations: "50000", seconds: "", verify: true, topK: "3", rounds: "3", label: "" };
 
 export function emptyDraft(query: URLSearchParams, spaces: Space[], devices: Device[]): Draft {
   const device = query.get("device") ?? devices.find((d) => d.online)?.name ?? devices[0]?.name ?? "";
