@@ -19,6 +19,10 @@
  * is fifty times what once-for-all's evolution needs under a limit that a quarter of its space meets. */
 enum { SLOT_TRIES = 4000, RUN_TRIES = 400000, EVALUATION_TRIES = 100 };
 
+/* Proposals outside the space that one try makes. With a table of 5,000 rows out of 1e21 all of them are, and cost less
+ * than the evaluation. */
+enum { ADMITTED_TRIES = 32 };
+
 /* Rows that are valued by one call. Fixed, because the value of a row may depend in its last bit on the rows beside it; 50
  * lets two threads share a batch of 100 and costs a matrix product of 400x400 a tenth of its speed. */
 enum { BLOCK_ROWS = 50 };
@@ -124,6 +128,14 @@ static enum tl_rc allocate(struct search_run *run, struct tl_err *err)
                : tl_fail(err, TL_NO_MEMORY, "no memory for batches of %zu", n);
 }
 
+/* Is there nothing to choose? */
+static bool space_single(const struct space *space)
+{
+    char count[SPACE_COUNT_TEXT];
+    space_count(space, count);
+    return strcmp(count, "1") == 0;
+}
+
 enum tl_rc search_run_new(const struct space *space, const struct search_evaluator *evaluator,
                           const struct search_spec *spec, struct tl_pool *pool, struct search_run **ret_run,
                           struct tl_err *err)
@@ -147,6 +159,7 @@ enum tl_rc search_run_new(const struct space *space, const struct search_evaluat
         return tl_fail(err, TL_NO_MEMORY, "no memory for a search");
     }
     *run->spec = *spec;
+    run->spec->budget_evaluations = space_single(space) ? 1 : spec->budget_evaluations;
     find_limited(run);
     rc = identity_of(run, &run->identity, err);
     rc = rc ? rc : allocate(run, err);
@@ -195,6 +208,33 @@ static bool ask(struct search_run *run, size_t begin, size_t end, const uint8_t 
     return worker->rc == TL_OK;
 }
 
+/* Is it in the space, and among the architectures that have values? */
+static bool admitted(const struct search_run *run, const uint8_t *arch)
+{
+    return space_allowed(run->space, arch) &&
+           (!run->evaluator->known || run->evaluator->known(run->evaluator->ctx, arch));
+}
+
+/* One proposal that may be evaluated: the controller's, or after some that may not be a sample. */
+static void propose_admitted(struct search_run *run, size_t slot, struct tl_rng *rng, struct worker *worker)
+{
+    for (int i = 0; i < ADMITTED_TRIES; i++) {
+        run->ops->propose(run->controller, slot, rng, worker->genes);
+        memcpy(worker->arch, worker->genes, run->space->n_variables);
+        space_canonical(run->space, worker->arch);
+        if (admitted(run, worker->arch)) {
+            return;
+        }
+    }
+    if (run->evaluator->known) {
+        run->evaluator->draw(run->evaluator->ctx, rng, worker->genes);
+    } else {
+        space_sample(run->space, rng, worker->genes);
+    }
+    memcpy(worker->arch, worker->genes, run->space->n_variables);
+    space_canonical(run->space, worker->arch);
+}
+
 /* Propose until the cheap limits hold. The row holds the least violating proposal so far, the first of equal ones. */
 static void propose_slot(void *ctx, size_t slot, unsigned thread)
 {
@@ -207,9 +247,7 @@ static void propose_slot(void *ctx, size_t slot, unsigned thread)
     tl_rng_init(&rng, run->spec->seed, run->batch, slot);
     run->tries[slot] = 0;
     while (run->tries[slot] < run->tries_max && !(least == 0)) {
-        run->ops->propose(run->controller, slot, &rng, worker->genes);
-        memcpy(worker->arch, worker->genes, width);
-        space_canonical(run->space, worker->arch);
+        propose_admitted(run, slot, &rng, worker);
         if (!ask(run, run->limited_begin, run->limited_end, worker->arch, 1, worker->values, slot, thread)) {
             return;
         }

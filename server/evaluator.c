@@ -391,7 +391,8 @@ enum tl_rc evaluator_new(const struct net_family *family, const struct accuracy_
     e->n_threads = n_threads;
     e->latency_scale = 1.0;
     e->latency_half_width = latency ? lat_model_error(latency)->half_width : (double)NAN;
-    e->table = (struct search_evaluator){e, METRIC_COUNT, METRIC_ACCURACY, values};
+    e->table =
+        (struct search_evaluator){.ctx = e, .n_metrics = METRIC_COUNT, .n_cheap = METRIC_ACCURACY, .values = values};
     if ((rc = narrow(e, err)) || (rc = tables_fill(e, err)) || (rc = scratch_make(e, err))) {
         evaluator_free(e);
         return rc;
