@@ -58,6 +58,9 @@ struct space {
  * counted) and set the id. TL_INVALID names the variable or the rule, counted from 0. */
 TL_MUST_CHECK enum tl_rc space_finish(struct space *space, struct tl_err *err);
 
+/* Check rules[index] by itself, when the variables are checked. */
+TL_MUST_CHECK enum tl_rc space_rule_check(const struct space *space, size_t index, struct tl_err *err);
+
 /* Index of a variable or of an option by its label; -1: none. */
 int space_variable_find(const struct space *space, const char *name);
 int space_option_find(const struct space_variable *variable, const char *label);

@@ -160,7 +160,7 @@ static enum tl_rc check_term(const struct space *space, size_t rule, size_t inde
     return TL_OK;
 }
 
-static enum tl_rc check_rule(const struct space *space, size_t index, struct tl_err *err)
+enum tl_rc space_rule_check(const struct space *space, size_t index, struct tl_err *err)
 {
     const struct space_rule *rule = &space->rules[index];
     struct confines confines;
@@ -181,6 +181,29 @@ static enum tl_rc check_rule(const struct space *space, size_t index, struct tl_
                          index);
 }
 
+/* Rules of one term take options away for good: no variable may lose by them what makes it active. */
+static enum tl_rc check_activity(const struct space *space, struct tl_err *err)
+{
+    struct confines left;
+    enum activity activity[SPACE_VARIABLES_MAX];
+    confines_whole(space, &left);
+    for (size_t i = 0; i < space->n_rules; i++) {
+        const struct space_rule *rule = &space->rules[i];
+        left.options[rule->terms[0].variable] &= rule->n_terms == 1 ? ~rule->terms[0].options : UINT32_MAX;
+    }
+    confines_activity(space, &left, activity);
+    for (size_t i = 0; i < space->n_variables; i++) {
+        const struct space_variable *v = &space->variables[i];
+        if (activity[i] == ACTIVE_NEVER && left.options[v->parent] != 0) {
+            return tl_fail(err, TL_INVALID,
+                           "variable %s can never be active: rules forbid the options of %s that make it "
+                           "so; drop the variable or a rule",
+                           v->name, space->variables[v->parent].name);
+        }
+    }
+    return TL_OK;
+}
+
 /* Steps until a first allowed architecture is given up: what rules of people leave is found in some hundred. */
 enum { MEND_STEPS = 100000, MEND_SEED = 1 };
 
@@ -194,13 +217,14 @@ enum tl_rc rules_check(struct space *space, struct tl_err *err)
                        SPACE_RULES_MAX);
     }
     for (size_t i = 0; i < space->n_rules; i++) {
-        enum tl_rc rc = check_rule(space, i, err);
+        enum tl_rc rc = space_rule_check(space, i, err);
         if (rc) {
             return rc;
         }
     }
-    if (space->n_rules == 0) {
-        return TL_OK;
+    enum tl_rc rc = check_activity(space, err);
+    if (rc || space->n_rules == 0) {
+        return rc;
     }
     if (!count_exactly(space, count)) {
         return tl_fail(err, TL_INVALID,
