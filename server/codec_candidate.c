@@ -97,7 +97,7 @@ static json_t *architecture_json(const struct net_family *family, const struct s
 
     tl_hash_format(&id, text);
     json = json_pack("{s:s, s:s, s:o}", "space", space->name, "id", text, "options", encode_options(space, genes));
-    if (family->n_kernels > 0 && !family->bottleneck && !family->per_stage) {
+    if (family && family->n_kernels > 0 && !family->bottleneck && !family->per_stage) {
         pick_of_arch(family, space, genes, &pick);
         json_object_set_new(json, "ofa", encode_ofa(family, &pick));
     }
@@ -208,7 +208,7 @@ enum tl_rc candidate_encode(const struct store_candidate *candidate, const struc
         json_decref(metrics);
         return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
     }
-    if (detail && (rc = network_json(family, space, candidate->genes.data, detail->latency, &network, err))) {
+    if (detail && family && (rc = network_json(family, space, candidate->genes.data, detail->latency, &network, err))) {
         json_decref(metrics);
         return rc;
     }
@@ -218,7 +218,10 @@ enum tl_rc candidate_encode(const struct store_candidate *candidate, const struc
                   architecture_json(family, space, candidate->genes.data), "metrics", metrics);
     if (json && network) {
         json_object_set_new(json, "network", network);
-        json_object_set_new(json, "artifacts", artifacts_json(detail->weights));
+    }
+    if (json && detail) {
+        json_object_set_new(json, "artifacts",
+                            family ? artifacts_json(detail->weights) : json_pack("[s]", "architecture.json"));
     }
     return tl_json_dump_take(json, buf, err);
 }

@@ -109,7 +109,8 @@ struct candidate_values {
 TL_MUST_CHECK enum tl_rc candidate_values_encode(const struct candidate_values *values, struct tl_buf *buf,
                                                  struct tl_err *err);
 
-/* The architecture document ({"space","id","options","ofa"}) of genes in the whole space of a family. */
+/* The architecture document ({"space","id","options","ofa"}) of genes in the whole space of a family, or (NULL) in one whose
+ * networks cannot be built. */
 TL_MUST_CHECK enum tl_rc architecture_encode(const struct net_family *family, const struct space *space,
                                              const uint8_t *genes, struct tl_buf *buf, struct tl_err *err);
 

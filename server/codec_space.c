@@ -54,16 +54,34 @@ static json_t *resolutions_json(const struct net_family *family)
     return list;
 }
 
-enum tl_rc space_document_new(const struct net_family *family, const struct space *space,
-                              struct space_document **ret_document, struct tl_err *err)
+/* [{variable: labels, ..}, ..] */
+static json_t *forbid_json(const struct space *space)
 {
+    json_t *list = json_array();
+    for (size_t r = 0; r < space->n_rules; r++) {
+        json_t *rule = json_object();
+        for (size_t i = 0; i < space->rules[r].n_terms; i++) {
+            const struct space_term *term = &space->rules[r].terms[i];
+            const struct space_variable *variable = &space->variables[term->variable];
+            (void)json_object_set_new(rule, variable->name, options_json(variable, term->options));
+        }
+        (void)json_array_append_new(list, rule);
+    }
+    return list;
+}
+
+enum tl_rc space_document_new(const struct space_entry *entry, struct space_document **ret_document, struct tl_err *err)
+{
+    const struct space *space = &entry->space;
     char count[SPACE_COUNT_TEXT], id[TL_HASH_TEXT];
     struct space_document *document = calloc(1, sizeof *document);
     space_count(space, count);
     tl_hash_format(&space->id, id);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:n, s:[]}", "name", family->name, "title",
-                             family->title, "source", family->source, "count", count, "id", id, "resolutions",
-                             resolutions_json(family), "variables", variables_json(space), "accuracy_model", "devices");
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:n, s:[]}", "name", space->name, "title",
+                             entry->about.title, "source", entry->about.source, "count", count, "id", id, "buildable",
+                             (int)(entry->family != NULL), "resolutions",
+                             entry->family ? resolutions_json(entry->family) : json_array(), "variables",
+                             variables_json(space), "forbid", forbid_json(space), "accuracy_model", "devices");
     if (!document || !json) {
         json_decref(json);
         free(document);

@@ -13,6 +13,7 @@ const struct http_route routes_all[] = {
     {"GET", "/openapi.json", 0, route_openapi},
 
     {"GET", "/spaces", 0, route_space_list},
+    {"POST", "/spaces", HTTP_JSON_MAX, route_space_post},
     {"GET", "/spaces/{}", 0, route_space_get},
     {"GET", "/spaces/{}/ranges", 0, route_space_ranges},
     {"GET", "/models", 0, route_model_list},

@@ -3,7 +3,7 @@
 #include "server/codec_search.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
-#include "server/space_of_family.h"
+#include "server/spaces.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +19,9 @@ static bool ended(const char *state)
 /* ---- one search as a document -------------------------------------------------------------------------------- */
 
 struct show_ctx {
+    struct service *service;
     const char *id;
-    const struct net_family *family;
-    const struct space *space;
+    const struct space_entry *entry;
     struct tl_buf *buf;
     struct tl_buf answer, nearest;
     char state[STATE_TEXT];
@@ -33,7 +33,7 @@ static enum tl_rc encode_candidate(void *ctx, const struct store_candidate *cand
 {
     struct show_ctx *show = ctx;
 
-    return candidate_encode(candidate, show->family, show->space, NULL, show->buf, err);
+    return candidate_encode(candidate, show->entry->family, &show->entry->space, NULL, show->buf, err);
 }
 
 static enum tl_rc candidate_text(struct store_tx *tx, struct show_ctx *show, int64_t id, struct tl_buf *to,
@@ -55,7 +55,6 @@ static enum tl_rc show_row(void *ctx, const struct store_search *search, struct 
     struct show_row *s = ctx;
     struct show_ctx *show = s->show;
     struct search_progress *progress = malloc(sizeof(*progress));
-    struct space *space = NULL;
     enum tl_rc rc;
 
     if (!progress) {
@@ -64,14 +63,12 @@ static enum tl_rc show_row(void *ctx, const struct store_search *search, struct 
     snprintf(show->state, sizeof(show->state), "%s", search->state);
     show->revision = search->revision;
     if (!(rc = search_progress_decode(search->progress, progress, err)) &&
-        !(rc = routes_space_named(search->space, &show->family, &space, err))) {
-        show->space = space;
+        !(rc = routes_space_named(show->service, search->space, &show->entry, err))) {
         show->has_answer = progress->answer != 0;
         (void)((rc = candidate_text(s->tx, show, progress->answer, &show->answer, err)) ||
                (rc = candidate_text(s->tx, show, progress->nearest, &show->nearest, err)) ||
                (rc = search_encode(search, show->answer.data, show->nearest.data, show->buf, err)));
     }
-    free(space);
     free(progress);
     return rc;
 }
@@ -89,7 +86,7 @@ static enum tl_rc show_search(struct service *service, const char *id, struct ht
 {
     enum tl_rc rc;
 
-    *show = (struct show_ctx){.id = id, .buf = &response->body};
+    *show = (struct show_ctx){.service = service, .id = id, .buf = &response->body};
     response->body.max = ANSWER_MAX_BYTES;
     rc = store_read(service->store, show_tx, show, err);
     tl_buf_done(&show->answer);
@@ -213,6 +210,12 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
     }
     if (rc) {
         return tl_fail(err, rc, "%s", none.text);
+    }
+    if (!a->snapshot.family) {
+        return tl_fail_at(
+            err, TL_INVALID, "/space",
+            "no network of %s can be built and it has no table of values; PUT /spaces/%s/table brings one",
+            request->space, request->space);
     }
     if ((rc = admit_device(service, a, err)) || (rc = admit_metric(a, request->objective, "/objective", err))) {
         return rc;
@@ -410,8 +413,6 @@ struct list_ctx {
     struct list_writer list;
     struct store_page page;
     const char *first, *second; /* filters */
-    const struct net_family *family;
-    const struct space *space;
     int64_t last;
     size_t n;
 };

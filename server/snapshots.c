@@ -5,7 +5,7 @@
 #include "server/builtin.h"
 #include "server/codec_model.h"
 #include "server/codec_snapshot.h"
-#include "server/space_of_family.h"
+#include "server/spaces.h"
 #include "supernet/train/codec_supernet.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -24,6 +24,7 @@ struct entry {
 
 struct snapshots {
     struct store *store;
+    struct spaces *spaces;
     pthread_mutex_t lock; /* guards the list and the counts */
     struct entry *entries;
     struct kept_ranges {
@@ -182,13 +183,14 @@ static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *er
 static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names *names, const char *hash,
                        struct snapshot *ret_snapshot, struct tl_err *err)
 {
-    struct snapshot snapshot = {.owner = snapshots, .family = net_family_get(names->space)};
+    struct snapshot snapshot = {.owner = snapshots, .space = spaces_find(snapshots->spaces, names->space)};
     struct entry *entry = NULL;
     enum tl_rc rc;
 
-    if (!snapshot.family) {
+    if (!snapshot.space) {
         return tl_fail(err, TL_NOT_FOUND, "no space is called %s", names->space);
     }
+    snapshot.family = snapshot.space->family;
     snprintf(snapshot.hash, sizeof(snapshot.hash), "%s", hash);
     snprintf(snapshot.supernet, sizeof(snapshot.supernet), "%s", names->supernet);
     if (names->accuracy[0]) {
@@ -222,24 +224,17 @@ static enum tl_rc put_snapshot(struct store_tx *tx, void *ctx, struct tl_err *er
     return store_snapshot_put(tx, put->hash, put->json, err);
 }
 
-static enum tl_rc name_space(const char *space_name, struct snapshot_names *names, struct tl_err *err)
+static enum tl_rc name_space(struct snapshots *snapshots, const char *space_name, struct snapshot_names *names,
+                             struct tl_err *err)
 {
-    const struct net_family *family = net_family_get(space_name);
-    struct space *space = NULL;
-    enum tl_rc rc;
+    const struct space_entry *entry = spaces_find(snapshots->spaces, space_name);
 
-    if (!family) {
+    if (!entry) {
         return tl_fail(err, TL_NOT_FOUND, "no space is called %s", space_name);
     }
-    if (!(space = malloc(sizeof(*space)))) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for a space");
-    }
-    if (!(rc = space_of_family(family, space, err))) {
-        snprintf(names->space, sizeof(names->space), "%s", space_name);
-        tl_hash_format(&space->id, names->space_id);
-    }
-    free(space);
-    return rc;
+    snprintf(names->space, sizeof(names->space), "%s", space_name);
+    tl_hash_format(&entry->space.id, names->space_id);
+    return TL_OK;
 }
 
 /* The current snapshot, its document, and its hash in text. */
@@ -252,7 +247,8 @@ static enum tl_rc current(struct snapshots *snapshots, const char *space, const 
     enum tl_rc rc;
 
     snprintf(names.device, sizeof(names.device), "%s", device);
-    if ((rc = name_space(space, &names, err)) || (rc = store_read(snapshots->store, read_current, &names, err)) ||
+    if ((rc = name_space(snapshots, space, &names, err)) ||
+        (rc = store_read(snapshots->store, read_current, &names, err)) ||
         (rc = snapshot_names_encode(&names, json, err))) {
         return rc;
     }
@@ -340,6 +336,10 @@ enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *
 
     if (kept_find(snapshots, snapshot->hash, ret_ranges)) {
         return TL_OK;
+    }
+    if (!snapshot->family) {
+        return tl_fail(err, TL_NOT_FOUND, "%s has no table of values; PUT /spaces/%s/table brings one",
+                       snapshot->space->space.name, snapshot->space->space.name);
     }
     if ((rc = evaluator_new(snapshot->family, snapshot->accuracy, snapshot->latency, 1, &evaluator, err))) {
         return rc;
@@ -433,7 +433,8 @@ static enum tl_rc publish_builtins(struct store *store, struct tl_err *err)
     return rc;
 }
 
-enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, struct tl_err *err)
+enum tl_rc snapshots_new(struct store *store, struct spaces *spaces, struct snapshots **ret_snapshots,
+                         struct tl_err *err)
 {
     struct snapshots *snapshots;
     enum tl_rc rc = publish_builtins(store, err);
@@ -445,6 +446,7 @@ enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, 
         return tl_fail(err, TL_NO_MEMORY, "no memory for models");
     }
     snapshots->store = store;
+    snapshots->spaces = spaces;
     pthread_mutex_init(&snapshots->lock, NULL);
     *ret_snapshots = snapshots;
     return TL_OK;
