@@ -10,6 +10,7 @@
 #include "search/controller.h"
 #include "search/goal.h"
 #include "search/results.h"
+#include "search/rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -54,6 +55,7 @@ struct search_run {
     uint64_t n_proposals;
     double seconds;
     struct results results;
+    struct rows rows;
 
     /* the batch at hand: n_slots rows */
     size_t n_slots;
@@ -85,6 +87,7 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
     enum tl_rc rc = tl_buf_add(&buf, run->space->id.bytes, sizeof run->space->id.bytes, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_metrics, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_cheap, err);
+    rc = rc || !run->evaluator->n_rows ? rc : tl_buf_put_u64(&buf, run->evaluator->n_rows, err);
     rc = rc ? rc : tl_buf_put_u32(&buf, (uint32_t)spec->dear << 16 | (spec->objective * 2U + spec->maximize), err);
     rc = rc ? rc : put_limits(spec, &buf, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, spec->n_front, err);
@@ -164,6 +167,7 @@ enum tl_rc search_run_new(const struct space *space, const struct search_evaluat
     rc = identity_of(run, &run->identity, err);
     rc = rc ? rc : allocate(run, err);
     rc = rc ? rc : results_init(&run->results, run->spec, space, evaluator->n_metrics, err);
+    rc = rc ? rc : rows_init(&run->rows, run->spec, evaluator, space->n_variables, err);
     rc = rc ? rc : run->ops->make(space, run->spec, &run->controller, err);
     if (rc) {
         search_run_free(run);
@@ -182,6 +186,7 @@ void search_run_free(struct search_run *run)
         run->ops->free(run->controller);
     }
     results_done(&run->results);
+    rows_done(&run->rows);
     free(run->spec);
     free(run->workers);
     free(run->genes);
@@ -208,11 +213,10 @@ static bool ask(struct search_run *run, size_t begin, size_t end, const uint8_t 
     return worker->rc == TL_OK;
 }
 
-/* Is it in the space, and among the architectures that have values? */
+/* Is it in the space, and, where there is a list, still to be evaluated? */
 static bool admitted(const struct search_run *run, const uint8_t *arch)
 {
-    return space_allowed(run->space, arch) &&
-           (!run->evaluator->known || run->evaluator->known(run->evaluator->ctx, arch));
+    return space_allowed(run->space, arch) && rows_have(&run->rows, arch);
 }
 
 /* One proposal that may be evaluated: the controller's, or after some that may not be a sample. */
@@ -226,8 +230,8 @@ static void propose_admitted(struct search_run *run, size_t slot, struct tl_rng 
             return;
         }
     }
-    if (run->evaluator->known) {
-        run->evaluator->draw(run->evaluator->ctx, rng, worker->genes);
+    if (run->rows.open) {
+        rows_draw(&run->rows, rng, worker->genes);
     } else {
         space_sample(run->space, rng, worker->genes);
     }
@@ -311,7 +315,8 @@ static void plan_batch(struct search_run *run)
     size_t n_planned = run->ops->plan(run->controller, run->batch);
     /* Counted over the planned slots, so that a smaller budget gives the beginning of a larger one's bytes. */
     uint64_t tries = (tries_of_run(n_evaluated + n_planned) - run->n_proposals) / n_planned;
-    run->tries_max = !run->ops->rejects ? 1 : tries < SLOT_TRIES ? (uint32_t)tries : SLOT_TRIES;
+    const bool once = !run->ops->rejects || run->rows.open; /* open rows hold the limits, or none does */
+    run->tries_max = once ? 1 : tries < SLOT_TRIES ? (uint32_t)tries : SLOT_TRIES;
     run->n_slots = n_planned < left ? n_planned : (size_t)left;
 }
 
@@ -328,6 +333,7 @@ static void learn(struct search_run *run)
         results_add(&run->results, values, run->archs + i * run->space->n_variables, run->violation[i], run->score[i],
                     &rng);
         run->n_proposals += run->tries[i];
+        rows_take(&run->rows, run->archs + i * run->space->n_variables);
     }
     const struct search_batch batch = {.n = run->n_slots,
                                        .genes = run->genes,
@@ -356,7 +362,7 @@ static enum tl_rc run_batch(struct search_run *run, struct tl_err *err)
 
 static bool budget_spent(const struct search_run *run)
 {
-    return run->results.n_evaluated >= run->spec->budget_evaluations ||
+    return run->results.n_evaluated >= run->spec->budget_evaluations || (run->rows.open && run->rows.n_open == 0) ||
            (run->spec->budget_seconds > 0 && run->seconds >= run->spec->budget_seconds);
 }
 
@@ -449,6 +455,7 @@ enum tl_rc search_run_save(const struct search_run *run, struct tl_buf *buf, str
     rc = rc ? rc : tl_buf_put_u64(buf, run->batch, err);
     rc = rc ? rc : tl_buf_put_u64(buf, run->n_proposals, err);
     rc = rc ? rc : results_save(&run->results, buf, err);
+    rc = rc ? rc : rows_save(&run->rows, buf, err);
     rc = rc ? rc : run->ops->save(run->controller, buf, err);
     rc = rc ? rc : tl_buf_put_f64(buf, run->seconds, err);
     if (rc && buf->data) {
@@ -487,7 +494,7 @@ static enum tl_rc load(struct search_run *run, struct tl_cursor *state, struct t
     if (rc) {
         return rc;
     }
-    if (!results_load(&run->results, state) || !counts_agree(run)) {
+    if (!results_load(&run->results, state) || !rows_load(&run->rows, state) || !counts_agree(run)) {
         return tl_fail(err, TL_MALFORMED, "the results in the state of a search contradict each other");
     }
     if ((rc = run->ops->load(run->controller, state, err))) {

@@ -35,10 +35,12 @@ struct search_evaluator {
      * metric is the objective, limited or of the front, such a candidate is rejected. A failure ends the step. */
     enum tl_rc (*values)(void *ctx, size_t first, size_t n_metrics, const uint8_t *archs, size_t stride, size_t n,
                          double *out, unsigned thread, struct tl_err *err);
-    /* Both NULL: every architecture can be asked for. Otherwise only those are evaluated that `known` (canonical, allowed)
-     * says yes to, and `draw` gives any one of them. Any pool thread; as steady as values. */
-    bool (*known)(void *ctx, const uint8_t *canonical);
-    void (*draw)(void *ctx, struct tl_rng *rng, uint8_t *ret_canonical);
+    /* 0: every architecture can be asked for. Otherwise the rows of a list alone, whose metrics are all cheap: `row` is
+     * the place of a canonical architecture in it (SIZE_MAX: none), `arch` the canonical and allowed one in a place. Any
+     * pool thread; as steady as values. */
+    size_t n_rows;
+    size_t (*row)(void *ctx, const uint8_t *canonical);
+    void (*arch)(void *ctx, size_t row, uint8_t *ret_canonical);
 };
 
 /* One bound on one metric. */
@@ -137,9 +139,10 @@ void search_run_free(struct search_run *run);
 /* Run whole batches until at least n_evaluations more are done or the budget is spent, which may end inside a batch;
  * *ret_done: it is. Seconds are counted only inside this call. On failure the batch at hand has not happened.
  *
- * What rules of the space forbid, or the evaluator does not know, is never evaluated: each try lets the controller propose
- * up to 32 times, also one that does not reject, and then takes a sample of what is left (space_sample, or the evaluator's
- * draw). A space of one architecture has a budget of one evaluation.
+ * What rules of the space forbid is never evaluated: each try lets the controller propose up to 32 times, also one that
+ * does not reject, and then takes a sample (space_sample). So with the rows of an evaluator: only those are evaluated that
+ * hold every limit (where none does, any) and were in no batch before, and when there is no such row any more the search
+ * is over. A space of one architecture has a budget of one evaluation.
  *
  * If the controller rejects, a proposal that cheap limits reject is made again, and the budget counts only what is evaluated. Tries are bounded: a slot
  * has 4,000, the run 400,000 and 100 an evaluation; then the proposal that violates least is evaluated. Whatever is

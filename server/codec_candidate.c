@@ -12,10 +12,16 @@
 static json_t *encode_value(const struct candidate_values *values, enum metric metric)
 {
     const struct metric_value *v = &values->metrics[metric];
-    bool predicted = metric == METRIC_LATENCY_MS || metric == METRIC_ACCURACY;
-    json_t *json =
-        json_pack("{s:o, s:s}", "value", tl_json_number(v->value), "kind", predicted ? "predicted" : "computed");
+    bool predicted = !values->tabulated && (metric == METRIC_LATENCY_MS || metric == METRIC_ACCURACY);
+    json_t *json = json_pack("{s:o, s:s}", "value", tl_json_number(v->value), "kind",
+                             values->tabulated ? "tabulated"
+                             : predicted       ? "predicted"
+                                               : "computed");
 
+    if (values->tabulated && metric == METRIC_LATENCY_MS) {
+        json_object_set_new(json, "note",
+                            json_string(values->latency_timed ? "timed on the device" : "a cost model's, not timed"));
+    }
     if (predicted && v->half_width == HUGE_VAL) {
         json_object_set_new(json, "interval", json_null());
         json_object_set_new(json, "note", json_string("the imported model has no known error"));

@@ -100,6 +100,8 @@ TL_MUST_CHECK enum tl_rc search_progress_encode(const struct search_progress *pr
 struct candidate_values {
     struct metric_value metrics[METRIC_COUNT];
     bool corrected; /* predicted latency carries the search's own correction */
+    bool tabulated; /* all are looked up; the latency was timed on the device, or is a cost model's */
+    bool latency_timed;
     bool latency_measured;
     double measured_ms, measured_lower_ms, measured_upper_ms;
     size_t n_measurements;

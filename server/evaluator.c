@@ -336,6 +336,10 @@ void evaluator_describe(struct evaluator *e, const uint8_t *arch, struct metric_
 {
     double row[SEARCH_METRICS_MAX];
 
+    if (e->rows) {
+        rows_describe(e, arch, ret_values);
+        return;
+    }
     values_table(e, arch, row);
     evaluator_accuracy(e, arch, e->space.n_variables, 1, row, 0);
     for (size_t m = 0; m < METRIC_COUNT; m++) {
@@ -434,6 +438,9 @@ const struct search_evaluator *evaluator_table(struct evaluator *e)
 
 bool evaluator_has(const struct evaluator *e, enum metric metric)
 {
+    if (e->rows) {
+        return e->column_of[metric] >= 0;
+    }
     return metric == METRIC_LATENCY_MS ? e->latency != NULL : metric == METRIC_ACCURACY ? e->accuracy != NULL : true;
 }
 

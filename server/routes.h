@@ -17,7 +17,7 @@ http_handler route_device_post, route_device_list, route_device_get, route_job_p
     route_job_renew, route_job_complete, route_job_fail, route_measurement_put, route_measurement_list,
     route_measurement_get;
 /* routes_model.c */
-http_handler route_space_list, route_space_get, route_space_post, route_space_ranges, route_model_post,
+http_handler route_space_list, route_space_get, route_space_post, route_space_ranges, route_table_put, route_model_post,
     route_model_list, route_artifact_put, route_artifact_get;
 /* routes_page.c */
 http_handler route_livez, route_readyz, route_version, route_openapi, route_page;

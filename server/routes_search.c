@@ -1,6 +1,7 @@
 /* routes_search.c - searches and candidates over HTTP.
  */
 #include "server/codec_search.h"
+#include "server/evaluator_table.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
 #include "server/spaces.h"
@@ -162,8 +163,50 @@ static enum tl_rc admit_device(struct service *service, struct admission *a, str
     return TL_OK;
 }
 
+/* Of a table everything is known: its devices, its metrics, and that nothing of it can be verified. */
+static enum tl_rc admit_table(struct admission *a, struct tl_err *err)
+{
+    const struct value_table *table = a->snapshot.table;
+    struct search_request *request = &a->request;
+    char devices[300];
+
+    if (request->top_k > 0) {
+        return tl_fail_at(err, TL_INVALID, "/verify",
+                          "values of a table cannot be verified: no network of %s can be built; leave \"verify\" out",
+                          request->space);
+    }
+    request->top_k = 0;
+    if (request->device[0] && value_table_column_of(table, METRIC_LATENCY_MS, request->device) < 0) {
+        value_table_devices(table, devices, sizeof(devices));
+        return tl_fail_at(err, TL_INVALID, "/device", "the table of %s has no latencies of %s; it has %s",
+                          request->space, request->device, devices[0] ? devices : "those of no device");
+    }
+    return TL_OK;
+}
+
+static enum tl_rc admit_tabulated(const struct admission *a, enum metric metric, const char *pointer,
+                                  struct tl_err *err)
+{
+    const struct search_request *request = &a->request;
+    char devices[300];
+
+    value_table_devices(a->snapshot.table, devices, sizeof(devices));
+    if (value_table_column_of(a->snapshot.table, metric, request->device) >= 0) {
+        return TL_OK;
+    }
+    if (metric == METRIC_LATENCY_MS && devices[0]) {
+        return tl_fail_at(err, TL_INVALID, pointer, "latency_ms needs a \"device\"; the table of %s has %s",
+                          request->space, devices);
+    }
+    return tl_fail_at(err, TL_INVALID, pointer, "the table of %s has no %s; GET /spaces/%s shows its columns",
+                      request->space, metric_names[metric], request->space);
+}
+
 static enum tl_rc admit_metric(const struct admission *a, enum metric metric, const char *pointer, struct tl_err *err)
 {
+    if (a->snapshot.table) {
+        return admit_tabulated(a, metric, pointer, err);
+    }
     if (metric == METRIC_ACCURACY && !a->snapshot.accuracy) {
         return tl_fail_at(err, TL_INVALID, pointer,
                           "there is no accuracy model of %s; import one (POST /models) or minimise another metric",
@@ -211,13 +254,14 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
     if (rc) {
         return tl_fail(err, rc, "%s", none.text);
     }
-    if (!a->snapshot.family) {
+    if (!a->snapshot.family && !a->snapshot.table) {
         return tl_fail_at(
             err, TL_INVALID, "/space",
             "no network of %s can be built and it has no table of values; PUT /spaces/%s/table brings one",
             request->space, request->space);
     }
-    if ((rc = admit_device(service, a, err)) || (rc = admit_metric(a, request->objective, "/objective", err))) {
+    if ((rc = a->snapshot.table ? admit_table(a, err) : admit_device(service, a, err)) ||
+        (rc = admit_metric(a, request->objective, "/objective", err))) {
         return rc;
     }
     for (size_t i = 0; i < request->n_limits; i++) {
@@ -227,7 +271,7 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
             return rc;
         }
     }
-    if (request->device[0] && !a->snapshot.latency) {
+    if (request->device[0] && !a->snapshot.latency && !a->snapshot.table) {
         return TL_OK; /* checked after profiling */
     }
     if ((rc = snapshots_ranges(service->snapshots, &a->snapshot, a->ranges, err))) {

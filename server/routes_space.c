@@ -1,6 +1,7 @@
 /* routes_space.c - spaces: from a name to the space, and what is shown of them. */
 #include "server/codec_search.h"
 #include "server/codec_space.h"
+#include "server/evaluator_table.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
@@ -43,6 +44,12 @@ static enum tl_rc on_accuracy(void *ctx, const struct store_model *model, struct
     return space_document_accuracy(reading->document, model, err);
 }
 
+static enum tl_rc on_table(void *ctx, const struct store_model *model, struct tl_err *err)
+{
+    struct space_reading *reading = ctx;
+    return space_document_table(reading->document, model, err);
+}
+
 static enum tl_rc on_latency(void *ctx, const struct store_model *model, struct tl_err *err)
 {
     struct space_reading *reading = ctx;
@@ -72,6 +79,7 @@ static enum tl_rc read_space(struct store_tx *tx, void *ctx, struct tl_err *err)
     struct store_page page = {.limit = DEVICES_PAGE};
     reading->tx = tx;
     enum tl_rc rc = visit_current(reading, "accuracy", "", on_accuracy, err);
+    rc = rc ? rc : visit_current(reading, "table", "", on_table, err);
     do {
         page.after = reading->last;
         reading->rows = 0;
@@ -121,6 +129,16 @@ enum tl_rc route_space_post(struct service *service, const struct http_request *
     return TL_OK;
 }
 
+/* Devices of a table need no registration. */
+static enum tl_rc table_has_device(const struct snapshot *snapshot, struct tl_err *err)
+{
+    return !snapshot->table || !snapshot->device[0] ||
+                   value_table_column_of(snapshot->table, METRIC_LATENCY_MS, snapshot->device) >= 0
+               ? TL_OK
+               : tl_fail(err, TL_NOT_FOUND, "the table of %s has no latencies of %s", snapshot->space->space.name,
+                         snapshot->device);
+}
+
 /* What can be asked for: latency_ms is there once `device` has a model. */
 enum tl_rc route_space_ranges(struct service *service, const struct http_request *request,
                               struct http_response *response, struct tl_err *err)
@@ -128,15 +146,18 @@ enum tl_rc route_space_ranges(struct service *service, const struct http_request
     static const char *const known[] = {"device"};
     const char *device = http_query(request, "device") ? http_query(request, "device") : "";
     struct metric_range ranges[METRIC_COUNT];
+    const struct space_entry *entry = NULL;
     struct snapshot snapshot = {0};
     struct device_facts facts;
     enum tl_rc rc;
 
     if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
-        (device[0] && (rc = flow_device_facts(service->store, device, &facts, err)))) {
+        (rc = routes_space_named(service, request->params[0], &entry, err)) ||
+        (entry->family && device[0] && (rc = flow_device_facts(service->store, device, &facts, err)))) {
         return rc;
     }
     (void)((rc = snapshots_current(service->snapshots, request->params[0], device, &snapshot, err)) ||
+           (rc = table_has_device(&snapshot, err)) ||
            (rc = snapshots_ranges(service->snapshots, &snapshot, ranges, err)) ||
            (rc = ranges_encode(request->params[0], device, ranges, &response->body, err)));
     snapshot_done(&snapshot);

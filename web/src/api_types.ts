@@ -67,7 +67,7 @@ export interface SearchRequest {
 
 export type State =
   | "queued" | "profiling" | "running" | "verifying" | "waiting_for_device" | "finished" | "failed" | "cancelled";
-export type Outcome = "verified" | "unverified" | "predicted" | "infeasible" | "none_found";
+export type Outcome = "verified" | "unverified" | "predicted" | "tabulated" | "infeasible" | "none_found";
 
 export interface SearchItem extends SearchRequest {
   id: string;

@@ -392,23 +392,23 @@ struct strict {
     size_t n_rows;
 };
 
-static bool strict_known(void *ctx, const uint8_t *canonical)
+static size_t strict_row(void *ctx, const uint8_t *canonical)
 {
     const struct strict *strict = ctx;
     const size_t width = strict->world.space->n_variables;
     for (size_t i = 0; i < strict->n_rows; i++) {
         if (memcmp(strict->rows + i * width, canonical, width) == 0) {
-            return true;
+            return i;
         }
     }
-    return false;
+    return SIZE_MAX;
 }
 
-static void strict_draw(void *ctx, struct tl_rng *rng, uint8_t *ret_canonical)
+static void strict_arch(void *ctx, size_t row, uint8_t *ret_canonical)
 {
     const struct strict *strict = ctx;
     const size_t width = strict->world.space->n_variables;
-    memcpy(ret_canonical, strict->rows + tl_rng_below(rng, (uint32_t)strict->n_rows) * width, width);
+    memcpy(ret_canonical, strict->rows + row * width, width);
 }
 
 static enum tl_rc strict_values(void *ctx, size_t first, size_t n_metrics, const uint8_t *archs, size_t stride,
@@ -417,7 +417,7 @@ static enum tl_rc strict_values(void *ctx, size_t first, size_t n_metrics, const
     struct strict *strict = ctx;
     for (size_t i = 0; i < n; i++) {
         if (forbidden(strict->world.space, archs + i * stride) ||
-            (strict->rows && !strict_known(strict, archs + i * stride))) {
+            (strict->rows && strict_row(strict, archs + i * stride) == SIZE_MAX)) {
             return tl_fail(failure, TL_INVALID, "was asked for what is not in the space");
         }
     }
@@ -474,34 +474,117 @@ static void where_nearly_all_is_forbidden_the_search_still_goes_on(void **state)
     search_run_free(run);
 }
 
-static void only_known_architectures_are_evaluated(void **state)
+enum { LISTED = 500, WIDTH = 20 };
+
+/* LISTED architectures of a space of 1e19. */
+static void list_some(struct strict *strict, struct space *space, uint8_t *rows)
+{
+    struct tl_rng rng;
+    world_flat(space, WIDTH, 9);
+    tl_rng_init(&rng, 3, 0, 0);
+    for (size_t i = 0; i < LISTED; i++) {
+        space_sample(space, &rng, rows + i * WIDTH);
+    }
+    strict_init(strict, space);
+    strict->rows = rows;
+    strict->n_rows = LISTED;
+    strict->world.evaluator.n_cheap = WORLD_METRICS;
+    strict->world.evaluator.n_rows = LISTED;
+    strict->world.evaluator.row = strict_row;
+    strict->world.evaluator.arch = strict_arch;
+}
+
+/* The row of most gain within a cost; LISTED: none. */
+static size_t best_listed(const struct space *space, const uint8_t *rows, double cost_max)
+{
+    size_t best = LISTED;
+    for (size_t i = 0; i < LISTED; i++) {
+        if (world_cost(space, rows + i * WIDTH) <= cost_max &&
+            (best == LISTED || world_gain(space, rows + i * WIDTH) > world_gain(space, rows + best * WIDTH))) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void rows_are_searched_until_none_is_left(void **state)
 {
     static struct space space;
-    static uint8_t rows[50 * 20];
+    static uint8_t rows[LISTED * WIDTH];
     struct strict strict;
-    struct tl_rng rng;
     struct search_candidate best;
-    size_t top = 0;
     (void)state;
-    world_flat(&space, 20, 9);
-    tl_rng_init(&rng, 3, 0, 0);
-    for (size_t i = 0; i < 50; i++) {
-        space_sample(&space, &rng, rows + i * 20);
-        top = world_gain(&space, rows + i * 20) > world_gain(&space, rows + top * 20) ? i : top;
-    }
+    list_some(&strict, &space, rows);
     for (size_t i = 0; i < search_controller_count(); i++) {
-        struct search_spec spec = world_spec(search_controller_at(i)->name, 2000);
-        strict_init(&strict, &space);
-        strict.rows = rows;
-        strict.n_rows = 50;
-        strict.world.evaluator.known = strict_known;
-        strict.world.evaluator.draw = strict_draw;
+        struct search_spec spec = world_spec(search_controller_at(i)->name, 1000000);
+        world_limit(&spec, WORLD_COST, false, 75);
         struct search_run *run = world_run(&strict.world, &spec, NULL);
         world_finish(run);
         assert_true(search_run_best(run, &best));
-        assert_memory_equal(best.arch, rows + top * 20, 20);
+        assert_memory_equal(best.arch, rows + best_listed(&space, rows, 75) * WIDTH, WIDTH);
+        assert_true(search_run_evaluations(run) < LISTED + 1024); /* the last batch may have one twice */
         search_run_free(run);
     }
+}
+
+static void where_no_row_holds_the_limits_the_nearest_is_found(void **state)
+{
+    static struct space space;
+    static uint8_t rows[LISTED * WIDTH];
+    struct strict strict;
+    struct search_candidate nearest;
+    struct search_spec spec = world_spec("evolution", 1000000);
+    double least = HUGE_VAL;
+    (void)state;
+    list_some(&strict, &space, rows);
+    for (size_t i = 0; i < LISTED; i++) {
+        least = fmin(least, world_cost(&space, rows + i * WIDTH));
+    }
+    world_limit(&spec, WORLD_COST, false, 10);
+    struct search_run *run = world_run(&strict.world, &spec, NULL);
+    world_finish(run);
+    assert_false(search_run_best(run, &nearest));
+    assert_true(search_run_nearest(run, &nearest));
+    assert_true(nearest.values[WORLD_COST] == least);
+    search_run_free(run);
+}
+
+static void a_run_over_rows_goes_on_from_its_state(void **state)
+{
+    static struct space space;
+    static uint8_t rows[LISTED * WIDTH];
+    struct strict strict;
+    struct search_spec spec = world_spec("evolution", 1000000);
+    TL_AUTO(tl_buf) saved = {0};
+    bool done = false;
+    (void)state;
+    list_some(&strict, &space, rows);
+    struct search_run *whole = world_run(&strict.world, &spec, NULL), *cut = world_run(&strict.world, &spec, NULL);
+    assert_int_equal(search_run_step(cut, 200, &done, &err), TL_OK);
+    assert_false(done);
+    world_state(cut, &saved);
+    search_run_free(cut);
+    cut = world_run(&strict.world, &spec, NULL);
+    assert_int_equal(search_run_restore(cut, saved.data, saved.len, &err), TL_OK);
+    world_finish(cut);
+    world_finish(whole);
+    assert_same_state(whole, cut);
+    search_run_free(whole);
+    search_run_free(cut);
+}
+
+static void rows_with_dear_metrics_are_refused(void **state)
+{
+    static struct space space;
+    static uint8_t rows[LISTED * WIDTH];
+    struct strict strict;
+    struct search_spec spec = world_spec("evolution", 10);
+    struct search_run *run = NULL;
+    (void)state;
+    list_some(&strict, &space, rows);
+    strict.world.evaluator.n_cheap = 1;
+    assert_int_equal(search_run_new(&space, &strict.world.evaluator, &spec, NULL, &run, &err), TL_INVALID);
+    assert_null(run);
 }
 
 static void a_space_of_one_architecture_is_searched_by_one_evaluation(void **state)
@@ -536,7 +619,10 @@ int main(void)
         cmocka_unit_test(what_cannot_change_is_not_mutated),
         cmocka_unit_test(no_controller_gets_a_forbidden_architecture_evaluated),
         cmocka_unit_test(where_nearly_all_is_forbidden_the_search_still_goes_on),
-        cmocka_unit_test(only_known_architectures_are_evaluated),
+        cmocka_unit_test(rows_are_searched_until_none_is_left),
+        cmocka_unit_test(where_no_row_holds_the_limits_the_nearest_is_found),
+        cmocka_unit_test(a_run_over_rows_goes_on_from_its_state),
+        cmocka_unit_test(rows_with_dear_metrics_are_refused),
         cmocka_unit_test(a_space_of_one_architecture_is_searched_by_one_evaluation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
