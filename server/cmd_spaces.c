@@ -246,7 +246,25 @@ static enum tl_rc list(struct space *space, struct tl_err *err)
     for (size_t i = 0; !rc && i < net_family_count(); i++) {
         rc = print_space(net_family_at(i), space, false, err);
     }
+    for (const char *text = space_file_texts; !rc && *text; text += strlen(text) + 1) {
+        struct space_about about;
+        if (!(rc = space_file_decode(text, strlen(text), space, &about, err))) {
+            print_brought(space, &about, false);
+        }
+    }
     return rc;
+}
+
+/* A space that comes with the program. */
+static bool find_shipped(const char *name, struct space *ret_space, struct space_about *ret_about)
+{
+    for (const char *text = space_file_texts; *text; text += strlen(text) + 1) {
+        if (space_file_decode(text, strlen(text), ret_space, ret_about, NULL) == TL_OK &&
+            strcmp(ret_space->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A file is a family's or a space's. */
@@ -272,8 +290,14 @@ static enum tl_rc show(const char *name, struct space *space, struct tl_err *err
 {
     struct net_family family;
 
+    struct space_about about;
+
     if (net_family_is_path(name)) {
         return show_file(name, space, err);
+    }
+    if (find_shipped(name, space, &about)) {
+        print_brought(space, &about, true);
+        return TL_OK;
     }
     const enum tl_rc rc = net_family_find(name, &family, err);
     return rc ? rc : print_space(&family, space, true, err);
@@ -381,7 +405,7 @@ const struct command command_spaces = {
         "                 {\"name\": \"op2\", \"options\": [\"skip\", \"conv3x3\"], \"group\": \"layer2\",\n"
         "                  \"active_when\": {\"variable\": \"depth\", \"options\": [2]}}],\n"
         "   \"forbid\": [{\"op1\": [\"skip\"], \"op2\": [\"skip\"]}]}\n\n"
-        "`show` needs no server. `add` tells a server of a space; it stays there as it is.\n\n"
+        "search/spaces/ has more of them. `show` needs no server. `add` tells a server of a space; it stays there as it is.\n\n"
         "example: tailor spaces show ofa-mbv3-w1.0\n",
     .run = run,
 };

@@ -19,6 +19,9 @@
 
 enum { SPACE_TITLE_MAX = 200, SPACE_SOURCE_MAX = 600 };
 
+/* The files of search/spaces/, each ended by a NUL, then an empty one. Static. CMake writes the list. */
+extern const char space_file_texts[];
+
 /* What people should know of a space; no part of its content. */
 struct space_about {
     char title[SPACE_TITLE_MAX + 1], source[SPACE_SOURCE_MAX + 1];

@@ -180,6 +180,17 @@ enum tl_rc spaces_add(struct spaces *spaces, const char *json, size_t n, const s
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 
+static enum tl_rc load_shipped(struct spaces *spaces, struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+    for (const char *text = space_file_texts; !rc && *text; text += strlen(text) + 1) {
+        struct space_entry *entry = NULL;
+        rc = entry_decode(text, strlen(text), &entry, err);
+        rc = rc ? rc : append(spaces, entry, err);
+    }
+    return rc;
+}
+
 struct loading {
     struct spaces *spaces;
     int64_t last;
@@ -222,6 +233,7 @@ static enum tl_rc load_all(struct spaces *spaces, struct tl_err *err)
     for (size_t i = 0; !rc && i < net_family_count(); i++) {
         rc = add_family(spaces, net_family_at(i), err);
     }
+    rc = rc ? rc : load_shipped(spaces, err);
     do {
         rc = rc ? rc : store_read(spaces->store, load_page, &loading, err);
     } while (!rc && loading.n == PAGE);

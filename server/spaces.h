@@ -1,4 +1,5 @@
-/* spaces.h - every space that can be named: the families, and what people brought, which the store keeps.
+/* spaces.h - every space that can be named: the families, those of search/spaces/, and what people brought, which the store
+ * keeps.
  *
  * One idea: a space is immutable and few are there, so each is in memory once and for as long as the server runs; a name
  * leads to it without a read of the store.
@@ -23,7 +24,7 @@ struct space_entry {
 
 struct spaces;
 
-/* Families first, then those of the store in the order of their arrival. */
+/* Families first, then those that come with the program, then those of the store in the order of their arrival. */
 TL_MUST_CHECK enum tl_rc spaces_new(struct store *store, struct spaces **ret_spaces, struct tl_err *err);
 void spaces_free(struct spaces *spaces); /* takes NULL */
 

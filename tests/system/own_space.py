@@ -44,6 +44,14 @@ def a_file_is_shown_without_a_server(house):
 
 
 @fact
+def spaces_that_come_with_the_program_are_listed_and_shown(house):
+    status, out, err = said(house, "spaces")
+    assert status == 0 and "nas-bench-201\n" in out and "architectures: 15625\n" in out and "ofa-mbv3-w1.0\n" in out, err
+    status, out, err = said(house, "spaces", "show", "yoco-bert")
+    assert status == 0 and "l12.ffn          512 768 1024 3072   (when layers is 12)" in out, (out, err)
+
+
+@fact
 def a_wrong_file_is_told_the_file_and_the_field(house):
     path = written(house, dict(OWN, forbid=[{"l0": ["skipp"]}]))
     for words in (("show", path), ("add", path)):
