@@ -119,7 +119,7 @@ static void counting_init(struct counting *c, const struct space *space)
     memset(c->first_child, 0xff, sizeof c->first_child);
     for (int i = space->n_variables - 1; i >= 0; i--) {
         const int parent = space->variables[i].parent;
-        c->sibling[i] = parent < 0 ? -1 : c->first_child[parent];
+        c->sibling[i] = (int16_t)(parent < 0 ? -1 : c->first_child[parent]);
         if (parent >= 0) {
             c->first_child[parent] = (int16_t)i;
         }

@@ -142,7 +142,7 @@ static enum tl_rc import_table(struct cli *cli, const struct import_words *words
 {
     TL_AUTO(tl_buf) manifest = {.max = MANIFEST_MAX_BYTES};
     TL_AUTO(tl_buf) csv = {.max = STORE_BLOB_MAX};
-    TL_AUTO(tl_buf) body = {.max = 2 * MANIFEST_MAX_BYTES};
+    TL_AUTO(tl_buf) body = {.max = (size_t)2 * MANIFEST_MAX_BYTES};
     TL_AUTO(http_answer) answer = {0};
     char hash[TL_HASH_TEXT], path[96];
     enum tl_rc rc;

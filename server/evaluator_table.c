@@ -110,7 +110,9 @@ bool value_table_add(struct value_table *table, const uint8_t *canonical, const 
 static enum tl_rc put_text(struct tl_buf *buf, const char text[TABLE_NAME_MAX + 1], struct tl_err *err)
 {
     char padded[TABLE_NAME_MAX] = {0};
-    memcpy(padded, text, strlen(text));
+    for (size_t i = 0; text[i]; i++) {
+        padded[i] = text[i];
+    }
     return tl_buf_add(buf, padded, sizeof padded, err);
 }
 

@@ -71,16 +71,21 @@ static void put_artifact(uint16_t port, const struct tl_buf *bytes, char ret_nam
     assert_status(&reply, 201);
 }
 
+static void add_line(struct tl_buf *csv, int row)
+{
+    char digits[LAYERS + 1];
+    digits_of(row, digits);
+    assert_ok(tl_buf_addf(csv, &err, "%s,%d.%03d,%d.%03d,%d\n", digits, accuracy_of(row) / 1000,
+                          accuracy_of(row) % 1000, latency_of(row) / 1000, latency_of(row) % 1000, row + 1));
+}
+
 static void put_csv(uint16_t port, const char *last_line, char ret_name[TL_HASH_TEXT])
 {
     TL_AUTO(tl_buf) csv = {.max = 1 << 20};
-    char digits[LAYERS + 1];
     assert_ok(tl_buf_addf(&csv, &err, "ops,acc,pi,fpga\n"));
     for (int row = 0; row < ROWS; row++) {
         if (has_row(row)) {
-            digits_of(row, digits);
-            assert_ok(tl_buf_addf(&csv, &err, "%s,%d.%03d,%d.%03d,%d\n", digits, accuracy_of(row) / 1000,
-                                  accuracy_of(row) % 1000, latency_of(row) / 1000, latency_of(row) % 1000, row + 1));
+            add_line(&csv, row);
         }
     }
     assert_ok(tl_buf_addf(&csv, &err, "%s", last_line));
