@@ -131,12 +131,23 @@ static enum tl_rc allocate(struct search_run *run, struct tl_err *err)
                : tl_fail(err, TL_NO_MEMORY, "no memory for batches of %zu", n);
 }
 
-/* Is there nothing to choose? */
+/* Is there nothing to choose? Without rules one architecture shows it: what is active in it could take another option. */
 static bool space_single(const struct space *space)
 {
+    const uint8_t first[SPACE_VARIABLES_MAX] = {0};
+    uint8_t active[SPACE_VARIABLES_MAX];
     char count[SPACE_COUNT_TEXT];
-    space_count(space, count);
-    return strcmp(count, "1") == 0;
+    if (space->n_rules > 0) {
+        space_count(space, count);
+        return strcmp(count, "1") == 0;
+    }
+    space_active(space, first, active);
+    for (size_t i = 0; i < space->n_variables; i++) {
+        if (active[i] && space->variables[i].n_options > 1) {
+            return false;
+        }
+    }
+    return true;
 }
 
 enum tl_rc search_run_new(const struct space *space, const struct search_evaluator *evaluator,

@@ -16,8 +16,9 @@ enum tl_rc snapshot_names_encode(const struct snapshot_names *names, struct tl_b
         json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "cost_rules", cost_rules, "space", names->space, "space_id",
                   names->space_id, "device", text_or_null(names->device), "accuracy", text_or_null(names->accuracy),
                   "latency", text_or_null(names->latency), "supernet", text_or_null(names->supernet));
-    if (names->table[0]) {
-        (void)json_object_set_new(json, "table", json_string(names->table));
+    if (names->table[0] && json_object_set_new(json, "table", json_string(names->table)) != 0) {
+        json_decref(json);
+        json = NULL;
     }
     return tl_json_dump_exact_take(json, buf, err);
 }

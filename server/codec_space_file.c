@@ -457,13 +457,23 @@ static json_t *option_json(const struct space_variable *v, size_t option)
                : json_pack("{s:s, s:o}", "label", v->labels[option], "number", number_json(number));
 }
 
+/* Add to a list, or to an object under `name`; takes `item`. A failure, also an earlier one (NULL), leaves NULL. */
+static void add_item(json_t **list, const char *name, json_t *item)
+{
+    const int failed = name ? json_object_set_new(*list, name, item) : json_array_append_new(*list, item);
+    if (failed) {
+        json_decref(*list);
+        *list = NULL;
+    }
+}
+
 /* Labels of the options in `mask`. */
 static json_t *mask_json(const struct space_variable *v, uint32_t mask)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < v->n_options; i++) {
         if (mask >> i & 1) {
-            (void)json_array_append_new(list, json_string(v->labels[i]));
+            add_item(&list, NULL, json_string(v->labels[i]));
         }
     }
     return list;
@@ -487,18 +497,17 @@ static json_t *variable_json(const struct space *space, size_t at)
     const struct space_variable *v = &space->variables[at];
     json_t *options = json_array();
     for (size_t i = 0; i < v->n_options; i++) {
-        (void)json_array_append_new(options, option_json(v, i));
+        add_item(&options, NULL, option_json(v, i));
     }
     json_t *json = json_pack("{s:s, s:o, s:b}", "name", v->name, "options", options, "ordered", (int)v->ordered);
     const char *group = group_name(space, at);
     if (group) {
-        (void)json_object_set_new(json, "group", json_string(group));
+        add_item(&json, "group", json_string(group));
     }
     if (v->parent >= 0) {
         const struct space_variable *parent = &space->variables[v->parent];
-        (void)json_object_set_new(
-            json, "active_when",
-            json_pack("{s:s, s:o}", "variable", parent->name, "options", mask_json(parent, v->active_under)));
+        add_item(&json, "active_when",
+                 json_pack("{s:s, s:o}", "variable", parent->name, "options", mask_json(parent, v->active_under)));
     }
     return json;
 }
@@ -508,7 +517,7 @@ static json_t *rule_json(const struct space *space, const struct space_rule *rul
     json_t *json = json_object();
     for (size_t i = 0; i < rule->n_terms; i++) {
         const struct space_variable *v = &space->variables[rule->terms[i].variable];
-        (void)json_object_set_new(json, v->name, mask_json(v, rule->terms[i].options));
+        add_item(&json, v->name, mask_json(v, rule->terms[i].options));
     }
     return json;
 }
@@ -520,10 +529,10 @@ enum tl_rc space_file_encode(const struct space *space, const struct space_about
     json_t *variables = json_array(), *forbid = json_array();
     space_count(space, count);
     for (size_t i = 0; i < space->n_variables; i++) {
-        (void)json_array_append_new(variables, variable_json(space, i));
+        add_item(&variables, NULL, variable_json(space, i));
     }
     for (size_t i = 0; i < space->n_rules; i++) {
-        (void)json_array_append_new(forbid, rule_json(space, &space->rules[i]));
+        add_item(&forbid, NULL, rule_json(space, &space->rules[i]));
     }
     json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", space->name, "title", about->title, "source",
                              about->source, "count", count, "variables", variables, "forbid", forbid);

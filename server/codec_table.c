@@ -184,12 +184,15 @@ enum tl_rc table_info_encode(const struct table_request *request, const struct v
     tl_hash_format(&request->artifact, artifact);
     for (size_t i = 0; i < value_table_columns(table); i++) {
         const struct table_column *column = value_table_column(table, i);
-        json_t *json = json_pack("{s:s, s:s}", "metric", metric_names[column->metric], "column", column->name);
-        if (column->metric == METRIC_LATENCY_MS) {
-            (void)json_object_set_new(json, "device", json_string(column->device));
-            (void)json_object_set_new(json, "kind", json_string(column->timed ? "timed" : "cost model"));
+        json_t *json =
+            column->metric == METRIC_LATENCY_MS
+                ? json_pack("{s:s, s:s, s:s, s:s}", "metric", metric_names[column->metric], "column", column->name,
+                            "device", column->device, "kind", column->timed ? "timed" : "cost model")
+                : json_pack("{s:s, s:s}", "metric", metric_names[column->metric], "column", column->name);
+        if (json_array_append_new(columns, json) != 0) {
+            json_decref(columns);
+            columns = NULL;
         }
-        (void)json_array_append_new(columns, json);
     }
     return tl_json_dump_exact_take(json_pack("{s:s, s:s, s:I, s:o}", "source", request->source, "artifact", artifact,
                                              "rows", (json_int_t)value_table_rows(table), "columns", columns),
@@ -207,6 +210,8 @@ enum tl_rc table_request_complete(const char *json, size_t n, const char *artifa
     if (!json_is_object(doc.root)) {
         return tl_fail(err, TL_INVALID, "a manifest is a JSON object; --help shows one");
     }
-    (void)json_object_set_new(doc.root, "artifact", json_string(artifact));
+    if (json_object_set_new(doc.root, "artifact", json_string(artifact)) != 0) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for a manifest");
+    }
     return tl_json_dump_take(json_incref(doc.root), buf, err);
 }

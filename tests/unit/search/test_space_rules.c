@@ -27,7 +27,7 @@ static void any_space(struct space *space, uint64_t seed)
     *space = (struct space){.name = "any"};
     const uint32_t n = 3 + tl_rng_below(&rng, 5);
     for (uint32_t i = 0; i < n; i++) {
-        const char name[2] = {(char)('a' + i), '\0'};
+        const char name[64] = {(char)('a' + i)};
         struct space_variable *v = world_variable(space, (uint8_t)(1 + tl_rng_below(&rng, 4)), (uint16_t)i, name);
         if (i > 0 && tl_rng_below(&rng, 2)) {
             v->parent = (int16_t)tl_rng_below(&rng, i);
@@ -162,7 +162,7 @@ static void rules_that_share_a_depth_are_counted(void **state)
     space = (struct space){.name = "stage"};
     (void)world_variable(&space, 20, 0, "depth"); /* option i keeps i + 1 layers */
     for (unsigned i = 0; i < 20; i++) {
-        char name[24];
+        char name[64];
         (void)snprintf(name, sizeof name, "layer%u", i);
         struct space_variable *layer = world_variable(&space, 2, (uint16_t)(1 + i), name);
         layer->parent = 0;

@@ -1,4 +1,5 @@
 /* Spaces as people write them: what is taken, and which field a refusal names. */
+#include "alloc_fail.h"
 #include "server/codec_space_file.h"
 
 #include <cmocka.h>
@@ -188,6 +189,28 @@ static void a_refusal_leaves_what_was_there(void **state)
     assert_string_equal(about.source, "made up");
 }
 
+/* What comes out is whole, or nothing does. */
+static enum tl_rc read_and_write(void *ctx, struct tl_err *failure)
+{
+    TL_AUTO(tl_buf) text = {0};
+    const struct tl_buf *expected = ctx;
+    enum tl_rc rc = space_file_decode(small, sizeof small - 1, &space, &about, failure);
+    rc = rc ? rc : space_file_encode(&space, &about, &text, failure);
+    if (rc == TL_OK) {
+        assert_string_equal(text.data, expected->data);
+    }
+    return rc;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    TL_AUTO(tl_buf) text = {0};
+    (void)state;
+    taken(small);
+    assert_int_equal(space_file_encode(&space, &about, &text, &err), TL_OK);
+    assert_true(alloc_fail_each(read_and_write, &text) > 50);
+}
+
 static void a_file_of_a_family_is_told_apart(void **state)
 {
     static const char family[] = "{\"name\":\"f\",\"stages\":[]}";
@@ -209,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_rule_names_variables_and_their_options),
         cmocka_unit_test(too_many_are_refused),
         cmocka_unit_test(a_refusal_leaves_what_was_there),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_file_of_a_family_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
