@@ -44,7 +44,9 @@ export interface Space {
   id: string;
   resolutions: number[];
   variables: Variable[];
+  buildable?: boolean; // false: no network of it can be built, its values come from a table
   accuracy_model: Record<string, unknown> | null;
+  table?: { rows: number; source: string } | null;
   devices: string[];
 }
 
