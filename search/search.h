@@ -108,8 +108,8 @@ struct search_controller_ops {
     /* Begin batch number `batch`: choose what every slot does. Returns how many slots it has, 1 to ops->batch. A step that
      * failed plans the same batch again. */
     size_t (*plan)(struct search_controller *controller, uint64_t batch);
-    /* Propose for one slot; called again, with the same slot and generator, while limits reject, if ops->rejects. Any
-     * thread. */
+    /* Propose for one slot; called again, with the same slot and generator, while limits reject, if ops->rejects, and
+     * when what was proposed may not be evaluated at all (search_run_step). Any thread. */
     void (*propose)(const struct search_controller *controller, size_t slot, struct tl_rng *rng, uint8_t *ret_genes);
     /* The slots of the batch that was planned; the last ones are missing where the budget ended within it. */
     void (*tell)(struct search_controller *controller, const struct search_batch *batch);

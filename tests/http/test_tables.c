@@ -233,6 +233,25 @@ static void what_no_row_holds_is_not_found(void **state)
     assert_string_equal(text_at(doc.root, "nearest.metrics.accuracy.kind"), "tabulated");
 }
 
+static void a_column_without_values_ends_a_search_with_nothing(void **state)
+{
+    const struct running *running = *state;
+    TL_AUTO(tl_buf) csv = {.max = 1 << 10};
+    TL_AUTO(reply) table = {0};
+    TL_AUTO(tl_json) doc = {0};
+    TL_AUTO(tl_json) history = {0};
+    char artifact[TL_HASH_TEXT], path[96];
+    assert_ok(tl_buf_addf(&csv, &err, "ops,acc,pi,fpga\n00000,,1,1\n11111,,2,2\n"));
+    put_artifact(running->port, &csv, artifact);
+    put_table(running->port, artifact, &table);
+    assert_status(&table, 201);
+    search(running->port, "{\"space\":\"made\",\"device\":\"pi\"}", &doc);
+    assert_string_equal(text_at(doc.root, "outcome"), "none_found");
+    assert_false(json_is_object(json_at(doc.root, "answer")));
+    (void)snprintf(path, sizeof path, "/search/%s/history", text_at(doc.root, "id"));
+    get_json(running->port, path, &history);
+}
+
 static void candidates_leave_as_architectures_alone(void **state)
 {
     const struct running *running = *state;
@@ -330,6 +349,7 @@ int main(void)
         table_test(a_space_shows_its_table),
         table_test(what_a_table_cannot_answer_is_refused_by_its_field),
         table_test(what_no_row_holds_is_not_found),
+        table_test(a_column_without_values_ends_a_search_with_nothing),
         table_test(candidates_leave_as_architectures_alone),
         table_test(a_new_table_replaces_the_old_one),
         table_test(a_bad_table_is_refused_and_nothing_is_kept),
