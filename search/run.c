@@ -10,6 +10,7 @@
 #include "search/controller.h"
 #include "search/goal.h"
 #include "search/results.h"
+#include "search/rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,6 +19,10 @@
 /* Tries (search.h states them). 400,000 let each of 100 slots try 4,000 times before anything is known; 100 an evaluation
  * is fifty times what once-for-all's evolution needs under a limit that a quarter of its space meets. */
 enum { SLOT_TRIES = 4000, RUN_TRIES = 400000, EVALUATION_TRIES = 100 };
+
+/* Proposals outside the space that one try makes. With a table of 5,000 rows out of 1e21 all of them are, and cost less
+ * than the evaluation. */
+enum { ADMITTED_TRIES = 32 };
 
 /* Rows that are valued by one call. Fixed, because the value of a row may depend in its last bit on the rows beside it; 50
  * lets two threads share a batch of 100 and costs a matrix product of 400x400 a tenth of its speed. */
@@ -50,6 +55,7 @@ struct search_run {
     uint64_t n_proposals;
     double seconds;
     struct results results;
+    struct rows rows;
 
     /* the batch at hand: n_slots rows */
     size_t n_slots;
@@ -81,6 +87,7 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
     enum tl_rc rc = tl_buf_add(&buf, run->space->id.bytes, sizeof run->space->id.bytes, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_metrics, err);
     rc = rc ? rc : tl_buf_put_u64(&buf, run->evaluator->n_cheap, err);
+    rc = rc || !run->evaluator->n_rows ? rc : tl_buf_put_u64(&buf, run->evaluator->n_rows, err);
     rc = rc ? rc
             : tl_buf_put_u32(&buf,
                              (uint32_t)spec->front_wanted << 17 | (uint32_t)spec->dear << 16 |
@@ -131,6 +138,25 @@ static enum tl_rc allocate(struct search_run *run, struct tl_err *err)
                : tl_fail(err, TL_NO_MEMORY, "no memory for batches of %zu", n);
 }
 
+/* Is there nothing to choose? Without rules one architecture shows it: what is active in it could take another option. */
+static bool space_single(const struct space *space)
+{
+    const uint8_t first[SPACE_VARIABLES_MAX] = {0};
+    uint8_t active[SPACE_VARIABLES_MAX];
+    char count[SPACE_COUNT_TEXT];
+    if (space->n_rules > 0) {
+        space_count(space, count);
+        return strcmp(count, "1") == 0;
+    }
+    space_active(space, first, active);
+    for (size_t i = 0; i < space->n_variables; i++) {
+        if (active[i] && space->variables[i].n_options > 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum tl_rc search_run_new(const struct space *space, const struct search_evaluator *evaluator,
                           const struct search_spec *spec, struct tl_pool *pool, struct search_run **ret_run,
                           struct tl_err *err)
@@ -154,10 +180,12 @@ enum tl_rc search_run_new(const struct space *space, const struct search_evaluat
         return tl_fail(err, TL_NO_MEMORY, "no memory for a search");
     }
     *run->spec = *spec;
+    run->spec->budget_evaluations = space_single(space) ? 1 : spec->budget_evaluations;
     find_limited(run);
     rc = identity_of(run, &run->identity, err);
     rc = rc ? rc : allocate(run, err);
     rc = rc ? rc : results_init(&run->results, run->spec, space, evaluator->n_metrics, err);
+    rc = rc ? rc : rows_init(&run->rows, run->spec, evaluator, space->n_variables, err);
     rc = rc ? rc : run->ops->make(space, run->spec, &run->controller, err);
     if (rc) {
         search_run_free(run);
@@ -176,6 +204,7 @@ void search_run_free(struct search_run *run)
         run->ops->free(run->controller);
     }
     results_done(&run->results);
+    rows_done(&run->rows);
     free(run->spec);
     free(run->workers);
     free(run->genes);
@@ -202,6 +231,33 @@ static bool ask(struct search_run *run, size_t begin, size_t end, const uint8_t 
     return worker->rc == TL_OK;
 }
 
+/* Is it in the space, and, where there is a list, still to be evaluated? */
+static bool admitted(const struct search_run *run, const uint8_t *arch)
+{
+    return space_allowed(run->space, arch) && rows_have(&run->rows, arch);
+}
+
+/* One proposal that may be evaluated: the controller's, or after some that may not be a sample. */
+static void propose_admitted(struct search_run *run, size_t slot, struct tl_rng *rng, struct worker *worker)
+{
+    for (int i = 0; i < ADMITTED_TRIES; i++) {
+        const uint32_t attempt = run->tries[slot] * ADMITTED_TRIES + (uint32_t)i;
+        run->ops->propose(run->controller, slot, attempt, rng, worker->genes);
+        memcpy(worker->arch, worker->genes, run->space->n_variables);
+        space_canonical(run->space, worker->arch);
+        if (admitted(run, worker->arch)) {
+            return;
+        }
+    }
+    if (run->rows.open) {
+        rows_draw(&run->rows, rng, worker->genes);
+    } else {
+        space_sample(run->space, rng, worker->genes);
+    }
+    memcpy(worker->arch, worker->genes, run->space->n_variables);
+    space_canonical(run->space, worker->arch);
+}
+
 /* Propose until the cheap limits hold. The row holds the least violating proposal so far, the first of equal ones. */
 static void propose_slot(void *ctx, size_t slot, unsigned thread)
 {
@@ -214,9 +270,7 @@ static void propose_slot(void *ctx, size_t slot, unsigned thread)
     tl_rng_init(&rng, run->spec->seed, run->batch, slot);
     run->tries[slot] = 0;
     while (run->tries[slot] < run->tries_max && !(least == 0)) {
-        run->ops->propose(run->controller, slot, run->tries[slot], &rng, worker->genes);
-        memcpy(worker->arch, worker->genes, width);
-        space_canonical(run->space, worker->arch);
+        propose_admitted(run, slot, &rng, worker);
         if (!ask(run, run->limited_begin, run->limited_end, worker->arch, 1, worker->values, slot, thread)) {
             return;
         }
@@ -280,7 +334,8 @@ static void plan_batch(struct search_run *run)
     size_t n_planned = run->ops->plan(run->controller, run->batch);
     /* Counted over the planned slots, so that a smaller budget gives the beginning of a larger one's bytes. */
     uint64_t tries = (tries_of_run(n_evaluated + n_planned) - run->n_proposals) / n_planned;
-    run->tries_max = !run->ops->rejects ? 1 : tries < SLOT_TRIES ? (uint32_t)tries : SLOT_TRIES;
+    const bool once = !run->ops->rejects || run->rows.open; /* open rows hold the limits, or none does */
+    run->tries_max = once ? 1 : tries < SLOT_TRIES ? (uint32_t)tries : SLOT_TRIES;
     run->n_slots = n_planned < left ? n_planned : (size_t)left;
 }
 
@@ -297,6 +352,7 @@ static void learn(struct search_run *run)
         results_add(&run->results, values, run->archs + i * run->space->n_variables, run->violation[i], run->score[i],
                     &rng);
         run->n_proposals += run->tries[i];
+        rows_take(&run->rows, run->archs + i * run->space->n_variables);
     }
     const struct search_batch batch = {.n = run->n_slots,
                                        .genes = run->genes,
@@ -325,7 +381,7 @@ static enum tl_rc run_batch(struct search_run *run, struct tl_err *err)
 
 static bool budget_spent(const struct search_run *run)
 {
-    return run->results.n_evaluated >= run->spec->budget_evaluations ||
+    return run->results.n_evaluated >= run->spec->budget_evaluations || (run->rows.open && run->rows.n_open == 0) ||
            (run->spec->budget_seconds > 0 && run->seconds >= run->spec->budget_seconds);
 }
 
@@ -418,6 +474,7 @@ enum tl_rc search_run_save(const struct search_run *run, struct tl_buf *buf, str
     rc = rc ? rc : tl_buf_put_u64(buf, run->batch, err);
     rc = rc ? rc : tl_buf_put_u64(buf, run->n_proposals, err);
     rc = rc ? rc : results_save(&run->results, buf, err);
+    rc = rc ? rc : rows_save(&run->rows, buf, err);
     rc = rc ? rc : run->ops->save(run->controller, buf, err);
     rc = rc ? rc : tl_buf_put_f64(buf, run->seconds, err);
     if (rc && buf->data) {
@@ -456,7 +513,7 @@ static enum tl_rc load(struct search_run *run, struct tl_cursor *state, struct t
     if (rc) {
         return rc;
     }
-    if (!results_load(&run->results, state) || !counts_agree(run)) {
+    if (!results_load(&run->results, state) || !rows_load(&run->rows, state) || !counts_agree(run)) {
         return tl_fail(err, TL_MALFORMED, "the results in the state of a search contradict each other");
     }
     if ((rc = run->ops->load(run->controller, state, err))) {

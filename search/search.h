@@ -35,6 +35,12 @@ struct search_evaluator {
      * metric is the objective, limited or of the front, such a candidate is rejected. A failure ends the step. */
     enum tl_rc (*values)(void *ctx, size_t first, size_t n_metrics, const uint8_t *archs, size_t stride, size_t n,
                          double *out, unsigned thread, struct tl_err *err);
+    /* 0: every architecture can be asked for. Otherwise the rows of a list alone, whose metrics are all cheap: `row` is
+     * the place of a canonical architecture in it (SIZE_MAX: none), `arch` the canonical and allowed one in a place. Any
+     * pool thread; as steady as values. */
+    size_t n_rows;
+    size_t (*row)(void *ctx, const uint8_t *canonical);
+    void (*arch)(void *ctx, size_t row, uint8_t *ret_canonical);
 };
 
 /* One bound on one metric. */
@@ -116,8 +122,8 @@ struct search_controller_ops {
     /* Begin batch number `batch`: choose what every slot does. Returns how many slots it has, 1 to ops->batch. A step that
      * failed plans the same batch again. */
     size_t (*plan)(struct search_controller *controller, uint64_t batch);
-    /* Propose for one slot. While limits reject it, and if ops->rejects, called again with the same slot and generator
-     * and the next attempt (from 0). Any thread. */
+    /* Propose for one slot. While limits reject it, and if ops->rejects, or when what was proposed may not be evaluated at
+     * all (search_run_step), called again with the same slot and generator and the next attempt (from 0). Any thread. */
     void (*propose)(const struct search_controller *controller, size_t slot, uint32_t attempt, struct tl_rng *rng,
                     uint8_t *ret_genes);
     /* The slots of the batch that was planned; the last ones are missing where the budget ended within it. */
@@ -150,6 +156,11 @@ void search_run_free(struct search_run *run);
 
 /* Run whole batches until at least n_evaluations more are done or the budget is spent, which may end inside a batch;
  * *ret_done: it is. Seconds are counted only inside this call. On failure the batch at hand has not happened.
+ *
+ * What rules of the space forbid is never evaluated: each try lets the controller propose up to 32 times, also one that
+ * does not reject, and then takes a sample (space_sample). So with the rows of an evaluator: only those are evaluated that
+ * hold every limit (where none does, any) and were in no batch before, and when there is no such row any more the search
+ * is over. A space of one architecture has a budget of one evaluation.
  *
  * If the controller rejects, a proposal that cheap limits reject is made again, and the budget counts only what is evaluated. Tries are bounded: a slot
  * has 4,000, the run 400,000 and 100 an evaluation; then the proposal that violates least is evaluated. Whatever is

@@ -2,9 +2,8 @@
  *
  * Threads: see space.h.
  */
-#include "search/space.h"
+#include "search/space_rules.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -116,12 +115,26 @@ static size_t put_variable(uint8_t *record, const struct space_variable *v)
     return n;
 }
 
+static size_t put_rule(uint8_t *record, const struct space_rule *rule)
+{
+    size_t n = put_number(record, rule->n_terms, 1);
+    for (size_t i = 0; i < rule->n_terms; i++) {
+        n += put_number(record + n, rule->terms[i].variable, 1);
+        n += put_number(record + n, rule->terms[i].options, 4);
+    }
+    return n;
+}
+
 static struct tl_hash content_hash(const struct space *space)
 {
     uint8_t record[RECORD_BYTES_MAX];
     struct tl_hash hash = tl_hash_of(space->name, strlen(space->name));
     for (size_t i = 0; i < space->n_variables; i++) {
         size_t n = put_variable(record, &space->variables[i]);
+        hash = tl_hash_of2(hash.bytes, sizeof hash.bytes, record, n);
+    }
+    for (size_t i = 0; i < space->n_rules; i++) {
+        size_t n = put_rule(record, &space->rules[i]);
         hash = tl_hash_of2(hash.bytes, sizeof hash.bytes, record, n);
     }
     return hash;
@@ -142,8 +155,11 @@ enum tl_rc space_finish(struct space *space, struct tl_err *err)
             return rc;
         }
     }
-    space->id = content_hash(space);
-    return TL_OK;
+    enum tl_rc rc = rules_check(space, err);
+    if (!rc) {
+        space->id = content_hash(space);
+    }
+    return rc;
 }
 
 int space_variable_find(const struct space *space, const char *name)
@@ -205,13 +221,6 @@ struct tl_hash space_arch_id(const struct space *space, const uint8_t *canonical
     return tl_hash_of2(space->id.bytes, sizeof space->id.bytes, canonical, space->n_variables);
 }
 
-void space_sample(const struct space *space, struct tl_rng *rng, uint8_t *ret_arch)
-{
-    for (size_t i = 0; i < space->n_variables; i++) {
-        ret_arch[i] = (uint8_t)tl_rng_below(rng, space->variables[i].n_options);
-    }
-}
-
 size_t space_distance(const struct space *space, const uint8_t *a, const uint8_t *b)
 {
     uint8_t active_a[SPACE_VARIABLES_MAX], active_b[SPACE_VARIABLES_MAX];
@@ -222,87 +231,4 @@ size_t space_distance(const struct space *space, const uint8_t *a, const uint8_t
         n += a[i] != b[i] || active_a[i] != active_b[i]; /* inactive ones stand at 0 in both */
     }
     return n;
-}
-
-/* ---- the number of architectures ------------------------------------------------------------------------------ */
-
-/* A natural number in limbs of nine decimal digits, lowest first. */
-enum { LIMBS = 22, LIMB_BASE = 1000000000, LIMB_DIGITS = 9 }; /* 198 digits */
-
-struct big {
-    uint32_t limbs[LIMBS];
-};
-
-static void big_add(struct big *sum, const struct big *term)
-{
-    uint32_t carry = 0;
-    for (size_t i = 0; i < LIMBS; i++) {
-        uint32_t limb = sum->limbs[i] + term->limbs[i] + carry;
-        carry = limb >= LIMB_BASE;
-        sum->limbs[i] = limb - (carry ? LIMB_BASE : 0);
-    }
-    assert(carry == 0);
-}
-
-static void big_multiply(struct big *product, const struct big *factor)
-{
-    struct big result = {0};
-    for (size_t i = 0; i < LIMBS; i++) {
-        uint64_t carry = 0;
-        for (size_t j = 0; i + j < LIMBS; j++) {
-            uint64_t limb = result.limbs[i + j] + (uint64_t)product->limbs[i] * factor->limbs[j] + carry;
-            result.limbs[i + j] = (uint32_t)(limb % LIMB_BASE);
-            carry = limb / LIMB_BASE;
-        }
-        assert(carry == 0);
-    }
-    *product = result;
-}
-
-static void big_format(const struct big *number, char ret_text[SPACE_COUNT_TEXT])
-{
-    char digits[LIMBS * LIMB_DIGITS + 1]; /* all of them, highest first */
-    size_t n = sizeof digits - 1;
-    digits[n] = '\0';
-    for (size_t i = 0; i < LIMBS; i++) {
-        uint32_t limb = number->limbs[i];
-        for (size_t d = 0; d < LIMB_DIGITS; d++) {
-            digits[--n] = (char)('0' + limb % 10);
-            limb /= 10;
-        }
-    }
-    size_t zeros = strspn(digits, "0");
-    size_t n_digits = sizeof digits - 1 - zeros;
-    static_assert(sizeof digits <= SPACE_COUNT_TEXT, "every number fits the text");
-    memcpy(ret_text, digits + zeros, n_digits + 1);
-}
-
-/* Choices below one option of `index`: the product over the variables that it makes active. */
-static void big_multiply_children(struct big *product, const struct space *space, const struct big *counts, int index,
-                                  size_t option)
-{
-    for (int child = index + 1; child < space->n_variables; child++) {
-        const struct space_variable *v = &space->variables[child];
-        if (v->parent == index && (index < 0 || v->active_under >> option & 1)) {
-            big_multiply(product, &counts[child]);
-        }
-    }
-}
-
-/* count(variable) = sum over its options of the product of count(child) over the children active under the option;
- * the space's is the product over the variables without a parent. */
-void space_count(const struct space *space, char ret_text[SPACE_COUNT_TEXT])
-{
-    struct big counts[SPACE_VARIABLES_MAX];
-    for (size_t i = space->n_variables; i-- > 0;) {
-        counts[i] = (struct big){0};
-        for (size_t option = 0; option < space->variables[i].n_options; option++) {
-            struct big product = {.limbs = {1}};
-            big_multiply_children(&product, space, counts, (int)i, option);
-            big_add(&counts[i], &product);
-        }
-    }
-    struct big all = {.limbs = {1}};
-    big_multiply_children(&all, space, counts, -1, 0);
-    big_format(&all, ret_text);
 }

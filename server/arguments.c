@@ -1,4 +1,5 @@
 /* arguments.c - command lines, see command.h. */
+#include "server/codec_space_file.h"
 #include "server/command.h"
 #include "supernet/network.h"
 
@@ -114,17 +115,37 @@ enum tl_rc argument_real(const char *name, const char *value, double min, double
     return TL_OK;
 }
 
+/* The name in the file of a family or of a space. */
+static enum tl_rc space_of_path(const char *path, char ret_name[ARGUMENT_SPACE], struct tl_err *err)
+{
+    TL_AUTO(tl_buf) text = {.max = 1 << 20};
+    struct net_family family;
+    struct space_about about;
+    enum tl_rc rc = tl_file_read(path, &text, err);
+    if (rc) {
+        return rc;
+    }
+    if (!text.data || !space_file_is(text.data, text.len)) {
+        if (!(rc = net_family_load(path, &family, err))) {
+            (void)snprintf(ret_name, ARGUMENT_SPACE, "%s", family.name);
+        }
+        return rc;
+    }
+    struct space *space = malloc(sizeof *space);
+    if (!space) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for a space");
+    }
+    if (!(rc = space_file_decode(text.data, text.len, space, &about, err))) {
+        (void)snprintf(ret_name, ARGUMENT_SPACE, "%s", space->name);
+    }
+    free(space);
+    return tl_fail_in(err, rc, path);
+}
+
 enum tl_rc argument_space(const char *value, char ret_name[ARGUMENT_SPACE], struct tl_err *err)
 {
-    struct net_family family;
-
     if (net_family_is_path(value)) {
-        const enum tl_rc rc = net_family_load(value, &family, err);
-        if (rc) {
-            return rc;
-        }
-        (void)snprintf(ret_name, ARGUMENT_SPACE, "%s", family.name);
-        return TL_OK;
+        return space_of_path(value, ret_name, err);
     }
     if (!tl_name_valid(value)) {
         return tl_fail(err, TL_INVALID, "--space wants the name of a space or a path ending in .json, not \"%.80s\"",

@@ -66,8 +66,6 @@ enum tl_rc cli_call(struct cli *cli, const char *method, const char *path, const
 enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_TEXT], struct tl_err *err)
 {
     TL_AUTO(tl_buf) bytes = {.max = STORE_BLOB_MAX};
-    TL_AUTO(http_answer) answer = {0};
-    char path[64], text[TL_HASH_TEXT];
     struct tl_err why = {0};
     enum tl_rc rc = tl_file_read(file, &bytes, &why);
     if (rc != TL_OK) {
@@ -75,10 +73,18 @@ enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_T
                    ? tl_fail(err, rc, "%s has more than the %d MiB that a server takes", file, STORE_BLOB_MAX >> 20)
                    : tl_fail(err, rc, "%s", why.text);
     }
-    struct tl_hash hash = tl_hash_of(bytes.data, bytes.len);
+    return cli_upload_bytes(cli, &bytes, ret_hash, err);
+}
+
+enum tl_rc cli_upload_bytes(struct cli *cli, const struct tl_buf *bytes, char ret_hash[TL_HASH_TEXT],
+                            struct tl_err *err)
+{
+    TL_AUTO(http_answer) answer = {0};
+    char path[64], text[TL_HASH_TEXT];
+    struct tl_hash hash = tl_hash_of(bytes->data, bytes->len);
     tl_hash_format(&hash, text);
     snprintf(path, sizeof path, "/artifacts/%s", text);
-    rc = send(cli, "PUT", path, "application/octet-stream", NULL, &bytes, &answer, err);
+    enum tl_rc rc = send(cli, "PUT", path, "application/octet-stream", NULL, bytes, &answer, err);
     if (rc == TL_OK) {
         snprintf(ret_hash, TL_HASH_TEXT, "%s", text);
     }

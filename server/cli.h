@@ -23,6 +23,8 @@ TL_MUST_CHECK enum tl_rc cli_call(struct cli *cli, const char *method, const cha
                                   const struct tl_buf *json, struct http_answer *answer, struct tl_err *err);
 /* PUT a file as an artifact; *ret_hash is its name. */
 TL_MUST_CHECK enum tl_rc cli_upload(struct cli *cli, const char *file, char ret_hash[TL_HASH_TEXT], struct tl_err *err);
+TL_MUST_CHECK enum tl_rc cli_upload_bytes(struct cli *cli, const struct tl_buf *bytes, char ret_hash[TL_HASH_TEXT],
+                                          struct tl_err *err);
 
 /* Progress as one line on stderr: rewritten on a terminal, else written when something new is to be said. Starts as {0};
  * its line is wiped by cli_ticker_done. */

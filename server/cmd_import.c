@@ -1,13 +1,15 @@
-/* cmd_import.c - `tailor import`: brings accuracy models, supernets and latency tables to a server. */
+/* cmd_import.c - `tailor import`: brings accuracy models, supernets, latency tables and tables of values to a server. */
 #include "server/cli.h"
 #include "server/codec_cli.h"
+#include "server/codec_table.h"
 #include "server/command.h"
 #include "server/supernet_use.h"
+#include "storage/storage.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { TABLES_MAX = 32, RESOLUTION_MAX = 1024 };
+enum { TABLES_MAX = 32, RESOLUTION_MAX = 1024, MANIFEST_MAX_BYTES = 1 << 19 };
 
 struct import_words {
     const char *server, *space, *device, *format;
@@ -135,11 +137,39 @@ static enum tl_rc import_latency(struct cli *cli, const struct import_words *wor
     return publish(cli, &body, what, err);
 }
 
+/* A manifest, and a CSV that may be gzipped. */
+static enum tl_rc import_table(struct cli *cli, const struct import_words *words, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) manifest = {.max = MANIFEST_MAX_BYTES};
+    TL_AUTO(tl_buf) csv = {.max = STORE_BLOB_MAX};
+    TL_AUTO(tl_buf) body = {.max = (size_t)2 * MANIFEST_MAX_BYTES};
+    TL_AUTO(http_answer) answer = {0};
+    char hash[TL_HASH_TEXT], path[96];
+    enum tl_rc rc;
+    if (words->n != 3) {
+        return tl_fail(err, TL_INVALID, "`table` wants a manifest and a CSV: table MANIFEST.json VALUES.csv");
+    }
+    if ((rc = tl_file_read(words->words[1], &manifest, err)) || (rc = csv_file_read(words->words[2], &csv, err)) ||
+        (rc = cli_upload_bytes(cli, &csv, hash, err))) {
+        return rc;
+    }
+    rc = table_request_complete(manifest.data ? manifest.data : "", manifest.len, hash, &body, err);
+    if (rc) {
+        return tl_fail_in(err, rc, words->words[1]);
+    }
+    (void)snprintf(path, sizeof path, "/spaces/%s/table", words->space);
+    if ((rc = cli_call(cli, "PUT", path, NULL, &body, &answer, err))) {
+        return rc;
+    }
+    printf("%s %s its table (%s)\n", words->space, answer.status == 201 ? "has" : "had", hash);
+    return TL_OK;
+}
+
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    static const char *const kinds[] = {"accuracy", "latency", "supernet"};
-    static enum tl_rc (*const imports[])(struct cli *, const struct import_words *,
-                                         struct tl_err *) = {import_accuracy, import_latency, import_supernet};
+    static const char *const kinds[] = {"accuracy", "latency", "supernet", "table"};
+    static enum tl_rc (*const imports[])(struct cli *, const struct import_words *, struct tl_err *) = {
+        import_accuracy, import_latency, import_supernet, import_table};
     struct import_words words = {0};
     TL_AUTO(cli) cli = {0};
     enum tl_rc rc = parse(argc, argv, &words, err);
@@ -153,8 +183,10 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
     }
     if (which == TL_COUNT_OF(kinds)) {
         const char *near = tl_nearest(kind, kinds, TL_COUNT_OF(kinds));
-        return tl_fail(err, TL_INVALID, "wants `accuracy FILE`, `supernet FILE` or `latency RESOLUTION=FILE...`%s%s",
-                       near ? "; did you mean " : "", near ? near : "");
+        return tl_fail(
+            err, TL_INVALID,
+            "wants `accuracy FILE`, `supernet FILE`, `latency RESOLUTION=FILE...` or `table MANIFEST CSV`%s%s",
+            near ? "; did you mean " : "", near ? near : "");
     }
     rc = cli_open(&cli, words.server, err);
     return rc ? rc : imports[which](&cli, &words, err);
@@ -162,17 +194,26 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 
 const struct command command_import = {
     .name = "import",
-    .summary = "bring an accuracy model, a supernet or latency tables to a server",
+    .summary = "bring an accuracy model, a supernet, latency tables or a table of values to a server",
     .help =
         "usage: tailor import --space NAME [--server URL] accuracy FILE\n"
         "       tailor import --space NAME [--server URL] supernet FILE\n"
-        "       tailor import --space NAME [--server URL] --device NAME latency RESOLUTION=FILE...\n\n"
+        "       tailor import --space NAME [--server URL] --device NAME latency RESOLUTION=FILE...\n"
+        "       tailor import --space NAME [--server URL] table MANIFEST.json VALUES.csv[.gz]\n\n"
         "accuracy: once-for-all's predictor as safetensors, or a model that `tailor fit-accuracy` wrote\n"
         "          (--format ofa-mlp or tailor, where the file's name does not tell).\n"
         "supernet: what `tailor train` or `tailor convert` wrote, up to 128 MiB; candidates of the space then have weights\n"
         "          to download. `tailor export` writes those of a larger one without a server.\n"
         "latency:  once-for-all's lookup tables (YAML), one for each resolution. The device need not exist: without\n"
-        "          an agent it answers with predictions only.\n\n"
+        "          an agent it answers with predictions only.\n"
+        "table:    values of a space that `tailor spaces add` brought: a CSV with a line of names and a row an architecture,\n"
+        "          and what its columns are. The search stays on its rows. A manifest:\n\n"
+        "  {\"source\": \"..\", \"architecture\": {\"digits\": \"ops\"},\n"
+        "   \"metrics\": [{\"metric\": \"accuracy\", \"column\": \"acc\", \"unit\": \"percent\"},\n"
+        "               {\"metric\": \"latency_ms\", \"column\": \"lat_pi\", \"unit\": \"ms\", \"device\": \"pi\", \"kind\": \"timed\"}]}\n\n"
+        "          digits: a column with a character a variable, 0 to 9 and then a to v, the place of its option; or\n"
+        "          {\"columns\": {\"VARIABLE\": \"COLUMN\", ..}} with the labels of options. Units: percent, fraction; ms, s, us;\n"
+        "          count, M; bytes, KB, MB. Kind of a latency: timed, or cost model.\n\n"
         "example: tailor import --space ofa-mbv3-w1.2 --device note10 latency 160=160_lookup_table.yaml \\\n"
         "             176=176_lookup_table.yaml\n",
     .run = run,

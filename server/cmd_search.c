@@ -267,9 +267,10 @@ static void print_verdict(const struct cli_search *search)
             "Verified: measured over %lld visits and %lld blocks, median %.4g ms, with 95 %% confidence at most %.4g ms.\n",
             (long long)search->visits, (long long)search->blocks, search->median_ms, search->upper_ms);
     } else if (search->has_answer) {
-        printf("Not verified: %s.\n", strcmp(search->outcome, "predicted") == 0
-                                          ? "no measurement was asked for, the answer is a prediction"
-                                          : search->message);
+        printf("Not verified: %s.\n",
+               strcmp(search->outcome, "predicted") == 0   ? "no measurement was asked for, the answer is a prediction"
+               : strcmp(search->outcome, "tabulated") == 0 ? "the answer is a row of the space's table"
+                                                           : search->message);
     } else if (is_over(search)) {
         printf("No network holds all limits: %s.%s\n", search->message,
                search->has_nearest ? " This one came nearest:" : "");

@@ -4,6 +4,7 @@
 #include "server/routes.h"
 #include "server/snapshots.h"
 #include "server/space_of_family.h"
+#include "server/spaces.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -152,13 +153,15 @@ static enum tl_rc serve_store(struct store *store, const struct listen_address *
                                  .n_routes = routes_count,
                                  .service = &service};
     enum tl_rc rc;
-    if (!(rc = snapshots_new(store, &service.snapshots, err)) && !(rc = http_new(&config, &service.http, err)) &&
-        !(rc = flow_start(&service, &service.flow, err))) {
+    if (!(rc = spaces_new(store, &service.spaces, err)) &&
+        !(rc = snapshots_new(store, service.spaces, &service.snapshots, err)) &&
+        !(rc = http_new(&config, &service.http, err)) && !(rc = flow_start(&service, &service.flow, err))) {
         rc = answer_until_signal(&service, address, err);
         flow_stop(service.flow);
     }
     http_free(service.http);
     snapshots_free(service.snapshots);
+    spaces_free(service.spaces);
     return rc;
 }
 

@@ -1,10 +1,14 @@
-/* cmd_spaces.c - `tailor spaces`: what may be searched, without a server. */
+/* cmd_spaces.c - `tailor spaces`: what may be searched, shown without a server, and brought to one. */
+#include "server/cli.h"
+#include "server/codec_space_file.h"
 #include "server/command.h"
 #include "server/space_of_family.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FILE_MAX_BYTES = 1 << 20 }; /* what a server takes */
 
 /* ---- numbers of sub-networks --------------------------------------------------------------------------------- */
 
@@ -196,6 +200,43 @@ static enum tl_rc print_space(const struct net_family *family, struct space *spa
     return TL_OK;
 }
 
+/* ---- a space of a file ---------------------------------------------------------------------------------------- */
+
+static void print_rule(const struct space *space, const struct space_rule *rule)
+{
+    printf("  never");
+    for (size_t i = 0; i < rule->n_terms; i++) {
+        const struct space_variable *variable = &space->variables[rule->terms[i].variable];
+        printf("%s %s", i ? " with" : "", variable->name);
+        for (unsigned option = 0; option < variable->n_options; option++) {
+            if (rule->terms[i].options >> option & 1U) {
+                printf(" %s", variable->labels[option]);
+            }
+        }
+    }
+    putchar('\n');
+}
+
+static void print_brought(const struct space *space, const struct space_about *about, bool in_full)
+{
+    char count[SPACE_COUNT_TEXT];
+
+    space_count(space, count);
+    printf("%s\n  %s\n  source: %s\n  architectures: ", space->name, about->title, about->source);
+    print_count(count);
+    printf("\n");
+    if (!in_full) {
+        return;
+    }
+    printf("\n  %u variables\n", space->n_variables);
+    for (size_t i = 0; i < space->n_variables; i++) {
+        print_variable(space, &space->variables[i]);
+    }
+    for (size_t i = 0; i < space->n_rules; i++) {
+        print_rule(space, &space->rules[i]);
+    }
+}
+
 /* ---- the command --------------------------------------------------------------------------------------------- */
 
 static enum tl_rc list(struct space *space, struct tl_err *err)
@@ -205,51 +246,133 @@ static enum tl_rc list(struct space *space, struct tl_err *err)
     for (size_t i = 0; !rc && i < net_family_count(); i++) {
         rc = print_space(net_family_at(i), space, false, err);
     }
+    for (const char *text = space_file_texts; !rc && *text; text += strlen(text) + 1) {
+        struct space_about about;
+        if (!(rc = space_file_decode(text, strlen(text), space, &about, err))) {
+            print_brought(space, &about, false);
+        }
+    }
     return rc;
+}
+
+/* A space that comes with the program. */
+static bool find_shipped(const char *name, struct space *ret_space, struct space_about *ret_about)
+{
+    for (const char *text = space_file_texts; *text; text += strlen(text) + 1) {
+        if (space_file_decode(text, strlen(text), ret_space, ret_about, NULL) == TL_OK &&
+            strcmp(ret_space->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A file is a family's or a space's. */
+static enum tl_rc show_file(const char *path, struct space *space, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) text = {.max = FILE_MAX_BYTES};
+    struct net_family family;
+    struct space_about about;
+    enum tl_rc rc = tl_file_read(path, &text, err);
+
+    if (rc || !text.data || !space_file_is(text.data, text.len)) {
+        rc = rc ? rc : net_family_load(path, &family, err);
+        return rc ? rc : print_space(&family, space, true, err);
+    }
+    if ((rc = space_file_decode(text.data, text.len, space, &about, err))) {
+        return tl_fail_in(err, rc, path);
+    }
+    print_brought(space, &about, true);
+    return TL_OK;
 }
 
 static enum tl_rc show(const char *name, struct space *space, struct tl_err *err)
 {
     struct net_family family;
-    const enum tl_rc rc = net_family_find(name, &family, err);
 
+    struct space_about about;
+
+    if (net_family_is_path(name)) {
+        return show_file(name, space, err);
+    }
+    if (find_shipped(name, space, &about)) {
+        print_brought(space, &about, true);
+        return TL_OK;
+    }
+    const enum tl_rc rc = net_family_find(name, &family, err);
     return rc ? rc : print_space(&family, space, true, err);
 }
 
-/* "show NAME", or nothing at all: *ret_name is then NULL. */
-static enum tl_rc parse(int argc, char **argv, const char **ret_name, struct tl_err *err)
+/* Checked here first, where the file can be named. */
+static enum tl_rc add(const char *server, const char *path, struct space *space, struct tl_err *err)
 {
-    struct arguments arguments = {.argc = argc, .argv = argv};
-    const char *words[2] = {NULL, NULL};
-    const char *word = NULL;
+    TL_AUTO(cli) cli = {0};
+    TL_AUTO(tl_buf) text = {.max = FILE_MAX_BYTES};
+    TL_AUTO(http_answer) answer = {0};
+    struct space_about about;
+    char count[SPACE_COUNT_TEXT];
+    enum tl_rc rc = tl_file_read(path, &text, err);
+
+    if (rc) {
+        return rc;
+    }
+    if ((rc = space_file_decode(text.data ? text.data : "", text.len, space, &about, err))) {
+        return tl_fail_in(err, rc, path);
+    }
+    if ((rc = cli_open(&cli, server, err)) || (rc = cli_call(&cli, "POST", "/spaces", NULL, &text, &answer, err))) {
+        return rc;
+    }
+    space_count(space, count);
+    printf("%s %s: ", space->name, answer.status == 201 ? "is known now" : "was known already");
+    print_count(count);
+    puts(" architectures");
+    return TL_OK;
+}
+
+struct words {
+    const char *server, *verb, *object; /* verb NULL: list */
+};
+
+/* Nothing at all, or "show NAME" or "add FILE". */
+static enum tl_rc parse(int argc, char **argv, struct words *ret_words, struct tl_err *err)
+{
+    static const struct argument known[] = {{"server", false}};
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
+    const char *words[2] = {NULL, NULL}, *word = NULL;
     size_t n = 0;
     int which = 0;
     enum tl_rc rc;
 
     while (!(rc = arguments_next(&arguments, &which, &word, err)) && which != ARGUMENT_END) {
-        if (n == TL_COUNT_OF(words)) {
+        if (which != ARGUMENT_WORD) {
+            ret_words->server = word;
+        } else if (n == TL_COUNT_OF(words)) {
             return tl_fail(err, TL_INVALID, "\"%.80s\" is one word too many", word);
+        } else {
+            words[n++] = word;
         }
-        words[n++] = word;
     }
     if (rc || n == 0) {
         return rc;
     }
-    if (strcmp(words[0], "show") != 0) {
-        return tl_fail(err, TL_INVALID, "wants `show NAME` or nothing, not \"%.80s\"", words[0]);
+    if (strcmp(words[0], "show") != 0 && strcmp(words[0], "add") != 0) {
+        return tl_fail(err, TL_INVALID, "wants `show NAME`, `add FILE.json` or nothing, not \"%.80s\"", words[0]);
     }
     if (n < 2) {
-        return tl_fail(err, TL_INVALID,
-                       "`show` wants the name of a space or a FILE.json; `tailor spaces` lists the names");
+        return words[0][0] == 's'
+                   ? tl_fail(err, TL_INVALID,
+                             "`show` wants the name of a space or a FILE.json; `tailor spaces` lists the names")
+                   : tl_fail(err, TL_INVALID, "`add` wants a FILE.json; --help shows the form");
     }
-    *ret_name = words[1];
+    ret_words->verb = words[0];
+    ret_words->object = words[1];
     return TL_OK;
 }
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    const char *name = NULL;
-    enum tl_rc rc = parse(argc, argv, &name, err);
+    struct words words = {0};
+    enum tl_rc rc = parse(argc, argv, &words, err);
 
     if (rc) {
         return rc;
@@ -258,17 +381,31 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
     if (!space) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a space");
     }
-    rc = name ? show(name, space, err) : list(space, err);
+    if (!words.verb) {
+        rc = list(space, err);
+    } else {
+        rc = words.verb[0] == 's' ? show(words.object, space, err) : add(words.server, words.object, space, err);
+    }
     free(space);
     return rc;
 }
 
 const struct command command_spaces = {
     .name = "spaces",
-    .summary = "list the spaces of networks, or show one with its parts and variables",
-    .help = "usage: tailor spaces\n"
-            "       tailor spaces show NAME|FILE.json\n\n"
-            "Needs no server. A file describes a family of your own; those of supernet/families/ show the form.\n\n"
-            "example: tailor spaces show ofa-mbv3-w1.0\n",
+    .summary = "list the spaces of networks, show one with its parts and variables, or bring one to a server",
+    .help =
+        "usage: tailor spaces\n"
+        "       tailor spaces show NAME|FILE.json\n"
+        "       tailor spaces add [--server URL] FILE.json\n\n"
+        "A file describes a family of your own (supernet/families/ shows the form; `tailor serve --family` takes it), or\n"
+        "any space, whose networks need not be buildable; its values come from a table (`tailor import table`):\n\n"
+        "  {\"name\": \"my-space\", \"title\": \"..\", \"source\": \"..\",\n"
+        "   \"variables\": [{\"name\": \"depth\", \"options\": [1, 2]},\n"
+        "                 {\"name\": \"op1\", \"options\": [\"skip\", \"conv3x3\"]},\n"
+        "                 {\"name\": \"op2\", \"options\": [\"skip\", \"conv3x3\"], \"group\": \"layer2\",\n"
+        "                  \"active_when\": {\"variable\": \"depth\", \"options\": [2]}}],\n"
+        "   \"forbid\": [{\"op1\": [\"skip\"], \"op2\": [\"skip\"]}]}\n\n"
+        "search/spaces/ has more of them. `show` needs no server. `add` tells a server of a space; it stays there as it is.\n\n"
+        "example: tailor spaces show ofa-mbv3-w1.0\n",
     .run = run,
 };

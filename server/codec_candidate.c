@@ -12,10 +12,16 @@
 static json_t *encode_value(const struct candidate_values *values, enum metric metric)
 {
     const struct metric_value *v = &values->metrics[metric];
-    bool predicted = metric == METRIC_LATENCY_MS || metric == METRIC_ACCURACY;
-    json_t *json =
-        json_pack("{s:o, s:s}", "value", tl_json_number(v->value), "kind", predicted ? "predicted" : "computed");
+    bool predicted = !values->tabulated && (metric == METRIC_LATENCY_MS || metric == METRIC_ACCURACY);
+    json_t *json = json_pack("{s:o, s:s}", "value", tl_json_number(v->value), "kind",
+                             values->tabulated ? "tabulated"
+                             : predicted       ? "predicted"
+                                               : "computed");
 
+    if (values->tabulated && metric == METRIC_LATENCY_MS) {
+        json_object_set_new(json, "note",
+                            json_string(values->latency_timed ? "timed on the device" : "a cost model's, not timed"));
+    }
     if (predicted && v->half_width == HUGE_VAL) {
         json_object_set_new(json, "interval", json_null());
         json_object_set_new(json, "note", json_string("the imported model has no known error"));
@@ -97,7 +103,7 @@ static json_t *architecture_json(const struct net_family *family, const struct s
 
     tl_hash_format(&id, text);
     json = json_pack("{s:s, s:s, s:o}", "space", space->name, "id", text, "options", encode_options(space, genes));
-    if (family->n_kernels > 0 && !family->bottleneck && !family->per_stage) {
+    if (family && family->n_kernels > 0 && !family->bottleneck && !family->per_stage) {
         pick_of_arch(family, space, genes, &pick);
         json_object_set_new(json, "ofa", encode_ofa(family, &pick));
     }
@@ -208,7 +214,7 @@ enum tl_rc candidate_encode(const struct store_candidate *candidate, const struc
         json_decref(metrics);
         return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
     }
-    if (detail && (rc = network_json(family, space, candidate->genes.data, detail->latency, &network, err))) {
+    if (detail && family && (rc = network_json(family, space, candidate->genes.data, detail->latency, &network, err))) {
         json_decref(metrics);
         return rc;
     }
@@ -218,7 +224,10 @@ enum tl_rc candidate_encode(const struct store_candidate *candidate, const struc
                   architecture_json(family, space, candidate->genes.data), "metrics", metrics);
     if (json && network) {
         json_object_set_new(json, "network", network);
-        json_object_set_new(json, "artifacts", artifacts_json(detail->weights));
+    }
+    if (json && detail) {
+        json_object_set_new(json, "artifacts",
+                            family ? artifacts_json(detail->weights) : json_pack("[s]", "architecture.json"));
     }
     return tl_json_dump_take(json, buf, err);
 }

@@ -175,12 +175,15 @@ enum tl_rc chart_points_candidate(struct chart_points *points, const struct stor
     json_t *x = json_object_get(values, metric_names[points->x]), *y = json_object_get(values, metric_names[points->y]);
     const char *kx = json_string_value(json_object_get(x, "kind")), *ky = json_string_value(json_object_get(y, "kind"));
     bool measured = (kx && strcmp(kx, "measured") == 0) || (ky && strcmp(ky, "measured") == 0);
+    bool tabulated = kx && strcmp(kx, "tabulated") == 0;
 
     if (!values) {
         return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
     }
     add(points, json_object_get(x, "value"), json_object_get(y, "value"), (json_int_t)candidate->id, candidate->role,
-        measured ? "measured" : "predicted");
+        measured    ? "measured"
+        : tabulated ? "tabulated"
+                    : "predicted");
     json_decref(values);
     return TL_OK;
 }

@@ -101,6 +101,8 @@ TL_MUST_CHECK enum tl_rc search_progress_encode(const struct search_progress *pr
 struct candidate_values {
     struct metric_value metrics[METRIC_COUNT];
     bool corrected; /* predicted latency carries the search's own correction */
+    bool tabulated; /* all are looked up; the latency was timed on the device, or is a cost model's */
+    bool latency_timed;
     bool latency_measured;
     double measured_ms, measured_lower_ms, measured_upper_ms;
     size_t n_measurements;
@@ -110,7 +112,8 @@ struct candidate_values {
 TL_MUST_CHECK enum tl_rc candidate_values_encode(const struct candidate_values *values, struct tl_buf *buf,
                                                  struct tl_err *err);
 
-/* The architecture document ({"space","id","options","ofa"}) of genes in the whole space of a family. */
+/* The architecture document ({"space","id","options","ofa"}) of genes in the whole space of a family, or (NULL) in one whose
+ * networks cannot be built. */
 TL_MUST_CHECK enum tl_rc architecture_encode(const struct net_family *family, const struct space *space,
                                              const uint8_t *genes, struct tl_buf *buf, struct tl_err *err);
 

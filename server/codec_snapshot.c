@@ -12,11 +12,15 @@ static json_t *text_or_null(const char *text)
 
 enum tl_rc snapshot_names_encode(const struct snapshot_names *names, struct tl_buf *buf, struct tl_err *err)
 {
-    return tl_json_dump_exact_take(
+    json_t *json =
         json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "cost_rules", cost_rules, "space", names->space, "space_id",
                   names->space_id, "device", text_or_null(names->device), "accuracy", text_or_null(names->accuracy),
-                  "latency", text_or_null(names->latency), "supernet", text_or_null(names->supernet)),
-        buf, err);
+                  "latency", text_or_null(names->latency), "supernet", text_or_null(names->supernet));
+    if (names->table[0] && json_object_set_new(json, "table", json_string(names->table)) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    return tl_json_dump_exact_take(json, buf, err);
 }
 
 static void copy(json_t *json, const char *name, char *to, size_t room)
@@ -40,5 +44,6 @@ enum tl_rc snapshot_names_decode(const char *json, size_t n, struct snapshot_nam
     copy(doc.root, "accuracy", ret_names->accuracy, sizeof(ret_names->accuracy));
     copy(doc.root, "latency", ret_names->latency, sizeof(ret_names->latency));
     copy(doc.root, "supernet", ret_names->supernet, sizeof(ret_names->supernet));
+    copy(doc.root, "table", ret_names->table, sizeof(ret_names->table));
     return TL_OK;
 }

@@ -1,5 +1,5 @@
 /* codec_snapshot.h - the snapshot document: {"accuracy": hash|null, "cost_rules": "1", "device", "latency": hash|null,
- * "space", "space_id", "supernet": hash|null}, keys sorted, so that equal snapshots have equal bytes and one hash.
+ * "space", "space_id", "supernet": hash|null}, and "table": hash of a space that has one; keys sorted, so that equal snapshots have equal bytes and one hash.
  */
 #ifndef TAILOR_CODEC_SNAPSHOT_H
 #define TAILOR_CODEC_SNAPSHOT_H
@@ -13,6 +13,7 @@ struct snapshot_names {
     char accuracy[TL_HASH_TEXT]; /* "": none */
     char latency[TL_HASH_TEXT];  /* "": none */
     char supernet[TL_HASH_TEXT]; /* "": none */
+    char table[TL_HASH_TEXT];    /* "": none; the document then does not name it */
 };
 
 TL_MUST_CHECK enum tl_rc snapshot_names_encode(const struct snapshot_names *names, struct tl_buf *buf,

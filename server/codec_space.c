@@ -54,16 +54,34 @@ static json_t *resolutions_json(const struct net_family *family)
     return list;
 }
 
-enum tl_rc space_document_new(const struct net_family *family, const struct space *space,
-                              struct space_document **ret_document, struct tl_err *err)
+/* [{variable: labels, ..}, ..] */
+static json_t *forbid_json(const struct space *space)
 {
+    json_t *list = json_array();
+    for (size_t r = 0; r < space->n_rules; r++) {
+        json_t *rule = json_object();
+        for (size_t i = 0; i < space->rules[r].n_terms; i++) {
+            const struct space_term *term = &space->rules[r].terms[i];
+            const struct space_variable *variable = &space->variables[term->variable];
+            (void)json_object_set_new(rule, variable->name, options_json(variable, term->options));
+        }
+        (void)json_array_append_new(list, rule);
+    }
+    return list;
+}
+
+enum tl_rc space_document_new(const struct space_entry *entry, struct space_document **ret_document, struct tl_err *err)
+{
+    const struct space *space = &entry->space;
     char count[SPACE_COUNT_TEXT], id[TL_HASH_TEXT];
     struct space_document *document = calloc(1, sizeof *document);
     space_count(space, count);
     tl_hash_format(&space->id, id);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:n, s:[]}", "name", family->name, "title",
-                             family->title, "source", family->source, "count", count, "id", id, "resolutions",
-                             resolutions_json(family), "variables", variables_json(space), "accuracy_model", "devices");
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:n, s:n, s:[]}", "name", space->name,
+                             "title", entry->about.title, "source", entry->about.source, "count", count, "id", id,
+                             "buildable", (int)(entry->family != NULL), "resolutions",
+                             entry->family ? resolutions_json(entry->family) : json_array(), "variables",
+                             variables_json(space), "forbid", forbid_json(space), "accuracy_model", "table", "devices");
     if (!document || !json) {
         json_decref(json);
         free(document);
@@ -82,7 +100,9 @@ void space_document_free(struct space_document *document)
     }
 }
 
-enum tl_rc space_document_accuracy(struct space_document *document, const struct store_model *model, struct tl_err *err)
+/* The row's info with its hash and time, as field `name`. */
+static enum tl_rc set_model(struct space_document *document, const char *name, const struct store_model *model,
+                            struct tl_err *err)
 {
     json_t *json = text_json_load(model->info);
     bool ok = json_object_set_new(json, "hash", json_string(model->hash)) == 0 &&
@@ -91,9 +111,25 @@ enum tl_rc space_document_accuracy(struct space_document *document, const struct
         json_decref(json);
         json = NULL;
     }
-    return json_object_set_new(document->json, "accuracy_model", json) == 0
+    return json_object_set_new(document->json, name, json) == 0
                ? TL_OK
                : tl_fail(err, TL_NO_MEMORY, "no memory to show a model");
+}
+
+enum tl_rc space_document_accuracy(struct space_document *document, const struct store_model *model, struct tl_err *err)
+{
+    return set_model(document, "accuracy_model", model, err);
+}
+
+enum tl_rc space_document_table(struct space_document *document, const struct store_model *model, struct tl_err *err)
+{
+    enum tl_rc rc = set_model(document, "table", model, err);
+    const json_t *columns = json_object_get(json_object_get(document->json, "table"), "columns");
+    for (size_t i = 0; !rc && i < json_array_size(columns); i++) {
+        const char *device = json_string_value(json_object_get(json_array_get(columns, i), "device"));
+        rc = device ? space_document_device(document, device, err) : TL_OK;
+    }
+    return rc;
 }
 
 enum tl_rc space_document_device(struct space_document *document, const char *device, struct tl_err *err)

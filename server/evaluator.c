@@ -336,6 +336,10 @@ void evaluator_describe(struct evaluator *e, const uint8_t *arch, struct metric_
 {
     double row[SEARCH_METRICS_MAX];
 
+    if (e->rows) {
+        rows_describe(e, arch, ret_values);
+        return;
+    }
     values_table(e, arch, row);
     evaluator_accuracy(e, arch, e->space.n_variables, 1, row, 0);
     for (size_t m = 0; m < METRIC_COUNT; m++) {
@@ -391,7 +395,8 @@ enum tl_rc evaluator_new(const struct net_family *family, const struct accuracy_
     e->n_threads = n_threads;
     e->latency_scale = 1.0;
     e->latency_half_width = latency ? lat_model_error(latency)->half_width : (double)NAN;
-    e->table = (struct search_evaluator){e, METRIC_COUNT, METRIC_ACCURACY, values};
+    e->table =
+        (struct search_evaluator){.ctx = e, .n_metrics = METRIC_COUNT, .n_cheap = METRIC_ACCURACY, .values = values};
     if ((rc = narrow(e, err)) || (rc = tables_fill(e, err)) || (rc = scratch_make(e, err))) {
         evaluator_free(e);
         return rc;
@@ -433,6 +438,9 @@ const struct search_evaluator *evaluator_table(struct evaluator *e)
 
 bool evaluator_has(const struct evaluator *e, enum metric metric)
 {
+    if (e->rows) {
+        return e->column_of[metric] >= 0;
+    }
     return metric == METRIC_LATENCY_MS ? e->latency != NULL : metric == METRIC_ACCURACY ? e->accuracy != NULL : true;
 }
 

@@ -3,7 +3,7 @@
  *
  * One idea: cost and latency are sums (peak memory: a maximum) over the slots of a family, so they are tables by
  * (resolution, slot, choice), filled once; an architecture is then some twenty additions. Accuracy goes through its model in
- * batches.
+ * batches. Where there are no networks, all values come from a table (evaluator_table.h).
  *
  * The search's space is narrowed to the resolutions at which every model is valid (an accuracy model fitted at 224 keeps
  * the search at 224); evaluator_full_arch leads back to the whole space, in whose terms architectures are stored and named.
@@ -35,7 +35,8 @@ extern const char *const metric_names[METRIC_COUNT];
 /* A value with what is known of it. */
 struct metric_value {
     double value;
-    double half_width; /* absolute half width of the 90 % interval; HUGE_VAL: no known error; 0: computed, exact */
+    double
+        half_width; /* absolute half width of the 90 % interval; HUGE_VAL: no known error; 0: computed or tabulated */
 };
 
 /* What a metric can reach. The slacks are half widths of the intervals at the ends: a bound beyond an end by more cannot be met,
@@ -52,7 +53,15 @@ struct evaluator;
 TL_MUST_CHECK enum tl_rc evaluator_new(const struct net_family *family, const struct accuracy_model *accuracy,
                                        const struct lat_model *latency, unsigned n_threads,
                                        struct evaluator **ret_evaluator, struct tl_err *err);
+/* Of a space whose networks cannot be built: the values are those of the table, latencies those of `device` ("": none).
+ * Only its rows are searched. */
+struct value_table;
+TL_MUST_CHECK enum tl_rc evaluator_new_tabulated(const struct space *space, const struct value_table *table,
+                                                 const char *device, struct evaluator **ret_evaluator,
+                                                 struct tl_err *err);
 void evaluator_free(struct evaluator *evaluator);
+/* Are values looked up, not computed or predicted? *ret_timed: is the latency a time that was taken? */
+bool evaluator_tabulated(const struct evaluator *evaluator, bool *ret_timed);
 
 /* The narrowed space to search and the table to hand to search_run_new. Borrowed. */
 const struct space *evaluator_space(const struct evaluator *evaluator);

@@ -172,6 +172,10 @@ static double accuracy_extreme(struct evaluator *e, bool want_max, double *ret_s
 
 void evaluator_ranges(struct evaluator *e, struct metric_range ret_ranges[METRIC_COUNT])
 {
+    if (e->rows) {
+        rows_ranges(e, ret_ranges);
+        return;
+    }
     for (enum metric m = 0; m < METRIC_COUNT; m++) {
         struct metric_range *range = &ret_ranges[m];
         *range = (struct metric_range){NAN, NAN, 0.0, 0.0};

@@ -43,6 +43,9 @@ struct evaluator {
     size_t hot_width;
     double latency_scale, latency_half_width;
     struct search_evaluator table;
+    const struct value_table
+        *rows;                   /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
+    int column_of[METRIC_COUNT]; /* of the rows; -1: none */
 };
 
 /* The cells of a slot under two widths, one a choice. Borrowed. */
@@ -56,5 +59,9 @@ static inline struct cell *slot_cells(const struct evaluator *e, const struct re
  * without a model. */
 void evaluator_accuracy(struct evaluator *e, const uint8_t *archs, size_t stride, size_t n, double *out,
                         unsigned thread);
+
+/* The same as the public ones, of an evaluator of rows. */
+void rows_describe(const struct evaluator *e, const uint8_t *arch, struct metric_value ret_values[METRIC_COUNT]);
+void rows_ranges(const struct evaluator *e, struct metric_range ret_ranges[METRIC_COUNT]);
 
 #endif

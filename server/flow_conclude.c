@@ -53,6 +53,7 @@ static enum tl_rc found_make(struct running *r, const struct search_candidate *c
     id = space_arch_id(space, found.genes);
     tl_hash_format(&id, found.arch);
     evaluator_describe(r->evaluator, c->arch, values.metrics);
+    values.tabulated = evaluator_tabulated(r->evaluator, &values.latency_timed);
     memcpy(found.values, c->values, sizeof(found.values));
     if ((rc = candidate_values_encode(&values, &found.json, err))) {
         tl_buf_done(&found.json);
@@ -367,8 +368,9 @@ enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
         search_row_state(row, "verifying", "round %d: %zu candidates are measured on %s", row->progress.round,
                          o.n_chosen, row->device);
     } else {
-        search_row_state(row, "finished", "found by prediction");
-        search_row_finish(row, "finished", "predicted");
+        const bool tabulated = r->snapshot.table != NULL;
+        search_row_state(row, "finished", tabulated ? "found in the table" : "found by prediction");
+        search_row_finish(row, "finished", tabulated ? "tabulated" : "predicted");
     }
     if (rc == TL_OK) {
         rc = store_write(r->flow->service->store, write_outcome, &o, err);

@@ -37,6 +37,7 @@ static void front_add(struct search_spec *spec, enum metric metric)
 /* The front spans the objective and every limited metric; with none of those, what people would trade it against. */
 static void spec_make(const struct search_row *row, const struct evaluator *evaluator, struct search_spec *spec)
 {
+    static const enum metric traded[] = {METRIC_ACCURACY, METRIC_MACS, METRIC_PARAMS};
     const struct search_request *request = &row->request;
 
     *spec = (struct search_spec){.objective = (uint8_t)request->objective,
@@ -60,11 +61,10 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
     for (size_t i = 0; i < request->n_limits; i++) {
         front_add(spec, request->limits[i].metric);
     }
-    if (spec->n_front == 1) {
-        bool by_accuracy = request->objective != METRIC_ACCURACY && evaluator_has(evaluator, METRIC_ACCURACY);
-        front_add(spec, by_accuracy                         ? METRIC_ACCURACY
-                        : request->objective == METRIC_MACS ? METRIC_PARAMS
-                                                            : METRIC_MACS);
+    for (size_t i = 0; i < TL_COUNT_OF(traded) && spec->n_front == 1; i++) {
+        if (evaluator_has(evaluator, traded[i])) {
+            front_add(spec, traded[i]);
+        }
     }
     if (row->progress.round > 0) {
         spec->budget_evaluations =
@@ -195,7 +195,7 @@ static enum tl_rc prepare(struct running *r, struct tl_err *err)
     struct search_row *row = r->row;
     enum tl_rc rc;
 
-    if ((rc = evaluator_new(r->snapshot.family, r->snapshot.accuracy, r->snapshot.latency, 1, &r->evaluator, err))) {
+    if ((rc = snapshot_evaluator(&r->snapshot, &r->evaluator, err))) {
         return rc;
     }
     evaluator_correct(r->evaluator, row->progress.scale, row->progress.half_width);
@@ -222,7 +222,7 @@ static enum tl_rc pin(struct running *r, bool *ret_ready, struct tl_err *err)
     if ((rc = snapshots_pin(service->snapshots, row->space, row->device, &r->snapshot, err))) {
         return rc;
     }
-    if (row->device[0] && !r->snapshot.latency) {
+    if (row->device[0] && !r->snapshot.latency && !r->snapshot.table) {
         *ret_ready = false;
         search_row_state(row, "profiling", "%s has no latency model of %s yet: it is being profiled", row->device,
                          row->space);

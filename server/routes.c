@@ -13,8 +13,10 @@ const struct http_route routes_all[] = {
     {"GET", "/openapi.json", 0, route_openapi},
 
     {"GET", "/spaces", 0, route_space_list},
+    {"POST", "/spaces", HTTP_JSON_MAX, route_space_post},
     {"GET", "/spaces/{}", 0, route_space_get},
     {"GET", "/spaces/{}/ranges", 0, route_space_ranges},
+    {"PUT", "/spaces/{}/table", HTTP_JSON_MAX, route_table_put},
     {"GET", "/models", 0, route_model_list},
     {"POST", "/models", HTTP_JSON_MAX, route_model_post},
     {"GET", "/artifacts/{}", 0, route_artifact_get},

@@ -17,8 +17,8 @@ http_handler route_device_post, route_device_list, route_device_get, route_job_p
     route_job_renew, route_job_complete, route_job_fail, route_measurement_put, route_measurement_list,
     route_measurement_get;
 /* routes_model.c */
-http_handler route_space_list, route_space_get, route_space_ranges, route_model_post, route_model_list,
-    route_artifact_put, route_artifact_get;
+http_handler route_space_list, route_space_get, route_space_post, route_space_ranges, route_table_put, route_model_post,
+    route_model_list, route_artifact_put, route_artifact_get;
 /* routes_page.c */
 http_handler route_livez, route_readyz, route_version, route_openapi, route_page;
 
@@ -37,10 +37,9 @@ struct list_writer;
 TL_MUST_CHECK enum tl_rc routes_list_answer(struct list_writer *list, struct store_page page, int64_t last,
                                             struct http_response *response, struct tl_err *err);
 
-/* The family and the space (owned by the caller: free) of a space's name; TL_NOT_FOUND. */
-struct net_family;
-struct space;
-TL_MUST_CHECK enum tl_rc routes_space_named(const char *name, const struct net_family **ret_family,
-                                            struct space **ret_space, struct tl_err *err);
+/* spaces_find, or TL_NOT_FOUND. */
+struct space_entry;
+TL_MUST_CHECK enum tl_rc routes_space_named(struct service *service, const char *name,
+                                            const struct space_entry **ret_entry, struct tl_err *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "server/routes.h"
 #include "server/snapshots.h"
 #include "server/space_of_family.h"
+#include "server/spaces.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,9 @@ enum { ANSWER_MAX_BYTES = 64 << 20, ARTIFACT_MAX_BYTES = 256 << 20 };
 struct list_ctx {
     struct list_writer list;
     struct store_page page;
+    struct service *service;
     const char *search, *role;
-    const struct net_family *family;
-    const struct space *space;
+    const struct space_entry *entry;
     int64_t last;
     size_t n;
 };
@@ -27,37 +28,26 @@ static enum tl_rc list_candidate(void *ctx, const struct store_candidate *candid
 {
     struct list_ctx *c = ctx;
     TL_AUTO(tl_buf) item = {0};
-    enum tl_rc rc = candidate_encode(candidate, c->family, c->space, NULL, &item, err);
+    enum tl_rc rc = candidate_encode(candidate, c->entry->family, &c->entry->space, NULL, &item, err);
 
     c->last = candidate->id;
     c->n++;
     return rc ? rc : list_add(&c->list, &item, err);
 }
 
-struct space_ctx {
-    const struct net_family **family;
-    struct space **space;
-};
-
 static enum tl_rc space_of_row(void *ctx, const struct store_search *search, struct tl_err *err)
 {
-    struct space_ctx *s = ctx;
+    struct list_ctx *c = ctx;
 
-    return routes_space_named(search->space, s->family, s->space, err);
+    return routes_space_named(c->service, search->space, &c->entry, err);
 }
 
 static enum tl_rc list_candidates(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct list_ctx *c = ctx;
-    struct space *space = NULL;
-    enum tl_rc rc = store_search_get(tx, c->search, space_of_row, &(struct space_ctx){&c->family, &space}, err);
+    enum tl_rc rc = store_search_get(tx, c->search, space_of_row, c, err);
 
-    c->space = space;
-    if (rc == TL_OK) {
-        rc = store_candidate_list(tx, c->search, c->role, c->page, list_candidate, c, err);
-    }
-    free(space);
-    return rc;
+    return rc ? rc : store_candidate_list(tx, c->search, c->role, c->page, list_candidate, c, err);
 }
 
 /* Hand the finished list to the response. */
@@ -82,7 +72,8 @@ enum tl_rc route_search_candidates(struct service *service, const struct http_re
                                    struct http_response *response, struct tl_err *err)
 {
     static const char *const known[] = {"role", "page_size", "page_token"};
-    struct list_ctx c = {.search = request->params[0],
+    struct list_ctx c = {.service = service,
+                         .search = request->params[0],
                          .role = http_query(request, "role") ? http_query(request, "role") : ""};
     enum tl_rc rc;
 
@@ -98,7 +89,7 @@ enum tl_rc route_search_front(struct service *service, const struct http_request
                               struct http_response *response, struct tl_err *err)
 {
     static const char *const known[] = {"page_size", "page_token"};
-    struct list_ctx c = {.search = request->params[0], .role = "", .page = {0, 1000}};
+    struct list_ctx c = {.service = service, .search = request->params[0], .role = "", .page = {0, 1000}};
     enum tl_rc rc;
 
     if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
@@ -203,16 +194,14 @@ enum tl_rc route_candidate_get(struct service *service, const struct http_reques
 {
     struct detail_ctx d;
     struct snapshot snapshot = {0};
-    const struct net_family *family = NULL;
-    struct space *space = NULL;
+    const struct space_entry *entry = NULL;
     enum tl_rc rc = read_candidate(service, request, &d, err);
 
-    (void)(rc || (rc = routes_space_named(d.space, &family, &space, err)) ||
+    (void)(rc || (rc = routes_space_named(service, d.space, &entry, err)) ||
            (d.snapshot[0] && (rc = snapshots_load(service->snapshots, d.snapshot, &snapshot, err))) ||
-           (rc = candidate_encode(&d.copy, family, space, &(struct candidate_detail){snapshot.latency, d.weights},
-                                  &response->body, err)));
+           (rc = candidate_encode(&d.copy, entry->family, &entry->space,
+                                  &(struct candidate_detail){snapshot.latency, d.weights}, &response->body, err)));
     snapshot_done(&snapshot);
-    free(space);
     tl_buf_done(&d.values);
     return rc;
 }
@@ -254,15 +243,17 @@ static enum tl_rc weights_answer(struct service *service, struct detail_ctx *d, 
 }
 
 static enum tl_rc artifact_answer(struct service *service, struct detail_ctx *d, const char *name,
-                                  const struct net_family *family, const struct space *space,
-                                  struct http_response *response, struct tl_err *err)
+                                  const struct space_entry *entry, struct http_response *response, struct tl_err *err)
 {
     if (strcmp(name, "architecture.json") == 0) {
-        return architecture_encode(family, space, d->genes, &response->body, err);
+        return architecture_encode(entry->family, &entry->space, d->genes, &response->body, err);
+    }
+    if (!entry->family) {
+        return tl_fail(err, TL_NOT_FOUND, "%s is a space without weights: there is architecture.json alone", d->space);
     }
     for (int kind = 0; kind < ARTIFACT_KIND_COUNT; kind++) {
         if (strcmp(name, artifact_names[kind]) == 0) {
-            return weights_answer(service, d, (enum artifact_kind)kind, family, space, response, err);
+            return weights_answer(service, d, (enum artifact_kind)kind, entry->family, &entry->space, response, err);
         }
     }
     return tl_fail(err, TL_NOT_FOUND,
@@ -274,19 +265,17 @@ enum tl_rc route_candidate_artifact(struct service *service, const struct http_r
 {
     const char *name = request->params[1];
     struct detail_ctx d;
-    const struct net_family *family = NULL;
-    struct space *space = NULL;
+    const struct space_entry *entry = NULL;
     enum tl_rc rc = read_candidate(service, request, &d, err);
 
     response->body.max = ARTIFACT_MAX_BYTES;
-    (void)(rc || (rc = routes_space_named(d.space, &family, &space, err)) ||
-           (rc = artifact_answer(service, &d, name, family, space, response, err)));
+    (void)(rc || (rc = routes_space_named(service, d.space, &entry, err)) ||
+           (rc = artifact_answer(service, &d, name, entry, response, err)));
     if (rc == TL_OK) {
         routes_etag(response);
         snprintf(response->file_name, sizeof response->file_name, "%s-%lld%s%s", d.space, (long long)d.id,
                  strcmp(name, "architecture.json") == 0 ? "-" : ".", name);
     }
-    free(space);
     tl_buf_done(&d.values);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "server/codec_work.h"
 #include "server/flow.h"
 #include "server/routes.h"
+#include "server/spaces.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -80,8 +81,12 @@ static enum tl_rc find_device(struct store_tx *tx, void *ctx, struct tl_err *err
 static enum tl_rc profile_admit(struct service *service, struct profile_request *profile, struct tl_err *err)
 {
     struct tl_err why = {0};
-    if (!net_family_get(profile->space)) {
-        return tl_fail_at(err, TL_INVALID, "/space", "no space is called %s; GET /spaces lists them", profile->space);
+    const struct space_entry *entry = spaces_find(service->spaces, profile->space);
+    if (!entry || !entry->family) {
+        return tl_fail_at(err, TL_INVALID, "/space",
+                          entry ? "no network of %s can be built, so none can be measured"
+                                : "no space is called %s; GET /spaces lists them",
+                          profile->space);
     }
     enum tl_rc rc = store_read(service->store, find_device, profile->device, &why);
     return rc == TL_OK ? TL_OK : name_fault(rc, "/device", &why, err);

@@ -8,7 +8,7 @@
 #include "server/codec_search.h"
 #include "server/flow.h"
 #include "server/routes.h"
-#include "server/space_of_family.h"
+#include "server/spaces.h"
 #include "supernet/train/codec_supernet.h"
 
 #include <stdio.h>
@@ -85,7 +85,7 @@ enum tl_rc route_artifact_get(struct service *service, const struct http_request
 /* A model on its way into the store. */
 struct import {
     const struct model_request *request;
-    struct space *space;                   /* owned */
+    const struct space *space;             /* borrowed */
     const struct net_family *family;       /* static */
     struct tl_buf files[MODEL_TABLES_MAX]; /* owned */
     struct tl_buf model, info;             /* owned; the program's own form, and the row's info */
@@ -100,7 +100,6 @@ static void import_done(struct import *import)
     }
     tl_buf_done(&import->model);
     tl_buf_done(&import->info);
-    free(import->space);
 }
 
 /* What is wrong with a file is wrong with the field that names it, whatever the reader called it. */
@@ -114,10 +113,17 @@ static enum tl_rc import_read(struct service *service, struct import *import, st
 {
     const struct model_request *request = import->request;
     struct tl_err why = {0};
-    enum tl_rc rc = routes_space_named(request->space, &import->family, &import->space, &why);
+    const struct space_entry *entry = NULL;
+    enum tl_rc rc = routes_space_named(service, request->space, &entry, &why);
     if (rc != TL_OK) {
         return tl_fail_at(err, rc == TL_NOT_FOUND ? TL_INVALID : rc, "/space", "%s; GET /spaces lists them", why.text);
     }
+    if (!entry->family) {
+        return tl_fail_at(err, TL_INVALID, "/space", "no network of %s can be built, so no model applies to it",
+                          request->space);
+    }
+    import->space = &entry->space;
+    import->family = entry->family;
     for (size_t i = 0; i < request->n_artifacts; i++) {
         import->files[i].max = STORE_BLOB_MAX;
         rc = artifact_read(service->store, &request->artifacts[i].hash, &import->files[i], &why);

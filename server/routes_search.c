@@ -1,9 +1,10 @@
 /* routes_search.c - searches and candidates over HTTP.
  */
 #include "server/codec_search.h"
+#include "server/evaluator_table.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
-#include "server/space_of_family.h"
+#include "server/spaces.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +20,9 @@ static bool ended(const char *state)
 /* ---- one search as a document -------------------------------------------------------------------------------- */
 
 struct show_ctx {
+    struct service *service;
     const char *id;
-    const struct net_family *family;
-    const struct space *space;
+    const struct space_entry *entry;
     struct tl_buf *buf;
     struct tl_buf answer, nearest;
     char state[STATE_TEXT];
@@ -33,7 +34,7 @@ static enum tl_rc encode_candidate(void *ctx, const struct store_candidate *cand
 {
     struct show_ctx *show = ctx;
 
-    return candidate_encode(candidate, show->family, show->space, NULL, show->buf, err);
+    return candidate_encode(candidate, show->entry->family, &show->entry->space, NULL, show->buf, err);
 }
 
 static enum tl_rc candidate_text(struct store_tx *tx, struct show_ctx *show, int64_t id, struct tl_buf *to,
@@ -55,7 +56,6 @@ static enum tl_rc show_row(void *ctx, const struct store_search *search, struct 
     struct show_row *s = ctx;
     struct show_ctx *show = s->show;
     struct search_progress *progress = malloc(sizeof(*progress));
-    struct space *space = NULL;
     enum tl_rc rc;
 
     if (!progress) {
@@ -64,14 +64,12 @@ static enum tl_rc show_row(void *ctx, const struct store_search *search, struct 
     snprintf(show->state, sizeof(show->state), "%s", search->state);
     show->revision = search->revision;
     if (!(rc = search_progress_decode(search->progress, progress, err)) &&
-        !(rc = routes_space_named(search->space, &show->family, &space, err))) {
-        show->space = space;
+        !(rc = routes_space_named(show->service, search->space, &show->entry, err))) {
         show->has_answer = progress->answer != 0;
         (void)((rc = candidate_text(s->tx, show, progress->answer, &show->answer, err)) ||
                (rc = candidate_text(s->tx, show, progress->nearest, &show->nearest, err)) ||
                (rc = search_encode(search, show->answer.data, show->nearest.data, show->buf, err)));
     }
-    free(space);
     free(progress);
     return rc;
 }
@@ -89,7 +87,7 @@ static enum tl_rc show_search(struct service *service, const char *id, struct ht
 {
     enum tl_rc rc;
 
-    *show = (struct show_ctx){.id = id, .buf = &response->body};
+    *show = (struct show_ctx){.service = service, .id = id, .buf = &response->body};
     response->body.max = ANSWER_MAX_BYTES;
     rc = store_read(service->store, show_tx, show, err);
     tl_buf_done(&show->answer);
@@ -165,8 +163,50 @@ static enum tl_rc admit_device(struct service *service, struct admission *a, str
     return TL_OK;
 }
 
+/* Of a table everything is known: its devices, its metrics, and that nothing of it can be verified. */
+static enum tl_rc admit_table(struct admission *a, struct tl_err *err)
+{
+    const struct value_table *table = a->snapshot.table;
+    struct search_request *request = &a->request;
+    char devices[300];
+
+    if (request->top_k > 0) {
+        return tl_fail_at(err, TL_INVALID, "/verify",
+                          "values of a table cannot be verified: no network of %s can be built; leave \"verify\" out",
+                          request->space);
+    }
+    request->top_k = 0;
+    if (request->device[0] && value_table_column_of(table, METRIC_LATENCY_MS, request->device) < 0) {
+        value_table_devices(table, devices, sizeof(devices));
+        return tl_fail_at(err, TL_INVALID, "/device", "the table of %s has no latencies of %s; it has %s",
+                          request->space, request->device, devices[0] ? devices : "those of no device");
+    }
+    return TL_OK;
+}
+
+static enum tl_rc admit_tabulated(const struct admission *a, enum metric metric, const char *pointer,
+                                  struct tl_err *err)
+{
+    const struct search_request *request = &a->request;
+    char devices[300];
+
+    value_table_devices(a->snapshot.table, devices, sizeof(devices));
+    if (value_table_column_of(a->snapshot.table, metric, request->device) >= 0) {
+        return TL_OK;
+    }
+    if (metric == METRIC_LATENCY_MS && devices[0]) {
+        return tl_fail_at(err, TL_INVALID, pointer, "latency_ms needs a \"device\"; the table of %s has %s",
+                          request->space, devices);
+    }
+    return tl_fail_at(err, TL_INVALID, pointer, "the table of %s has no %s; GET /spaces/%s shows its columns",
+                      request->space, metric_names[metric], request->space);
+}
+
 static enum tl_rc admit_metric(const struct admission *a, enum metric metric, const char *pointer, struct tl_err *err)
 {
+    if (a->snapshot.table) {
+        return admit_tabulated(a, metric, pointer, err);
+    }
     if (metric == METRIC_ACCURACY && !a->snapshot.accuracy) {
         return tl_fail_at(err, TL_INVALID, pointer,
                           "there is no accuracy model of %s; import one (POST /models) or minimise another metric",
@@ -214,7 +254,14 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
     if (rc) {
         return tl_fail(err, rc, "%s", none.text);
     }
-    if ((rc = admit_device(service, a, err)) || (rc = admit_metric(a, request->objective, "/objective", err))) {
+    if (!a->snapshot.family && !a->snapshot.table) {
+        return tl_fail_at(
+            err, TL_INVALID, "/space",
+            "no network of %s can be built and it has no table of values; PUT /spaces/%s/table brings one",
+            request->space, request->space);
+    }
+    if ((rc = a->snapshot.table ? admit_table(a, err) : admit_device(service, a, err)) ||
+        (rc = admit_metric(a, request->objective, "/objective", err))) {
         return rc;
     }
     for (size_t i = 0; i < request->n_limits; i++) {
@@ -224,7 +271,7 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
             return rc;
         }
     }
-    if (request->device[0] && !a->snapshot.latency) {
+    if (request->device[0] && !a->snapshot.latency && !a->snapshot.table) {
         return TL_OK; /* checked after profiling */
     }
     if ((rc = snapshots_ranges(service->snapshots, &a->snapshot, a->ranges, err))) {
@@ -410,8 +457,6 @@ struct list_ctx {
     struct list_writer list;
     struct store_page page;
     const char *first, *second; /* filters */
-    const struct net_family *family;
-    const struct space *space;
     int64_t last;
     size_t n;
 };

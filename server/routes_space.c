@@ -1,33 +1,24 @@
 /* routes_space.c - spaces: from a name to the space, and what is shown of them. */
 #include "server/codec_search.h"
 #include "server/codec_space.h"
+#include "server/evaluator_table.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
-#include "server/space_of_family.h"
-#include <stdlib.h>
+#include "server/spaces.h"
+
+#include <stdio.h>
 
 enum { LIST_MAX_BYTES = 64 << 20, DEVICES_PAGE = 1000 };
 
-enum tl_rc routes_space_named(const char *name, const struct net_family **ret_family, struct space **ret_space,
+enum tl_rc routes_space_named(struct service *service, const char *name, const struct space_entry **ret_entry,
                               struct tl_err *err)
 {
-    const struct net_family *family = net_family_get(name);
-    struct space *space;
-    enum tl_rc rc;
-
-    if (!family) {
+    const struct space_entry *entry = spaces_find(service->spaces, name);
+    if (!entry) {
         return tl_fail(err, TL_NOT_FOUND, "no space is called %s", name);
     }
-    if (!(space = malloc(sizeof(*space)))) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for a space");
-    }
-    if ((rc = space_of_family(family, space, err))) {
-        free(space);
-        return rc;
-    }
-    *ret_family = family;
-    *ret_space = space;
+    *ret_entry = entry;
     return TL_OK;
 }
 
@@ -51,6 +42,12 @@ static enum tl_rc on_accuracy(void *ctx, const struct store_model *model, struct
 {
     struct space_reading *reading = ctx;
     return space_document_accuracy(reading->document, model, err);
+}
+
+static enum tl_rc on_table(void *ctx, const struct store_model *model, struct tl_err *err)
+{
+    struct space_reading *reading = ctx;
+    return space_document_table(reading->document, model, err);
 }
 
 static enum tl_rc on_latency(void *ctx, const struct store_model *model, struct tl_err *err)
@@ -82,6 +79,7 @@ static enum tl_rc read_space(struct store_tx *tx, void *ctx, struct tl_err *err)
     struct store_page page = {.limit = DEVICES_PAGE};
     reading->tx = tx;
     enum tl_rc rc = visit_current(reading, "accuracy", "", on_accuracy, err);
+    rc = rc ? rc : visit_current(reading, "table", "", on_table, err);
     do {
         page.after = reading->last;
         reading->rows = 0;
@@ -90,16 +88,11 @@ static enum tl_rc read_space(struct store_tx *tx, void *ctx, struct tl_err *err)
     return rc;
 }
 
-static enum tl_rc space_encode(struct service *service, const char *name, struct tl_buf *buf, struct tl_err *err)
+static enum tl_rc space_encode(struct service *service, const struct space_entry *entry, struct tl_buf *buf,
+                               struct tl_err *err)
 {
-    TL_AUTO(space_reading) reading = {.name = name};
-    const struct net_family *family = NULL;
-    struct space *space = NULL;
-    enum tl_rc rc = routes_space_named(name, &family, &space, err);
-    if (rc == TL_OK) {
-        rc = space_document_new(family, space, &reading.document, err);
-        free(space);
-    }
+    TL_AUTO(space_reading) reading = {.name = entry->space.name};
+    enum tl_rc rc = space_document_new(entry, &reading.document, err);
     if (rc != TL_OK || (rc = store_read(service->store, read_space, &reading, err)) != TL_OK) {
         return rc;
     }
@@ -109,13 +102,41 @@ static enum tl_rc space_encode(struct service *service, const char *name, struct
 enum tl_rc route_space_get(struct service *service, const struct http_request *request, struct http_response *response,
                            struct tl_err *err)
 {
+    const struct space_entry *entry = NULL;
     enum tl_rc rc;
     if ((rc = http_query_only(request, NULL, 0, err)) ||
-        (rc = space_encode(service, request->params[0], &response->body, err))) {
+        (rc = routes_space_named(service, request->params[0], &entry, err)) ||
+        (rc = space_encode(service, entry, &response->body, err))) {
         return rc;
     }
     routes_etag(response);
     return TL_OK;
+}
+
+enum tl_rc route_space_post(struct service *service, const struct http_request *request, struct http_response *response,
+                            struct tl_err *err)
+{
+    const struct space_entry *entry = NULL;
+    bool is_new = false;
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = spaces_add(service->spaces, request->body, request->body_n, &entry, &is_new, err)) ||
+        (rc = space_encode(service, entry, &response->body, err))) {
+        return rc;
+    }
+    response->status = is_new ? 201 : 200;
+    (void)snprintf(response->location, sizeof response->location, "/spaces/%s", entry->space.name);
+    return TL_OK;
+}
+
+/* Devices of a table need no registration. */
+static enum tl_rc table_has_device(const struct snapshot *snapshot, struct tl_err *err)
+{
+    return !snapshot->table || !snapshot->device[0] ||
+                   value_table_column_of(snapshot->table, METRIC_LATENCY_MS, snapshot->device) >= 0
+               ? TL_OK
+               : tl_fail(err, TL_NOT_FOUND, "the table of %s has no latencies of %s", snapshot->space->space.name,
+                         snapshot->device);
 }
 
 /* What can be asked for: latency_ms is there once `device` has a model. */
@@ -125,22 +146,25 @@ enum tl_rc route_space_ranges(struct service *service, const struct http_request
     static const char *const known[] = {"device"};
     const char *device = http_query(request, "device") ? http_query(request, "device") : "";
     struct metric_range ranges[METRIC_COUNT];
+    const struct space_entry *entry = NULL;
     struct snapshot snapshot = {0};
     struct device_facts facts;
     enum tl_rc rc;
 
     if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
-        (device[0] && (rc = flow_device_facts(service->store, device, &facts, err)))) {
+        (rc = routes_space_named(service, request->params[0], &entry, err)) ||
+        (entry->family && device[0] && (rc = flow_device_facts(service->store, device, &facts, err)))) {
         return rc;
     }
     (void)((rc = snapshots_current(service->snapshots, request->params[0], device, &snapshot, err)) ||
+           (rc = table_has_device(&snapshot, err)) ||
            (rc = snapshots_ranges(service->snapshots, &snapshot, ranges, err)) ||
            (rc = ranges_encode(request->params[0], device, ranges, &response->body, err)));
     snapshot_done(&snapshot);
     return rc;
 }
 
-/* The families are few and numbered: the cursor is the number of the last one shown. */
+/* Spaces are few and numbered: the cursor is the number of the last one shown. */
 enum tl_rc route_space_list(struct service *service, const struct http_request *request, struct http_response *response,
                             struct tl_err *err)
 {
@@ -152,10 +176,11 @@ enum tl_rc route_space_list(struct service *service, const struct http_request *
         (rc = routes_page_query(request, &page, err)) || (rc = list_begin(&list, LIST_MAX_BYTES, err))) {
         return rc;
     }
-    size_t at = page.after < (int64_t)net_family_count() ? (size_t)page.after : net_family_count();
-    for (; at < net_family_count() && list.n < (size_t)page.limit; at++) {
+    size_t at = (size_t)page.after;
+    const struct space_entry *entry = spaces_at(service->spaces, at);
+    for (; entry && list.n < (size_t)page.limit; entry = spaces_at(service->spaces, ++at)) {
         TL_AUTO(tl_buf) item = {0};
-        if ((rc = space_encode(service, net_family_at(at)->name, &item, err)) || (rc = list_add(&list, &item, err))) {
+        if ((rc = space_encode(service, entry, &item, err)) || (rc = list_add(&list, &item, err))) {
             return rc;
         }
     }

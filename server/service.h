@@ -11,9 +11,11 @@
 
 struct flow;
 struct snapshots;
+struct spaces;
 
 struct service {
     struct store *store;
+    struct spaces *spaces;       /* by name */
     struct snapshots *snapshots; /* models in memory, by hash */
     struct flow *flow;           /* worker threads */
     struct http *http;

@@ -5,7 +5,8 @@
 #include "server/builtin.h"
 #include "server/codec_model.h"
 #include "server/codec_snapshot.h"
-#include "server/space_of_family.h"
+#include "server/evaluator_table.h"
+#include "server/spaces.h"
 #include "supernet/train/codec_supernet.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -17,13 +18,15 @@ enum { MODELS_IDLE_MAX = 16, RANGES_KEPT = 64 };
 struct entry {
     struct entry *next; /* most recently made first */
     char hash[TL_HASH_TEXT];
-    struct accuracy_model *accuracy; /* owned; one of the two */
+    struct accuracy_model *accuracy; /* owned; one of the three */
     struct lat_model *latency;       /* owned */
+    struct value_table *table;       /* owned */
     unsigned users;
 };
 
 struct snapshots {
     struct store *store;
+    struct spaces *spaces;
     pthread_mutex_t lock; /* guards the list and the counts */
     struct entry *entries;
     struct kept_ranges {
@@ -38,6 +41,7 @@ static void entry_free(struct entry *entry)
     if (entry) {
         accuracy_free(entry->accuracy);
         lat_model_free(entry->latency);
+        value_table_free(entry->table);
         free(entry);
     }
 }
@@ -68,8 +72,24 @@ static struct entry *find(struct snapshots *snapshots, const char *hash)
     return NULL;
 }
 
-static enum tl_rc entry_load(struct store *store, const char *hash, bool is_latency, struct entry **ret_entry,
-                             struct tl_err *err)
+enum entry_kind { ENTRY_ACCURACY, ENTRY_LATENCY, ENTRY_TABLE };
+
+static enum tl_rc entry_decode(const struct tl_buf *bytes, enum entry_kind kind, const struct space *space,
+                               struct entry *entry, struct tl_err *err)
+{
+    switch (kind) {
+    case ENTRY_ACCURACY:
+        return accuracy_load(bytes->data, bytes->len, &entry->accuracy, err);
+    case ENTRY_LATENCY:
+        return lat_model_load(bytes->data, bytes->len, &entry->latency, err);
+    case ENTRY_TABLE:
+        return value_table_load(bytes->data, bytes->len, space, &entry->table, err);
+    }
+    return tl_fail(err, TL_INVALID, "no such kind of model");
+}
+
+static enum tl_rc entry_load(struct store *store, const char *hash, enum entry_kind kind, const struct space *space,
+                             struct entry **ret_entry, struct tl_err *err)
 {
     TL_AUTO(tl_buf) bytes = {.max = STORE_BLOB_MAX};
     struct tl_hash name;
@@ -86,9 +106,7 @@ static enum tl_rc entry_load(struct store *store, const char *hash, bool is_late
         return tl_fail(err, TL_NO_MEMORY, "no memory for model %s", hash);
     }
     snprintf(entry->hash, sizeof(entry->hash), "%s", hash);
-    rc = is_latency ? lat_model_load(bytes.data, bytes.len, &entry->latency, err)
-                    : accuracy_load(bytes.data, bytes.len, &entry->accuracy, err);
-    if (rc) {
+    if ((rc = entry_decode(&bytes, kind, space, entry, err))) {
         entry_free(entry);
         return rc;
     }
@@ -98,8 +116,8 @@ static enum tl_rc entry_load(struct store *store, const char *hash, bool is_late
 
 /* Counted use of a model, read when it is not in memory. Loading happens outside the lock; when two threads load the same
  * one, the second copy is dropped. */
-static enum tl_rc take(struct snapshots *snapshots, const char *hash, bool is_latency, struct entry **ret_entry,
-                       struct tl_err *err)
+static enum tl_rc take(struct snapshots *snapshots, const char *hash, enum entry_kind kind, const struct space *space,
+                       struct entry **ret_entry, struct tl_err *err)
 {
     struct entry *entry, *loaded = NULL;
     enum tl_rc rc;
@@ -111,7 +129,7 @@ static enum tl_rc take(struct snapshots *snapshots, const char *hash, bool is_la
     }
     pthread_mutex_unlock(&snapshots->lock);
     if (!entry) {
-        if ((rc = entry_load(snapshots->store, hash, is_latency, &loaded, err))) {
+        if ((rc = entry_load(snapshots->store, hash, kind, space, &loaded, err))) {
             return rc;
         }
         pthread_mutex_lock(&snapshots->lock);
@@ -146,8 +164,23 @@ void snapshot_done(struct snapshot *snapshot)
     if (snapshot->owner) {
         give(snapshot->owner, snapshot->accuracy_entry);
         give(snapshot->owner, snapshot->latency_entry);
+        give(snapshot->owner, snapshot->table_entry);
     }
     *snapshot = (struct snapshot){0};
+}
+
+enum tl_rc snapshot_evaluator(const struct snapshot *snapshot, struct evaluator **ret_evaluator, struct tl_err *err)
+{
+    const struct space *space = &snapshot->space->space;
+
+    if (snapshot->family) {
+        return evaluator_new(snapshot->family, snapshot->accuracy, snapshot->latency, 1, ret_evaluator, err);
+    }
+    if (!snapshot->table) {
+        return tl_fail(err, TL_NOT_FOUND, "%s has no table of values; PUT /spaces/%s/table brings one", space->name,
+                       space->name);
+    }
+    return evaluator_new_tabulated(space, snapshot->table, snapshot->device, ret_evaluator, err);
 }
 
 /* ---- pinning ------------------------------------------------------------------------------------------------- */
@@ -176,35 +209,47 @@ static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *er
     enum tl_rc rc = read_kind(tx, "accuracy", names->space, "", names->accuracy, err);
 
     rc = rc ? rc : read_kind(tx, "supernet", names->space, "", names->supernet, err);
+    rc = rc ? rc : read_kind(tx, "table", names->space, "", names->table, err);
     return rc || !names->device[0] ? rc : read_kind(tx, "latency", names->space, names->device, names->latency, err);
 }
 
 static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names *names, const char *hash,
                        struct snapshot *ret_snapshot, struct tl_err *err)
 {
-    struct snapshot snapshot = {.owner = snapshots, .family = net_family_get(names->space)};
+    struct snapshot snapshot = {.owner = snapshots, .space = spaces_find(snapshots->spaces, names->space)};
     struct entry *entry = NULL;
     enum tl_rc rc;
 
-    if (!snapshot.family) {
+    if (!snapshot.space) {
         return tl_fail(err, TL_NOT_FOUND, "no space is called %s", names->space);
     }
+    snapshot.family = snapshot.space->family;
+    const struct space *space = &snapshot.space->space;
     snprintf(snapshot.hash, sizeof(snapshot.hash), "%s", hash);
     snprintf(snapshot.supernet, sizeof(snapshot.supernet), "%s", names->supernet);
+    snprintf(snapshot.device, sizeof(snapshot.device), "%s", names->device);
     if (names->accuracy[0]) {
-        if ((rc = take(snapshots, names->accuracy, false, &entry, err))) {
+        if ((rc = take(snapshots, names->accuracy, ENTRY_ACCURACY, space, &entry, err))) {
             return rc;
         }
         snapshot.accuracy_entry = entry;
         snapshot.accuracy = entry->accuracy;
     }
     if (names->latency[0]) {
-        if ((rc = take(snapshots, names->latency, true, &entry, err))) {
+        if ((rc = take(snapshots, names->latency, ENTRY_LATENCY, space, &entry, err))) {
             snapshot_done(&snapshot);
             return rc;
         }
         snapshot.latency_entry = entry;
         snapshot.latency = entry->latency;
+    }
+    if (names->table[0]) {
+        if ((rc = take(snapshots, names->table, ENTRY_TABLE, space, &entry, err))) {
+            snapshot_done(&snapshot);
+            return rc;
+        }
+        snapshot.table_entry = entry;
+        snapshot.table = entry->table;
     }
     *ret_snapshot = snapshot;
     return TL_OK;
@@ -222,24 +267,17 @@ static enum tl_rc put_snapshot(struct store_tx *tx, void *ctx, struct tl_err *er
     return store_snapshot_put(tx, put->hash, put->json, err);
 }
 
-static enum tl_rc name_space(const char *space_name, struct snapshot_names *names, struct tl_err *err)
+static enum tl_rc name_space(struct snapshots *snapshots, const char *space_name, struct snapshot_names *names,
+                             struct tl_err *err)
 {
-    const struct net_family *family = net_family_get(space_name);
-    struct space *space = NULL;
-    enum tl_rc rc;
+    const struct space_entry *entry = spaces_find(snapshots->spaces, space_name);
 
-    if (!family) {
+    if (!entry) {
         return tl_fail(err, TL_NOT_FOUND, "no space is called %s", space_name);
     }
-    if (!(space = malloc(sizeof(*space)))) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for a space");
-    }
-    if (!(rc = space_of_family(family, space, err))) {
-        snprintf(names->space, sizeof(names->space), "%s", space_name);
-        tl_hash_format(&space->id, names->space_id);
-    }
-    free(space);
-    return rc;
+    snprintf(names->space, sizeof(names->space), "%s", space_name);
+    tl_hash_format(&entry->space.id, names->space_id);
+    return TL_OK;
 }
 
 /* The current snapshot, its document, and its hash in text. */
@@ -252,7 +290,8 @@ static enum tl_rc current(struct snapshots *snapshots, const char *space, const 
     enum tl_rc rc;
 
     snprintf(names.device, sizeof(names.device), "%s", device);
-    if ((rc = name_space(space, &names, err)) || (rc = store_read(snapshots->store, read_current, &names, err)) ||
+    if ((rc = name_space(snapshots, space, &names, err)) ||
+        (rc = store_read(snapshots->store, read_current, &names, err)) ||
         (rc = snapshot_names_encode(&names, json, err))) {
         return rc;
     }
@@ -341,7 +380,7 @@ enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *
     if (kept_find(snapshots, snapshot->hash, ret_ranges)) {
         return TL_OK;
     }
-    if ((rc = evaluator_new(snapshot->family, snapshot->accuracy, snapshot->latency, 1, &evaluator, err))) {
+    if ((rc = snapshot_evaluator(snapshot, &evaluator, err))) {
         return rc;
     }
     evaluator_ranges(evaluator, ret_ranges);
@@ -433,7 +472,8 @@ static enum tl_rc publish_builtins(struct store *store, struct tl_err *err)
     return rc;
 }
 
-enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, struct tl_err *err)
+enum tl_rc snapshots_new(struct store *store, struct spaces *spaces, struct snapshots **ret_snapshots,
+                         struct tl_err *err)
 {
     struct snapshots *snapshots;
     enum tl_rc rc = publish_builtins(store, err);
@@ -445,6 +485,7 @@ enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, 
         return tl_fail(err, TL_NO_MEMORY, "no memory for models");
     }
     snapshots->store = store;
+    snapshots->spaces = spaces;
     pthread_mutex_init(&snapshots->lock, NULL);
     *ret_snapshots = snapshots;
     return TL_OK;

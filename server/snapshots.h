@@ -14,19 +14,25 @@
 
 struct accuracy_model;
 struct snapshots;
+struct space_entry;
+struct spaces;
 
 struct snapshot {
     char hash[TL_HASH_TEXT];
     char supernet[TL_HASH_TEXT];           /* blob of the weights; "": the space had none */
-    const struct net_family *family;       /* static */
+    const struct space_entry *space;       /* borrowed as long as the spaces live */
+    const struct net_family *family;       /* static; NULL: the space has none */
     const struct accuracy_model *accuracy; /* NULL: the space has none; shared until snapshot_done */
     const struct lat_model *latency;       /* NULL: no device, or none yet */
+    const struct value_table *table;       /* NULL: none; else the space has no family, and this is all there is */
+    char device[65];                       /* "": none */
     struct snapshots *owner;
-    void *accuracy_entry, *latency_entry;
+    void *accuracy_entry, *latency_entry, *table_entry;
 };
 
-/* Publishes the models shipped with the program where the store has none of that space. */
-TL_MUST_CHECK enum tl_rc snapshots_new(struct store *store, struct snapshots **ret_snapshots, struct tl_err *err);
+/* Publishes the models shipped with the program where the store has none of that space. `spaces`: borrowed for life. */
+TL_MUST_CHECK enum tl_rc snapshots_new(struct store *store, struct spaces *spaces, struct snapshots **ret_snapshots,
+                                       struct tl_err *err);
 void snapshots_free(struct snapshots *snapshots);
 
 /* The current models of (space, device; "" none), not stored: for a look. TL_NOT_FOUND: unknown space. */
@@ -39,6 +45,9 @@ TL_MUST_CHECK enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *
 TL_MUST_CHECK enum tl_rc snapshots_load(struct snapshots *snapshots, const char *hash, struct snapshot *ret_snapshot,
                                         struct tl_err *err);
 void snapshot_done(struct snapshot *snapshot);
+/* An evaluator of what it pins; TL_NOT_FOUND: there is nothing that could value an architecture. */
+TL_MUST_CHECK enum tl_rc snapshot_evaluator(const struct snapshot *snapshot, struct evaluator **ret_evaluator,
+                                            struct tl_err *err);
 
 /* What each metric can reach under the snapshot (evaluator_ranges), worked out once a snapshot. */
 TL_MUST_CHECK enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *snapshot,

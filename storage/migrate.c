@@ -10,7 +10,19 @@ enum { APPLICATION_ID = 1413565522 }; /* "TALR", set by schema.sql */
 
 extern const char store_schema_sql[]; /* schema.S */
 
-const struct store_schema store_schema = {.version = 1, .sql = store_schema_sql, .steps = NULL};
+/* Step i leads from version i + 1 to the next: what schema.sql says of the new tables, word for word, so that an old file
+ * becomes what a new one is. */
+static const char *const steps[] = {
+    "CREATE TABLE space (                         -- written once, never changed; families are not among them\n"
+    "    seq INTEGER PRIMARY KEY,                 -- store_space_list\n"
+    "    name TEXT NOT NULL UNIQUE,               -- store_space_put\n"
+    "    created_ns INTEGER NOT NULL,\n"
+    "    document BLOB NOT NULL\n"
+    ") STRICT;"
+    "PRAGMA user_version = 2;",
+};
+
+const struct store_schema store_schema = {.version = 2, .sql = store_schema_sql, .steps = steps};
 
 static enum tl_rc read_int(struct store_tx *tx, const char *sql, int64_t *ret_value, struct tl_err *err)
 {

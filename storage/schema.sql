@@ -1,11 +1,11 @@
--- schema.sql - everything Tailor must not forget; version 1.
+-- schema.sql - everything Tailor must not forget; version 2.
 --
 -- seq (id of a candidate) is the rowid: it gives lists their order and stands, unsaid, at the end of every index, so that
 -- an index on (search) serves "search = ? AND seq > ? ORDER BY seq". Times are wall-clock nanoseconds, 0: not yet.
 -- '' is none. BLOBs are opaque bytes made by codecs, mostly JSON; the large ones stand last, where lists skip them.
 
 PRAGMA application_id = 1413565522; -- "TALR"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 CREATE TABLE device (
     seq INTEGER PRIMARY KEY,                 -- store_device_list
@@ -27,6 +27,13 @@ CREATE TABLE model (
     info BLOB NOT NULL
 ) STRICT;
 CREATE INDEX model_by_use ON model (kind, space, device); -- store_model_current: the last one
+
+CREATE TABLE space (                         -- written once, never changed; families are not among them
+    seq INTEGER PRIMARY KEY,                 -- store_space_list
+    name TEXT NOT NULL UNIQUE,               -- store_space_put
+    created_ns INTEGER NOT NULL,
+    document BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE snapshot (                      -- written once, never changed
     hash TEXT PRIMARY KEY,

@@ -80,11 +80,28 @@ TL_MUST_CHECK enum tl_rc store_device_get(struct store_tx *tx, const char *name,
 TL_MUST_CHECK enum tl_rc store_device_list(struct store_tx *tx, struct store_page page, store_device_fn *fn, void *ctx,
                                            struct tl_err *err);
 
+/* ---- spaces --------------------------------------------------------------------------------------------------- */
+
+/* A space that somebody brought; immutable. */
+struct store_space {
+    int64_t seq; /* order of arrival; list cursor */
+    const char *name;
+    int64_t created_ns;
+    struct store_bytes document; /* JSON, in the one form that its codec writes */
+};
+
+/* Insert; *ret_new false: it is there already, byte for byte. TL_CONFLICT: the name has another document. */
+TL_MUST_CHECK enum tl_rc store_space_put(struct store_tx *tx, const struct store_space *space, bool *ret_new,
+                                         struct tl_err *err);
+typedef enum tl_rc store_space_fn(void *ctx, const struct store_space *space, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_space_list(struct store_tx *tx, struct store_page page, store_space_fn *fn, void *ctx,
+                                          struct tl_err *err);
+
 /* ---- models and snapshots ------------------------------------------------------------------------------------ */
 
 struct store_model {
     int64_t seq;
-    const char *kind; /* "accuracy" | "latency" */
+    const char *kind; /* "accuracy" | "latency" | "supernet" | "table" */
     const char *space;
     const char *device; /* "" for accuracy */
     const char *hash;   /* of the bytes; the model is the blob of that name */

@@ -15,6 +15,7 @@
 #include "server/flow.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
+#include "server/spaces.h"
 #include "tests/bench/bench.h"
 
 #include <dirent.h>
@@ -77,7 +78,8 @@ static void server_start(struct bench *bench)
                                        .service = service};
     struct tl_err err = {0};
     check("store", store_open(bench->options.dir, NULL, &service->store, &err), &err);
-    check("models", snapshots_new(service->store, &service->snapshots, &err), &err);
+    check("spaces", spaces_new(service->store, &service->spaces, &err), &err);
+    check("models", snapshots_new(service->store, service->spaces, &service->snapshots, &err), &err);
     check("http", http_new(&config, &service->http, &err), &err);
     check("flow", flow_start(service, &service->flow, &err), &err);
     check("listen", http_start(service->http, &err), &err);
@@ -90,6 +92,7 @@ static void server_stop(struct bench *bench)
     flow_stop(bench->service.flow);
     http_free(bench->service.http);
     snapshots_free(bench->service.snapshots);
+    spaces_free(bench->service.spaces);
     store_close(bench->service.store);
 }
 

@@ -10,6 +10,7 @@
 #include "server/flow.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
+#include "server/spaces.h"
 #include "tests/agent_folder.h"
 #include "tests/http/client.h"
 
@@ -27,6 +28,34 @@ struct running {
         }                                                                                                              \
     } while (0)
 
+/* Everything but the folder. */
+static inline void service_resume(struct running *running)
+{
+    const struct http_config config = {.host = "127.0.0.1",
+                                       .connections_max = 128,
+                                       .routes = routes_all,
+                                       .n_routes = routes_count,
+                                       .service = &running->service};
+    running->service = (struct service){0};
+    assert_ok(store_open(running->folder, NULL, &running->service.store, &err));
+    assert_ok(spaces_new(running->service.store, &running->service.spaces, &err));
+    assert_ok(snapshots_new(running->service.store, running->service.spaces, &running->service.snapshots, &err));
+    assert_ok(http_new(&config, &running->service.http, &err));
+    assert_ok(flow_start(&running->service, &running->service.flow, &err));
+    assert_ok(http_start(running->service.http, &err));
+    running->port = http_port(running->service.http);
+}
+
+static inline void service_pause(struct running *running)
+{
+    http_stop(running->service.http);
+    flow_stop(running->service.flow);
+    http_free(running->service.http);
+    snapshots_free(running->service.snapshots);
+    spaces_free(running->service.spaces);
+    store_close(running->service.store);
+}
+
 /* cmocka setup: *state is the running service. */
 static inline int service_setup(void **state)
 {
@@ -35,18 +64,8 @@ static inline int service_setup(void **state)
     assert_non_null(running);
     assert_int_equal(folder_make(&folder), 0);
     running->folder = folder;
-    const struct http_config config = {.host = "127.0.0.1",
-                                       .connections_max = 128,
-                                       .routes = routes_all,
-                                       .n_routes = routes_count,
-                                       .service = &running->service};
     model_blas_single_thread();
-    assert_ok(store_open(running->folder, NULL, &running->service.store, &err));
-    assert_ok(snapshots_new(running->service.store, &running->service.snapshots, &err));
-    assert_ok(http_new(&config, &running->service.http, &err));
-    assert_ok(flow_start(&running->service, &running->service.flow, &err));
-    assert_ok(http_start(running->service.http, &err));
-    running->port = http_port(running->service.http);
+    service_resume(running);
     *state = running;
     return 0;
 }
@@ -55,11 +74,7 @@ static inline int service_teardown(void **state)
 {
     struct running *running = *state;
     void *folder = running->folder;
-    http_stop(running->service.http);
-    flow_stop(running->service.flow);
-    http_free(running->service.http);
-    snapshots_free(running->service.snapshots);
-    store_close(running->service.store);
+    service_pause(running);
     free(running);
     return folder_remove(&folder);
 }

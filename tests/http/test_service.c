@@ -222,9 +222,9 @@ static void a_space_tells_its_size_and_its_variables(void **state)
     assert_true(json_is_null(json_at(doc.root, "accuracy_model")));
     get_json(running->port, "/spaces/ofa-mbv3-w1.0", &shipped);
     assert_true(json_is_string(json_at(shipped.root, "accuracy_model.hash")));
-    assert_int_equal(get_count(running->port, "/spaces"), 8);
+    assert_int_equal(get_count(running->port, "/spaces"), 8 + 11);
     assert_int_equal(get_count(running->port, "/spaces?page_size=2"), 2);
-    assert_int_equal(get_count(running->port, "/spaces?page_size=2&page_token=7"), 1);
+    assert_int_equal(get_count(running->port, "/spaces?page_size=2&page_token=18"), 1);
 }
 
 /* ---- artifacts and models ------------------------------------------------------------------------------------ */

@@ -44,7 +44,9 @@ export interface Space {
   id: string;
   resolutions: number[];
   variables: Variable[];
+  buildable?: boolean; // false: no network of it can be built, its values come from a table
   accuracy_model: Record<string, unknown> | null;
+  table?: { rows: number; source: string } | null;
   devices: string[];
 }
 
@@ -67,7 +69,7 @@ export interface SearchRequest {
 
 export type State =
   | "queued" | "profiling" | "running" | "verifying" | "waiting_for_device" | "finished" | "failed" | "cancelled";
-export type Outcome = "verified" | "unverified" | "predicted" | "infeasible" | "none_found";
+export type Outcome = "verified" | "unverified" | "predicted" | "tabulated" | "infeasible" | "none_found";
 
 export interface SearchItem extends SearchRequest {
   id: string;

@@ -23,6 +23,7 @@ const OUTCOMES: Record<Outcome, [sign: string, text: string, tone: string]> = {
   verified: ["✓", "verified", "good"],
   unverified: ["!", "not verified", "warn"],
   predicted: ["≈", "predicted", "plain"],
+  tabulated: ["=", "from the table", "plain"],
   infeasible: ["✕", "impossible", "bad"],
   none_found: ["✕", "none found", "bad"],
 };

@@ -36,9 +36,12 @@ function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; 
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const set = (changes: Partial<Draft>): void => setDraft((d) => ({ ...d, ...changes }));
-  const { request, places } = requestOfDraft(draft);
-  const error = (pointer: string): string | undefined => errorAt(problem, pointer);
   const space = spaces.find((s) => s.name === draft.space);
+  const tabulated = space?.buildable === false; // devices are columns of its table, and nothing can be measured
+  const names = tabulated ? space.devices : devices.map((d) => d.name);
+  const asked = { ...draft, device: names.includes(draft.device) ? draft.device : "" };
+  const { request, places } = requestOfDraft(tabulated ? { ...asked, verify: false } : asked);
+  const error = (pointer: string): string | undefined => errorAt(problem, pointer);
 
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -64,10 +67,10 @@ function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; 
             {spaces.map((s) => <option>{s.name}</option>)}
           </select>}
         </Field>
-        <Field label="Device" error={error("/device")} hint={deviceHint(devices, draft)}>
-          {(a) => <select {...a} value={draft.device} onChange={(e) => set({ device: e.currentTarget.value })}>
+        <Field label="Device" error={error("/device")} hint={tabulated ? "a column of the table" : deviceHint(devices, draft)}>
+          {(a) => <select {...a} value={asked.device} onChange={(e) => set({ device: e.currentTarget.value })}>
             <option value="">none: without latency</option>
-            {devices.map((d) => <option>{d.name}</option>)}
+            {names.map((name) => <option>{name}</option>)}
           </select>}
         </Field>
         <Field label="Objective" error={error("/objective")}>
@@ -106,7 +109,7 @@ function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; 
       <fieldset>
         <legend>Verification</legend>
         <label class="check">
-          <input type="checkbox" checked={draft.verify} disabled={draft.device === ""} onChange={(e) => set({ verify: e.currentTarget.checked })} />
+          <input type="checkbox" checked={draft.verify} disabled={asked.device === "" || tabulated} onChange={(e) => set({ verify: e.currentTarget.checked })} />
           measure the best on the device
         </label>
         <NumberField label="Best to measure" name="topK" error={error("/verify/top_k")} draft={draft} set={set} />

@@ -28,9 +28,7 @@ function SpacePanel({ space }: { space: Space }) {
       <p>{space.title}</p>
       <dl class="facts">
         <div><dt>networks</dt><dd title={space.count}>{big(space.count)}</dd></div>
-        <div><dt>resolutions</dt><dd>{space.resolutions.length > 6 ? `${space.resolutions[0]} to ${space.resolutions.at(-1)} (${space.resolutions.length})` : space.resolutions.join(", ")}</dd></div>
-        <div><dt>accuracy model</dt><dd>{space.accuracy_model ? "yes" : "none: search without accuracy"}</dd></div>
-        <div><dt>devices with a latency model</dt><dd>{space.devices.length ? space.devices.map((d) => <a href={href(["devices", d])}>{d} </a>) : "none yet"}</dd></div>
+        {space.buildable === false ? <TableFacts space={space} /> : <ModelFacts space={space} />}
       </dl>
       {space.source && <p class="muted small">{space.source}</p>}
       <details>
@@ -47,5 +45,26 @@ function SpacePanel({ space }: { space: Space }) {
         </div>
       </details>
     </article>
+  );
+}
+
+function ModelFacts({ space }: { space: Space }) {
+  return (
+    <>
+      <div><dt>resolutions</dt><dd>{space.resolutions.length > 6 ? `${space.resolutions[0]} to ${space.resolutions.at(-1)} (${space.resolutions.length})` : space.resolutions.join(", ")}</dd></div>
+      <div><dt>accuracy model</dt><dd>{space.accuracy_model ? "yes" : "none: search without accuracy"}</dd></div>
+      <div><dt>devices with a latency model</dt><dd>{space.devices.length ? space.devices.map((d) => <a href={href(["devices", d])}>{d} </a>) : "none yet"}</dd></div>
+    </>
+  );
+}
+
+/** A space that was brought: what its values are. */
+function TableFacts({ space }: { space: Space }) {
+  return (
+    <>
+      <div><dt>table</dt><dd>{space.table ? `${space.table.rows} rows` : "none yet: it cannot be searched"}</dd></div>
+      {space.table?.source && <div><dt>values from</dt><dd>{space.table.source}</dd></div>}
+      <div><dt>devices in the table</dt><dd>{space.devices.length ? space.devices.join(", ") : "none"}</dd></div>
+    </>
   );
 }
