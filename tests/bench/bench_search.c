@@ -1,8 +1,10 @@
-/* bench_search.c - the whole search loop on the inputs of once-for-all's tutorial: what it finds and how fast, over seeds.
+/* bench_search.c - every controller on the inputs of once-for-all's tutorial: what is found after how many evaluations,
+ * and how fast, over seeds and limits.
  *
- * Inputs are arguments, so that other tables and predictors can be tried. The peer in the same run is the dense bound: how
- * many evaluations a second a plain matrix product of the predictor's hidden layer (sgemm 1000 x 400 x 400, one thread)
- * would allow if the whole 128-400-400-400-1 network ran at its rate.
+ * Inputs are arguments, so that other tables and predictors can be tried. Controllers were tuned at 15, 20, 25 and 35 ms
+ * (--part tuning) and are judged at 18, 22, 30, 45 and 60 ms. The peer in the same run is once-for-all's own evolution;
+ * that of the speed is the dense bound: how many evaluations a second a plain matrix product of the predictor's hidden
+ * layer (sgemm 1000 x 400 x 400, one thread) would allow if the whole 128-400-400-400-1 network ran at its rate.
  */
 #include "base/model/model.h"
 #include "bench.h"
@@ -12,23 +14,28 @@
 #include <cblas.h>
 #include <string.h>
 
-enum { TABLES_MAX = 32, SEEDS_MAX = 1000 };
+enum { TABLES_MAX = 32, SEEDS_MAX = 1000, LIMITS_MAX = 16, CONTROLLERS_MAX = 16, CHECKPOINTS_MAX = 64 };
 /* Multiply-adds of one evaluation of OFA's predictor: 128x400 + 2 x 400x400 + 400. */
 static const double PREDICTOR_MACS = 128.0 * 400 + 2.0 * 400 * 400 + 400;
 
 struct options {
-    const char *space, *predictor, *controller;
+    const char *space, *predictor;
     const char *tables[TABLES_MAX]; /* RESOLUTION=FILE */
     size_t n_tables;
-    double limit_ms;
+    const char *controllers[CONTROLLERS_MAX];
+    size_t n_controllers;
+    double limits_ms[LIMITS_MAX];
+    size_t n_limits;
     uint64_t evaluations, first_seed, seeds;
 };
 
 static void usage(void)
 {
-    fputs("usage: bench_search [--space ofa-mbv3-w1.2] [--predictor FILE] [--table RESOLUTION=FILE ...] [--limit MS]\n"
-          "                    [--controller evolution] [--evaluations 50100] [--seeds 20] [--first-seed 1]\n"
-          "Defaults: the tutorial's files in TAILOR_DATA (default ../shared/data), limit 25 ms.\n",
+    fputs("usage: bench_search [--space ofa-mbv3-w1.2] [--predictor FILE] [--table RESOLUTION=FILE ...]\n"
+          "                    [--part judging|tuning] [--limit MS ...] [--controller NAME ...] [--evaluations 50100]\n"
+          "                    [--seeds 20] [--first-seed 1]\n"
+          "Defaults: the tutorial's files in TAILOR_DATA (default ../shared/data), the limits for judging, and auto,\n"
+          "evolution, natural-gradient, distinct-evolution, nsga2, reinforce, aging-evolution and random.\n",
           stderr);
 }
 
@@ -44,6 +51,27 @@ static char *data_file(const char *name)
     return tl_buf_take(&path);
 }
 
+static void take_part(struct options *o, const char *part)
+{
+    static const double tuning[] = {15, 20, 25, 35}, judging[] = {18, 22, 30, 45, 60};
+    const bool tunes = strcmp(part, "tuning") == 0;
+    o->n_limits = tunes ? TL_COUNT_OF(tuning) : TL_COUNT_OF(judging);
+    memcpy(o->limits_ms, tunes ? tuning : judging, o->n_limits * sizeof *tuning);
+}
+
+static void take_defaults(struct options *o)
+{
+    static const char *const usual[] = {"auto",  "evolution", "natural-gradient", "distinct-evolution",
+                                        "nsga2", "reinforce", "aging-evolution",  "random"};
+    if (o->n_limits == 0) {
+        take_part(o, "judging");
+    }
+    if (o->n_controllers == 0) {
+        o->n_controllers = TL_COUNT_OF(usual);
+        memcpy(o->controllers, usual, sizeof usual);
+    }
+}
+
 static bool parse(int argc, char **argv, struct options *o)
 {
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -54,10 +82,12 @@ static bool parse(int argc, char **argv, struct options *o)
             o->predictor = value;
         } else if (strcmp(name, "--table") == 0 && o->n_tables < TABLES_MAX) {
             o->tables[o->n_tables++] = value;
-        } else if (strcmp(name, "--limit") == 0) {
-            o->limit_ms = strtod(value, NULL);
-        } else if (strcmp(name, "--controller") == 0) {
-            o->controller = value;
+        } else if (strcmp(name, "--part") == 0) {
+            take_part(o, value);
+        } else if (strcmp(name, "--limit") == 0 && o->n_limits < LIMITS_MAX) {
+            o->limits_ms[o->n_limits++] = strtod(value, NULL);
+        } else if (strcmp(name, "--controller") == 0 && o->n_controllers < CONTROLLERS_MAX) {
+            o->controllers[o->n_controllers++] = value;
         } else if (strcmp(name, "--evaluations") == 0) {
             o->evaluations = strtoull(value, NULL, 10);
         } else if (strcmp(name, "--seeds") == 0) {
@@ -68,6 +98,7 @@ static bool parse(int argc, char **argv, struct options *o)
             return false;
         }
     }
+    take_defaults(o);
     return argc % 2 == 1 && o->seeds >= 1 && o->seeds <= SEEDS_MAX && o->evaluations >= 1;
 }
 
@@ -139,13 +170,34 @@ static double dense_bound(void)
     return (double)M * K * N * TIMES / seconds / PREDICTOR_MACS;
 }
 
-static enum tl_rc run_seed(struct evaluator *evaluator, const struct options *o, uint64_t seed, double *ret_best,
-                           double *ret_seconds, double *ret_proposals, struct tl_err *err)
+/* Points of the history that are reported: about three a decade. */
+static void report_history(const char *controller, double limit_ms, uint64_t seed, const struct search_run *run)
+{
+    const struct search_point *points;
+    const size_t n = search_run_history(run, &points);
+    double next = 100;
+    for (size_t i = 0; i < n; i++) {
+        if ((double)points[i].evaluations < next && i + 1 < n) {
+            continue;
+        }
+        next = fmax(next, (double)points[i].evaluations) * 2;
+        if (!isnan(points[i].best)) {
+            printf("{\"bench\": \"search\", \"case\": \"accuracy where latency <= %g ms\", \"controller\": \"%s\", "
+                   "\"seed\": %llu, \"evaluations\": %llu, \"metric\": \"best\", \"value\": %.6g, \"unit\": "
+                   "\"points\", \"threads\": 1, \"seconds\": %.4g}\n",
+                   limit_ms, controller, (unsigned long long)seed, (unsigned long long)points[i].evaluations,
+                   points[i].best, search_run_seconds(run));
+        }
+    }
+}
+
+static enum tl_rc run_seed(struct evaluator *evaluator, const struct options *o, const char *controller,
+                           double limit_ms, uint64_t seed, double *ret_best, double *ret_seconds, struct tl_err *err)
 {
     struct search_spec spec = {.objective = METRIC_ACCURACY,
                                .maximize = true,
                                .n_limits = 1,
-                               .limits = {{METRIC_LATENCY_MS, false, o->limit_ms}},
+                               .limits = {{METRIC_LATENCY_MS, false, limit_ms}},
                                .n_front = 2,
                                .front = {METRIC_ACCURACY, METRIC_LATENCY_MS},
                                .front_max = 1U << METRIC_ACCURACY,
@@ -157,25 +209,27 @@ static enum tl_rc run_seed(struct evaluator *evaluator, const struct options *o,
     bool done = false;
     enum tl_rc rc;
 
-    memcpy(spec.controller, o->controller, strnlen(o->controller, sizeof(spec.controller) - 1));
+    (void)snprintf(spec.controller, sizeof spec.controller, "%s", controller);
     if ((rc = search_run_new(evaluator_space(evaluator), evaluator_table(evaluator), &spec, NULL, &run, err))) {
         return rc;
     }
     while (!done && !rc) {
         rc = search_run_step(run, 10000, &done, err);
     }
-    *ret_best = search_run_best(run, &best) ? best.values[METRIC_ACCURACY] : (double)NAN;
+    report_history(controller, limit_ms, seed, run);
+    *ret_best = search_run_best(run, &best) ? best.values[METRIC_ACCURACY] : 0;
     *ret_seconds = search_run_seconds(run);
-    *ret_proposals = (double)search_run_proposals(run);
     search_run_free(run);
     return rc;
 }
 
-static void report(const struct options *o, const char *metric, double value, const char *unit, const char *peer,
-                   double peer_value)
+static void report(const struct options *o, const char *controller, double limit_ms, const char *metric, double value,
+                   const char *unit, const char *peer, double peer_value)
 {
+    char name[96];
+    (void)snprintf(name, sizeof name, "%s at %g ms", controller, limit_ms);
     bench_report(&(struct bench_figure){.bench = "search",
-                                        .name = o->controller,
+                                        .name = name,
                                         .metric = metric,
                                         .unit = unit,
                                         .peer = peer,
@@ -185,42 +239,41 @@ static void report(const struct options *o, const char *metric, double value, co
                                         .seed = o->first_seed});
 }
 
-static enum tl_rc run_all(const struct options *o, struct evaluator *evaluator, struct tl_err *err)
+static enum tl_rc run_controller(const struct options *o, struct evaluator *evaluator, const char *controller,
+                                 double limit_ms, struct tl_err *err)
 {
-    static double best[SEEDS_MAX], rate[SEEDS_MAX], bound[SEEDS_MAX], ratio[SEEDS_MAX], seconds[SEEDS_MAX];
-    enum tl_rc rc;
-
+    static double best[SEEDS_MAX], rate[SEEDS_MAX], bound[SEEDS_MAX], seconds[SEEDS_MAX];
     for (uint64_t i = 0; i < o->seeds; i++) {
-        double proposals = 0.0;
-        if ((rc = run_seed(evaluator, o, o->first_seed + i, &best[i], &seconds[i], &proposals, err))) {
+        const enum tl_rc rc =
+            run_seed(evaluator, o, controller, limit_ms, o->first_seed + i, &best[i], &seconds[i], err);
+        if (rc) {
             return rc;
         }
         rate[i] = (double)o->evaluations / seconds[i];
         bound[i] = dense_bound();
-        ratio[i] = rate[i] / bound[i];
-        fprintf(stderr, "seed %llu: best %.3f, %.3f s, %.0f evaluations/s (%.2f of the bound), %.0f proposals\n",
-                (unsigned long long)(o->first_seed + i), best[i], seconds[i], rate[i], ratio[i], proposals);
     }
-    /* Figures of once-for-all's own finder at 25 ms, three seeds: 81.44, 81.78, 81.92. */
-    report(o, "best, median", bench_quantile(best, o->seeds, 0.5), "points", "OFA finder at 25 ms (median of 3)",
-           81.78);
-    report(o, "best, worst seed", bench_quantile(best, o->seeds, 0.0), "points", NULL, 0.0);
-    report(o, "best, best seed", bench_quantile(best, o->seeds, 1.0), "points", NULL, 0.0);
-    report(o, "seconds, median", bench_quantile(seconds, o->seeds, 0.5), "s", NULL, 0.0);
-    report(o, "evaluations a second, median", bench_quantile(rate, o->seeds, 0.5), "1/s", "dense bound (sgemm)",
-           bench_quantile(bound, o->seeds, 0.5));
-    report(o, "share of the bound, worst seed", bench_quantile(ratio, o->seeds, 0.0), "1", NULL, 0.0);
+    fprintf(stderr, "%g ms, %s: worst %.3f, median %.3f, best %.3f, %.2f s\n", limit_ms, controller,
+            bench_quantile(best, o->seeds, 0.0), bench_quantile(best, o->seeds, 0.5),
+            bench_quantile(best, o->seeds, 1.0), bench_quantile(seconds, o->seeds, 0.5));
+    report(o, controller, limit_ms, "evaluations a second, median", bench_quantile(rate, o->seeds, 0.5), "1/s",
+           "dense bound (sgemm)", bench_quantile(bound, o->seeds, 0.5));
     return TL_OK;
+}
+
+static enum tl_rc run_all(const struct options *o, struct evaluator *evaluator, struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+    for (size_t l = 0; l < o->n_limits; l++) {
+        for (size_t c = 0; c < o->n_controllers && !rc; c++) {
+            rc = run_controller(o, evaluator, o->controllers[c], o->limits_ms[l], err);
+        }
+    }
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {.space = "ofa-mbv3-w1.2",
-                        .controller = "evolution",
-                        .limit_ms = 25.0,
-                        .evaluations = 50100,
-                        .first_seed = 1,
-                        .seeds = 20};
+    struct options o = {.space = "ofa-mbv3-w1.2", .evaluations = 50100, .first_seed = 1, .seeds = 20};
     struct accuracy_model *accuracy = NULL;
     struct lat_model *latency = NULL;
     struct evaluator *evaluator = NULL;

@@ -285,7 +285,7 @@ static void public_tasks(struct task *tasks, size_t *n, bool judging)
                    root ? root : "../shared/data");
     table = read_table(path, "arch");
     add_pair(tasks, n, table, "mean_acc", judging ? "params" : "flops", 0.25);
-    add_pair(tasks, n, table, "mean_acc", judging ? "params" : "flops", 0.5);
+    add_task(tasks, n, table, "mean_acc", judging ? "params" : "flops", 0.5);
 }
 
 /* ---- runs ---------------------------------------------------------------------------------------------------- */
