@@ -75,6 +75,7 @@ static void add_young(struct seen *seen, uint64_t hash)
         seen->old = seen->young;
         seen->young = old;
         memset(old, 0, SLOTS * sizeof *old);
+        seen->n_old = seen->n_young;
         seen->n_young = 0;
     }
 }
@@ -90,15 +91,14 @@ bool seen_add(struct seen *seen, const uint8_t *canonical)
 
 /* ---- state: the hashes of both sets, in the order of their places ---------------------------------------------- */
 
-static enum tl_rc save_set(const uint64_t *set, struct tl_buf *buf, struct tl_err *err)
+static enum tl_rc save_set(const uint64_t *set, size_t n, struct tl_buf *buf, struct tl_err *err)
 {
-    uint32_t n = 0;
-    for (size_t i = 0; i < SLOTS; i++) {
-        n += set[i] != 0;
-    }
-    enum tl_rc rc = tl_buf_put_u32(buf, n, err);
-    for (size_t i = 0; i < SLOTS && rc == TL_OK; i++) {
-        rc = set[i] == 0 ? TL_OK : tl_buf_put_u64(buf, set[i], err);
+    enum tl_rc rc = tl_buf_put_u32(buf, (uint32_t)n, err);
+    for (size_t i = 0; n > 0 && rc == TL_OK; i++) {
+        if (set[i] != 0) {
+            rc = tl_buf_put_u64(buf, set[i], err);
+            n--;
+        }
     }
     return rc;
 }
@@ -106,7 +106,6 @@ static enum tl_rc save_set(const uint64_t *set, struct tl_buf *buf, struct tl_er
 static bool load_set(uint64_t *set, size_t n_max, size_t *ret_n, struct tl_cursor *state)
 {
     const size_t n = tl_cursor_u32(state);
-    *ret_n = n;
     for (size_t i = 0; i < n && n <= n_max; i++) {
         const uint64_t hash = tl_cursor_u64(state);
         if (state->failed || hash == 0 || set_has(set, hash)) {
@@ -114,18 +113,18 @@ static bool load_set(uint64_t *set, size_t n_max, size_t *ret_n, struct tl_curso
         }
         set_add(set, hash);
     }
+    *ret_n = n <= n_max ? n : 0;
     return !state->failed && n <= n_max;
 }
 
 enum tl_rc seen_save(const struct seen *seen, struct tl_buf *buf, struct tl_err *err)
 {
-    const enum tl_rc rc = save_set(seen->young, buf, err);
-    return rc ? rc : save_set(seen->old, buf, err);
+    const enum tl_rc rc = save_set(seen->young, seen->n_young, buf, err);
+    return rc ? rc : save_set(seen->old, seen->n_old, buf, err);
 }
 
 bool seen_load(struct seen *seen, struct tl_cursor *state)
 {
-    size_t n_old;
     return load_set(seen->young, SEEN_YOUNG_MAX - 1, &seen->n_young, state) &&
-           load_set(seen->old, SEEN_YOUNG_MAX, &n_old, state);
+           load_set(seen->old, SEEN_YOUNG_MAX, &seen->n_old, state);
 }

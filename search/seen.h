@@ -14,7 +14,7 @@ enum { SEEN_YOUNG_MAX = 1 << 16 };
 
 struct seen {
     const struct space *space; /* borrowed */
-    size_t n_young;
+    size_t n_young, n_old;
     uint64_t *young, *old; /* owned, (2 SEEN_YOUNG_MAX): open addressing; 0: free */
 };
 
