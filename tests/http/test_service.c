@@ -386,6 +386,49 @@ static void a_search_with_the_tutorials_inputs_answers_in_one_request(void **sta
     assert_int_equal(get_count(running->port, "/search?state=finished"), 1);
 }
 
+static double column(json_t *exported, const char *path, size_t at)
+{
+    return json_number_value(json_array_get(json_at(exported, path), at));
+}
+
+/* Macs are limited, yet no axis of the front: a network with fewer of them, but otherwise worse, is no member. */
+static void the_front_spans_the_objectives_and_not_what_is_limited(void **state)
+{
+    static const char body[] = "{\"space\":\"ofa-mbv3-w1.0\",\"objectives\":[{\"maximize\":\"accuracy\"},"
+                               "{\"minimize\":\"params\"}],\"constraints\":[{\"metric\":\"macs\",\"max\":3e8}],"
+                               "\"budget\":{\"evaluations\":4000}}";
+    const struct running *running = *state;
+    TL_AUTO(reply) reply = {0};
+    TL_AUTO(tl_json) exported = {0};
+    char path[96];
+    http_do(
+        running->port,
+        &(struct request){
+            .method = "POST", .path = "/search", .headers = {"Prefer: wait=60"}, .body = body, .n = sizeof body - 1},
+        &reply);
+    assert_status(&reply, 200);
+    TL_AUTO(tl_json) doc = {.root = json_loadb(reply.body.data, reply.body.len, 0, NULL)};
+    (void)snprintf(path, sizeof path, "/search/%s/export", json_string_value(json_at(doc.root, "id")));
+    get_json(running->port, path, &exported);
+    const size_t n = json_array_size(json_at(exported.root, "front.params"));
+    const size_t n_sample = json_array_size(json_at(exported.root, "sample.params"));
+    assert_true(n > 10 && n_sample > 1000);
+    for (size_t i = 0; i < n; i++) {
+        const double params = column(exported.root, "front.params", i);
+        const double accuracy = column(exported.root, "front.accuracy", i);
+        assert_true(column(exported.root, "front.macs", i) <= 3e8);
+        if (i > 0) { /* fewest parameters first */
+            assert_true(params > column(exported.root, "front.params", i - 1));
+            assert_true(accuracy > column(exported.root, "front.accuracy", i - 1));
+        }
+        for (size_t k = 0; k < n_sample; k++) {
+            assert_false(column(exported.root, "sample.macs", k) <= 3e8 &&
+                         column(exported.root, "sample.params", k) < params &&
+                         column(exported.root, "sample.accuracy", k) > accuracy);
+        }
+    }
+}
+
 static void an_impossible_limit_is_answered_with_the_ranges(void **state)
 {
     static const char body[] = "{\"space\":\"ofa-mbv3-w1.0\",\"constraints\":[{\"metric\":\"macs\",\"max\":1000}]}";
@@ -431,6 +474,7 @@ int main(void)
         served(bytes_that_are_no_model_are_refused),
         served(imported_tables_make_a_device_without_agent),
         served(a_search_with_the_tutorials_inputs_answers_in_one_request),
+        served(the_front_spans_the_objectives_and_not_what_is_limited),
         served(an_impossible_limit_is_answered_with_the_ranges),
         served(only_browsers_get_the_page_for_a_path_of_its_own),
     };
