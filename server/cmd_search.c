@@ -214,7 +214,7 @@ static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err 
     enum tl_rc rc;
     *wish = (struct wish){.request = {.objective = METRIC_ACCURACY,
                                       .maximize = true,
-                                      .controller = "auto",
+                                      .controller = CONTROLLER_DEFAULT,
                                       .seed = 1,
                                       .evaluations = 50000,
                                       .top_k = -1,

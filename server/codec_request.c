@@ -176,7 +176,7 @@ static enum tl_rc decode_controller(struct tl_json_object *top, struct search_re
 
     for (size_t i = 0; i < n && i < TL_COUNT_OF(names); i++) {
         names[i] = search_controller_at(i)->name;
-        chosen = strcmp(names[i], "auto") == 0 ? i : chosen;
+        chosen = strcmp(names[i], CONTROLLER_DEFAULT) == 0 ? i : chosen;
     }
     if ((rc = tl_json_nested(top, "controller", TL_OPTIONAL, &object, &there, err))) {
         return rc;

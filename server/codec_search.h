@@ -17,6 +17,8 @@ enum {
     OBJECTIVES_MAX = 4
 };
 
+#define CONTROLLER_DEFAULT "auto"
+
 struct request_limit {
     enum metric metric;
     bool is_min;
@@ -50,6 +52,9 @@ TL_MUST_CHECK enum tl_rc search_request_decode(const char *json, size_t n, struc
                                                struct tl_err *err);
 TL_MUST_CHECK enum tl_rc search_request_encode(const struct search_request *request, struct tl_buf *buf,
                                                struct tl_err *err);
+
+/* {"controllers": [{"name", "help", "rewards"}], "default"}: what a request's controller may be. */
+TL_MUST_CHECK enum tl_rc controllers_encode(struct tl_buf *buf, struct tl_err *err);
 
 /* The document of an impossible limit: a problem with "ranges". */
 TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem,

@@ -516,6 +516,19 @@ static const char *query_or_any(const struct http_request *request, const char *
     return text ? text : "";
 }
 
+enum tl_rc route_controller_list(struct service *service, const struct http_request *request,
+                                 struct http_response *response, struct tl_err *err)
+{
+    enum tl_rc rc;
+
+    (void)service;
+    if ((rc = http_query_only(request, NULL, 0, err)) || (rc = controllers_encode(&response->body, err))) {
+        return rc;
+    }
+    routes_etag(response);
+    return TL_OK;
+}
+
 enum tl_rc route_search_list(struct service *service, const struct http_request *request,
                              struct http_response *response, struct tl_err *err)
 {

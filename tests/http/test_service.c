@@ -1,6 +1,7 @@
 /* test_service.c - what every part of the API shares: broken requests and their pointers, lists, artifacts, models, the
  * description.
  */
+#include "server/command.h"
 #include "tests/data.h"
 #include "tests/http/service_fixture.h"
 
@@ -87,7 +88,8 @@ static void a_wrong_field_is_named_by_its_pointer(void **state)
 static void unknown_query_parameters_are_refused_everywhere(void **state)
 {
     static const char *const paths[] = {
-        "/spaces", "/spaces/nasbench-macro", "/models", "/search", "/devices", "/devices/x", "/jobs", "/measurements"};
+        "/spaces", "/spaces/nasbench-macro", "/models", "/controllers", "/search", "/devices", "/devices/x",
+        "/jobs",   "/measurements"};
     const struct running *running = *state;
     for (size_t i = 0; i < TL_COUNT_OF(paths); i++) {
         TL_AUTO(reply) reply = {0};
@@ -139,8 +141,9 @@ static void what_is_not_there_is_404(void **state)
 
 static void head_works_wherever_get_does(void **state)
 {
-    static const char *const paths[] = {"/livez",  "/readyz",  "/version", "/openapi.json", "/spaces",
-                                        "/models", "/devices", "/jobs",    "/search",       "/measurements"};
+    static const char *const paths[] = {"/livez",  "/readyz",      "/version",     "/openapi.json",
+                                        "/spaces", "/controllers", "/models",      "/devices",
+                                        "/jobs",   "/search",      "/measurements"};
     const struct running *running = *state;
     for (size_t i = 0; i < TL_COUNT_OF(paths); i++) {
         TL_AUTO(reply) head = {0};
@@ -208,6 +211,34 @@ static void the_description_names_every_route_and_no_other(void **state)
         n_described += json_object_size(operations);
     }
     assert_int_equal(n_described, n_routes);
+}
+
+static void description_and_help_name_every_controller(void **state)
+{
+    const struct running *running = *state;
+    TL_AUTO(tl_json) description = {0};
+    TL_AUTO(tl_json) doc = {0};
+    get_json(running->port, "/openapi.json", &description);
+    get_json(running->port, "/controllers", &doc);
+    const json_t *described = json_at(description.root, "components.schemas.Controller.enum");
+    const json_t *listed = json_at(doc.root, "controllers");
+    assert_int_equal(json_array_size(listed), search_controller_count());
+    assert_int_equal(json_array_size(described), search_controller_count());
+    for (size_t i = 0; i < search_controller_count(); i++) {
+        const struct search_controller_ops *ops = search_controller_at(i);
+        json_t *item = json_array_get(listed, i);
+        assert_string_equal(json_string_value(json_array_get(described, i)), ops->name);
+        assert_string_equal(json_string_value(json_object_get(item, "name")), ops->name);
+        assert_string_equal(json_string_value(json_object_get(item, "help")), ops->help);
+        assert_int_equal(json_is_true(json_object_get(item, "rewards")), ops->rewards);
+        assert_non_null(strstr(command_search.help, ops->name));
+    }
+    const char *usual = json_string_value(json_at(doc.root, "default"));
+    assert_non_null(search_controller_get(usual));
+    assert_string_equal(
+        usual, json_string_value(json_at(description.root,
+                                         "components.schemas.SearchRequest.properties.controller.properties.name."
+                                         "default")));
 }
 
 static void a_space_tells_its_size_and_its_variables(void **state)
@@ -469,6 +500,7 @@ int main(void)
         served(what_is_not_there_is_404),
         served(head_works_wherever_get_does),
         served(the_description_names_every_route_and_no_other),
+        served(description_and_help_name_every_controller),
         served(a_space_tells_its_size_and_its_variables),
         served(an_artifact_is_what_its_hash_says),
         served(bytes_that_are_no_model_are_refused),
