@@ -57,7 +57,7 @@ static enum tl_rc decode_objectives(struct tl_json_object *top, json_t *array, s
             if (r->objectives[j] == metric) {
                 char pointer[160];
                 snprintf(pointer, sizeof(pointer), "%s/%s", element.pointer, goal_names[metric == METRIC_ACCURACY]);
-                return tl_fail_at(err, TL_INVALID, pointer, "%s is objective %zu already", metric_names[metric], j);
+                return tl_fail_at(err, TL_INVALID, pointer, "%s is among the objectives already", metric_names[metric]);
             }
         }
         r->objectives[r->n_objectives++] = metric;
