@@ -68,6 +68,21 @@ static enum tl_rc parse_objective(const char *text, bool maximize, struct search
     return parse_metric(text, strlen(text), &request->objective, err);
 }
 
+/* A further objective; the first place is the objective's (parse). */
+static enum tl_rc parse_also(const char *text, struct search_request *request, struct tl_err *err)
+{
+    size_t at = request->n_objectives > 0 ? request->n_objectives : 1;
+    if (at == OBJECTIVES_MAX) {
+        return tl_fail(err, TL_INVALID, "at most %d objectives fit into one search: --also %d times", OBJECTIVES_MAX,
+                       OBJECTIVES_MAX - 1);
+    }
+    enum tl_rc rc = parse_metric(text, strlen(text), &request->objectives[at], err);
+    if (rc == TL_OK) {
+        request->n_objectives = at + 1;
+    }
+    return rc;
+}
+
 static enum tl_rc copy_text(const char *option, const char *value, char *to, size_t room, struct tl_err *err)
 {
     if (strlen(value) >= room) {
@@ -86,6 +101,7 @@ enum option {
     MIN,
     MAXIMIZE,
     MINIMIZE,
+    ALSO,
     CONTROLLER,
     REWARD,
     SEED,
@@ -97,11 +113,22 @@ enum option {
 };
 
 static const struct argument KNOWN[] = {
-    [SERVER] = {"server", false},     [SPACE] = {"space", false},       [DEVICE] = {"device", false},
-    [LABEL] = {"label", false},       [MAX] = {"max", false},           [MIN] = {"min", false},
-    [MAXIMIZE] = {"maximize", false}, [MINIMIZE] = {"minimize", false}, [CONTROLLER] = {"controller", false},
-    [REWARD] = {"reward", false},     [SEED] = {"seed", false},         [EVALUATIONS] = {"evaluations", false},
-    [TOP_K] = {"top-k", false},       [ROUNDS] = {"rounds", false},     [NO_VERIFY] = {"no-verify", true},
+    [SERVER] = {"server", false},
+    [SPACE] = {"space", false},
+    [DEVICE] = {"device", false},
+    [LABEL] = {"label", false},
+    [MAX] = {"max", false},
+    [MIN] = {"min", false},
+    [MAXIMIZE] = {"maximize", false},
+    [MINIMIZE] = {"minimize", false},
+    [ALSO] = {"also", false},
+    [CONTROLLER] = {"controller", false},
+    [REWARD] = {"reward", false},
+    [SEED] = {"seed", false},
+    [EVALUATIONS] = {"evaluations", false},
+    [TOP_K] = {"top-k", false},
+    [ROUNDS] = {"rounds", false},
+    [NO_VERIFY] = {"no-verify", true},
     [WAIT] = {"wait", false},
 };
 
@@ -165,6 +192,8 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
     case MAXIMIZE:
     case MINIMIZE:
         return parse_objective(value, which == MAXIMIZE, request, err);
+    case ALSO:
+        return parse_also(value, request, err);
     case NO_VERIFY:
         request->top_k = 0;
         return TL_OK;
@@ -185,7 +214,7 @@ static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err 
     enum tl_rc rc;
     *wish = (struct wish){.request = {.objective = METRIC_ACCURACY,
                                       .maximize = true,
-                                      .controller = "auto",
+                                      .controller = CONTROLLER_DEFAULT,
                                       .seed = 1,
                                       .evaluations = 50000,
                                       .top_k = -1,
@@ -196,6 +225,7 @@ static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err 
             return rc;
         }
     }
+    wish->request.objectives[0] = wish->request.objective;
     if (rc == TL_OK && !wish->request.space[0]) {
         return tl_fail(err, TL_INVALID, "--space is missing; `tailor spaces` lists them");
     }
@@ -313,6 +343,9 @@ static void print_answer(struct cli *cli, const struct search_request *request, 
     if (search->has_answer) {
         print_files(cli, (long long)search->candidate);
     }
+    if (search->has_answer && request->n_objectives > 0) {
+        printf("  front         %s/search/%s/front\n", cli->server, search->id);
+    }
     printf("  page          %s/#/search/%s\n", cli->server, search->id);
     printf("  evaluations   %lld%s", (long long)search->evaluations, isfinite(search->seconds) ? "" : "\n");
     if (isfinite(search->seconds)) {
@@ -382,6 +415,8 @@ const struct command command_search = {
         "  --min METRIC=N       at least\n"
         "  --maximize METRIC    what is wanted (default: accuracy)\n"
         "  --minimize METRIC    the same for everything that is better when small\n"
+        "  --also METRIC        a further objective (accuracy is maximised, all else minimised); again for up to three.\n"
+        "                       The answer is the best by the first; the front, what can be had between all of them\n"
         "  --evaluations N      networks to look at (default: 50000)\n"
         "  --controller NAME    how they are chosen: auto (default: what won in our benches), natural-gradient, yoco,\n"
         "                       reinforce, ppo, evolution (once-for-all's), distinct-evolution, aging-evolution, nsga2,\n"

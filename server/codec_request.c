@@ -8,6 +8,7 @@
 
 enum { EVALUATIONS_DEFAULT = 50000, TOP_K_DEFAULT = 3, ROUNDS_DEFAULT = 3 };
 static const double BUDGET_SECONDS_MAX = 86400.0;
+static const char *const goal_names[] = {"minimize", "maximize"};
 
 static void copy_text(char *to, size_t room, const char *from)
 {
@@ -15,33 +16,77 @@ static void copy_text(char *to, size_t room, const char *from)
 }
 
 /* {"maximize": metric} or {"minimize": metric}, one of them. */
+static enum tl_rc decode_goal(struct tl_json_object *object, enum metric *ret_metric, struct tl_err *err)
+{
+    char pointer[160];
+    size_t up = METRIC_COUNT, down = METRIC_COUNT;
+    enum tl_rc rc;
+
+    if ((rc = tl_json_choice(object, "maximize", TL_OPTIONAL, metric_names, METRIC_COUNT, &up, err)) ||
+        (rc = tl_json_choice(object, "minimize", TL_OPTIONAL, metric_names, METRIC_COUNT, &down, err)) ||
+        (rc = tl_json_object_close(object, err))) {
+        return rc;
+    }
+    if ((up == METRIC_COUNT) == (down == METRIC_COUNT)) {
+        return tl_fail_at(err, TL_INVALID, object->pointer, "needs exactly one of \"maximize\" and \"minimize\"");
+    }
+    bool maximize = up != METRIC_COUNT;
+    enum metric metric = (enum metric)(maximize ? up : down);
+    if (maximize != (metric == METRIC_ACCURACY)) {
+        snprintf(pointer, sizeof(pointer), "%s/%s", object->pointer, goal_names[maximize]);
+        return tl_fail_at(err, TL_INVALID, pointer, "%s cannot be %s: accuracy is maximised, everything else minimised",
+                          metric_names[metric], maximize ? "maximised" : "minimised");
+    }
+    *ret_metric = metric;
+    return TL_OK;
+}
+
+static enum tl_rc decode_objectives(struct tl_json_object *top, json_t *array, struct search_request *r,
+                                    struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        struct tl_json_object element;
+        enum metric metric = METRIC_ACCURACY;
+        if ((rc = tl_json_element(top, "objectives", array, i, &element, err)) ||
+            (rc = decode_goal(&element, &metric, err))) {
+            return rc;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (r->objectives[j] == metric) {
+                char pointer[160];
+                snprintf(pointer, sizeof(pointer), "%s/%s", element.pointer, goal_names[metric == METRIC_ACCURACY]);
+                return tl_fail_at(err, TL_INVALID, pointer, "%s is among the objectives already", metric_names[metric]);
+            }
+        }
+        r->objectives[r->n_objectives++] = metric;
+    }
+    return rc;
+}
+
+/* "objective", or "objectives", whose first is the objective; neither: accuracy. */
 static enum tl_rc decode_objective(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
 {
     struct tl_json_object object;
-    size_t up = METRIC_COUNT, down = METRIC_COUNT;
+    json_t *array = NULL;
     bool there = false;
     enum tl_rc rc;
 
     r->objective = METRIC_ACCURACY;
-    r->maximize = true;
-    if ((rc = tl_json_nested(top, "objective", TL_OPTIONAL, &object, &there, err)) || !there) {
+    if ((rc = tl_json_nested(top, "objective", TL_OPTIONAL, &object, &there, err)) ||
+        (rc = tl_json_array(top, "objectives", TL_OPTIONAL, 2, OBJECTIVES_MAX, &array, err))) {
         return rc;
     }
-    if ((rc = tl_json_choice(&object, "maximize", TL_OPTIONAL, metric_names, METRIC_COUNT, &up, err)) ||
-        (rc = tl_json_choice(&object, "minimize", TL_OPTIONAL, metric_names, METRIC_COUNT, &down, err)) ||
-        (rc = tl_json_object_close(&object, err))) {
+    if (there && array) {
+        return tl_fail_at(err, TL_INVALID, "/objectives", "stands beside \"objective\"; give one of the two");
+    }
+    if ((there && (rc = decode_goal(&object, &r->objective, err))) ||
+        (array && (rc = decode_objectives(top, array, r, err)))) {
         return rc;
     }
-    if ((up == METRIC_COUNT) == (down == METRIC_COUNT)) {
-        return tl_fail_at(err, TL_INVALID, "/objective", "needs exactly one of \"maximize\" and \"minimize\"");
-    }
-    r->maximize = up != METRIC_COUNT;
-    r->objective = (enum metric)(r->maximize ? up : down);
-    if (r->maximize != (r->objective == METRIC_ACCURACY)) {
-        return tl_fail_at(err, TL_INVALID, r->maximize ? "/objective/maximize" : "/objective/minimize",
-                          "%s cannot be %s: accuracy is maximised, everything else minimised",
-                          metric_names[r->objective], r->maximize ? "maximised" : "minimised");
-    }
+    r->objective = array ? r->objectives[0] : r->objective;
+    r->maximize = r->objective == METRIC_ACCURACY;
     return TL_OK;
 }
 
@@ -131,7 +176,7 @@ static enum tl_rc decode_controller(struct tl_json_object *top, struct search_re
 
     for (size_t i = 0; i < n && i < TL_COUNT_OF(names); i++) {
         names[i] = search_controller_at(i)->name;
-        chosen = strcmp(names[i], "auto") == 0 ? i : chosen;
+        chosen = strcmp(names[i], CONTROLLER_DEFAULT) == 0 ? i : chosen;
     }
     if ((rc = tl_json_nested(top, "controller", TL_OPTIONAL, &object, &there, err))) {
         return rc;
@@ -250,13 +295,29 @@ static json_t *encode_limits(const struct search_request *r)
     return list;
 }
 
+/* The value of "objective" or "objectives". */
+static json_t *encode_objectives(const struct search_request *r)
+{
+    json_t *list;
+
+    if (r->n_objectives == 0) {
+        return json_pack("{s:s}", goal_names[r->maximize], metric_names[r->objective]);
+    }
+    list = json_array();
+    for (size_t i = 0; i < r->n_objectives; i++) {
+        bool maximize = i == 0 ? r->maximize : r->objectives[i] == METRIC_ACCURACY;
+        json_array_append_new(list, json_pack("{s:s}", goal_names[maximize], metric_names[r->objectives[i]]));
+    }
+    return list;
+}
+
 enum tl_rc search_request_encode(const struct search_request *r, struct tl_buf *buf, struct tl_err *err)
 {
     json_t *budget = json_pack("{s:I}", "evaluations", (json_int_t)r->evaluations);
     json_t *controller = json_pack("{s:s, s:I}", "name", r->controller, "seed", (json_int_t)r->seed);
-    json_t *json = json_pack("{s:s, s:{s:s}, s:o, s:o, s:o}", "space", r->space, "objective",
-                             r->maximize ? "maximize" : "minimize", metric_names[r->objective], "constraints",
-                             encode_limits(r), "controller", controller, "budget", budget);
+    json_t *json =
+        json_pack("{s:s, s:o, s:o, s:o, s:o}", "space", r->space, r->n_objectives > 0 ? "objectives" : "objective",
+                  encode_objectives(r), "constraints", encode_limits(r), "controller", controller, "budget", budget);
 
     if (r->reward != SEARCH_REWARD_DEFAULT) {
         json_object_set_new(controller, "reward", json_string(search_reward_name(r->reward)));

@@ -9,7 +9,15 @@
 #include "server/evaluator.h"
 #include "storage/storage.h"
 
-enum { REQUEST_LABEL_MAX = 120, TOP_K_MAX = 16, ROUNDS_MAX = 10, VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX };
+enum {
+    REQUEST_LABEL_MAX = 120,
+    TOP_K_MAX = 16,
+    ROUNDS_MAX = 10,
+    VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX,
+    OBJECTIVES_MAX = 4
+};
+
+#define CONTROLLER_DEFAULT "auto"
 
 struct request_limit {
     enum metric metric;
@@ -25,6 +33,8 @@ struct search_request {
     char label[REQUEST_LABEL_MAX + 1];
     enum metric objective;
     bool maximize;
+    size_t n_objectives; /* 0: the objective alone; else 2 to OBJECTIVES_MAX, and the front spans exactly these */
+    enum metric objectives[OBJECTIVES_MAX]; /* each once; [0] is `objective` */
     size_t n_limits;
     struct request_limit limits[SEARCH_LIMITS_MAX];
     char controller[32];
@@ -37,11 +47,14 @@ struct search_request {
 };
 
 /* Read a body of POST /search (or what search_request_encode wrote). Checks all that needs no store: types, ranges,
- * metric names, that the controller exists and takes the reward, contradictory limits. Errors carry pointers into the body. */
+ * metric names, which way a metric is better, that the controller exists and takes the reward, contradictory limits. Errors carry pointers into the body. */
 TL_MUST_CHECK enum tl_rc search_request_decode(const char *json, size_t n, struct search_request *ret_request,
                                                struct tl_err *err);
 TL_MUST_CHECK enum tl_rc search_request_encode(const struct search_request *request, struct tl_buf *buf,
                                                struct tl_err *err);
+
+/* {"controllers": [{"name", "help", "rewards"}], "default"}: what a request's controller may be. */
+TL_MUST_CHECK enum tl_rc controllers_encode(struct tl_buf *buf, struct tl_err *err);
 
 /* The document of an impossible limit: a problem with "ranges". */
 TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem,

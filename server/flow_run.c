@@ -34,25 +34,18 @@ static void front_add(struct search_spec *spec, enum metric metric)
     spec->front[spec->n_front++] = (uint8_t)metric;
 }
 
-/* The front spans the objective and every limited metric; with none of those, what people would trade it against. */
-static void spec_make(const struct search_row *row, const struct evaluator *evaluator, struct search_spec *spec)
+/* Where several objectives were asked for, the front spans exactly those. Otherwise the objective, latency and every limited
+ * metric; with none of those, what people would trade it against. */
+static void front_make(const struct search_request *request, const struct evaluator *evaluator,
+                       struct search_spec *spec)
 {
     static const enum metric traded[] = {METRIC_ACCURACY, METRIC_MACS, METRIC_PARAMS};
-    const struct search_request *request = &row->request;
 
-    *spec = (struct search_spec){.objective = (uint8_t)request->objective,
-                                 .maximize = request->maximize,
-                                 .reward = request->reward,
-                                 .n_limits = request->n_limits,
-                                 .front_max = 1U << METRIC_ACCURACY,
-                                 .seed = request->seed + (uint64_t)row->progress.round * ROUND_SEED_STEP,
-                                 .budget_evaluations = request->evaluations,
-                                 .budget_seconds = request->seconds,
-                                 .sample_size = SAMPLE_SIZE};
-    snprintf(spec->controller, sizeof(spec->controller), "%s", request->controller);
-    for (size_t i = 0; i < request->n_limits; i++) {
-        spec->limits[i] = (struct search_limit){(uint8_t)request->limits[i].metric, request->limits[i].is_min,
-                                                request->limits[i].bound};
+    for (size_t i = 0; i < request->n_objectives; i++) {
+        front_add(spec, request->objectives[i]);
+    }
+    if (request->n_objectives > 0) {
+        return;
     }
     front_add(spec, request->objective);
     if (evaluator_has(evaluator, METRIC_LATENCY_MS)) {
@@ -66,6 +59,28 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
             front_add(spec, traded[i]);
         }
     }
+}
+
+static void spec_make(const struct search_row *row, const struct evaluator *evaluator, struct search_spec *spec)
+{
+    const struct search_request *request = &row->request;
+
+    *spec = (struct search_spec){.objective = (uint8_t)request->objective,
+                                 .maximize = request->maximize,
+                                 .reward = request->reward,
+                                 .front_wanted = request->n_objectives > 0,
+                                 .n_limits = request->n_limits,
+                                 .front_max = 1U << METRIC_ACCURACY,
+                                 .seed = request->seed + (uint64_t)row->progress.round * ROUND_SEED_STEP,
+                                 .budget_evaluations = request->evaluations,
+                                 .budget_seconds = request->seconds,
+                                 .sample_size = SAMPLE_SIZE};
+    snprintf(spec->controller, sizeof(spec->controller), "%s", request->controller);
+    for (size_t i = 0; i < request->n_limits; i++) {
+        spec->limits[i] = (struct search_limit){(uint8_t)request->limits[i].metric, request->limits[i].is_min,
+                                                request->limits[i].bound};
+    }
+    front_make(request, evaluator, spec);
     if (row->progress.round > 0) {
         spec->budget_evaluations =
             request->evaluations / 10 > ROUND_EVALUATIONS_MIN ? request->evaluations / 10 : ROUND_EVALUATIONS_MIN;

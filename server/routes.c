@@ -23,6 +23,7 @@ const struct http_route routes_all[] = {
     {"PUT", "/artifacts/{}", STORE_BLOB_MAX, route_artifact_put},
     {"GET", "/snapshots/{}", 0, route_snapshot_get},
 
+    {"GET", "/controllers", 0, route_controller_list},
     {"GET", "/search", 0, route_search_list},
     {"POST", "/search", HTTP_JSON_MAX, route_search_post},
     {"GET", "/search/{}", 0, route_search_get},

@@ -9,9 +9,9 @@ extern const struct http_route routes_all[];
 extern const size_t routes_count;
 
 /* routes_search.c */
-http_handler route_search_post, route_search_list, route_search_get, route_search_cancel, route_search_front,
-    route_search_candidates, route_search_points, route_search_history, route_search_events, route_search_export,
-    route_candidate_get, route_candidate_artifact, route_snapshot_get;
+http_handler route_controller_list, route_search_post, route_search_list, route_search_get, route_search_cancel,
+    route_search_front, route_search_candidates, route_search_points, route_search_history, route_search_events,
+    route_search_export, route_candidate_get, route_candidate_artifact, route_snapshot_get;
 /* routes_device.c */
 http_handler route_device_post, route_device_list, route_device_get, route_job_post, route_job_list, route_job_lease,
     route_job_renew, route_job_complete, route_job_fail, route_measurement_put, route_measurement_list,

@@ -218,6 +218,23 @@ static enum tl_rc admit_metric(const struct admission *a, enum metric metric, co
     return TL_OK;
 }
 
+static enum tl_rc admit_objectives(const struct admission *a, struct tl_err *err)
+{
+    const struct search_request *request = &a->request;
+    enum tl_rc rc = TL_OK;
+
+    if (request->n_objectives == 0) {
+        return admit_metric(a, request->objective, "/objective", err);
+    }
+    for (size_t i = 0; !rc && i < request->n_objectives; i++) {
+        char pointer[64];
+        snprintf(pointer, sizeof(pointer), "/objectives/%zu/%s", i,
+                 request->objectives[i] == METRIC_ACCURACY ? "maximize" : "minimize");
+        rc = admit_metric(a, request->objectives[i], pointer, err);
+    }
+    return rc;
+}
+
 /* Outside even the interval: refused. Inside the interval: a warning. */
 static enum tl_rc admit_limit(struct admission *a, size_t i, struct tl_err *err)
 {
@@ -261,7 +278,7 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
             request->space, request->space);
     }
     if ((rc = a->snapshot.table ? admit_table(a, err) : admit_device(service, a, err)) ||
-        (rc = admit_metric(a, request->objective, "/objective", err))) {
+        (rc = admit_objectives(a, err))) {
         return rc;
     }
     for (size_t i = 0; i < request->n_limits; i++) {
@@ -497,6 +514,19 @@ static const char *query_or_any(const struct http_request *request, const char *
     const char *text = http_query(request, name);
 
     return text ? text : "";
+}
+
+enum tl_rc route_controller_list(struct service *service, const struct http_request *request,
+                                 struct http_response *response, struct tl_err *err)
+{
+    enum tl_rc rc;
+
+    (void)service;
+    if ((rc = http_query_only(request, NULL, 0, err)) || (rc = controllers_encode(&response->body, err))) {
+        return rc;
+    }
+    routes_etag(response);
+    return TL_OK;
 }
 
 enum tl_rc route_search_list(struct service *service, const struct http_request *request,

@@ -1,6 +1,7 @@
 /* test_service.c - what every part of the API shares: broken requests and their pointers, lists, artifacts, models, the
  * description.
  */
+#include "server/command.h"
 #include "tests/data.h"
 #include "tests/http/service_fixture.h"
 
@@ -87,7 +88,8 @@ static void a_wrong_field_is_named_by_its_pointer(void **state)
 static void unknown_query_parameters_are_refused_everywhere(void **state)
 {
     static const char *const paths[] = {
-        "/spaces", "/spaces/nasbench-macro", "/models", "/search", "/devices", "/devices/x", "/jobs", "/measurements"};
+        "/spaces", "/spaces/nasbench-macro", "/models", "/controllers", "/search", "/devices", "/devices/x",
+        "/jobs",   "/measurements"};
     const struct running *running = *state;
     for (size_t i = 0; i < TL_COUNT_OF(paths); i++) {
         TL_AUTO(reply) reply = {0};
@@ -139,8 +141,9 @@ static void what_is_not_there_is_404(void **state)
 
 static void head_works_wherever_get_does(void **state)
 {
-    static const char *const paths[] = {"/livez",  "/readyz",  "/version", "/openapi.json", "/spaces",
-                                        "/models", "/devices", "/jobs",    "/search",       "/measurements"};
+    static const char *const paths[] = {"/livez",  "/readyz",      "/version",     "/openapi.json",
+                                        "/spaces", "/controllers", "/models",      "/devices",
+                                        "/jobs",   "/search",      "/measurements"};
     const struct running *running = *state;
     for (size_t i = 0; i < TL_COUNT_OF(paths); i++) {
         TL_AUTO(reply) head = {0};
@@ -208,6 +211,34 @@ static void the_description_names_every_route_and_no_other(void **state)
         n_described += json_object_size(operations);
     }
     assert_int_equal(n_described, n_routes);
+}
+
+static void description_and_help_name_every_controller(void **state)
+{
+    const struct running *running = *state;
+    TL_AUTO(tl_json) description = {0};
+    TL_AUTO(tl_json) doc = {0};
+    get_json(running->port, "/openapi.json", &description);
+    get_json(running->port, "/controllers", &doc);
+    const json_t *described = json_at(description.root, "components.schemas.Controller.enum");
+    const json_t *listed = json_at(doc.root, "controllers");
+    assert_int_equal(json_array_size(listed), search_controller_count());
+    assert_int_equal(json_array_size(described), search_controller_count());
+    for (size_t i = 0; i < search_controller_count(); i++) {
+        const struct search_controller_ops *ops = search_controller_at(i);
+        json_t *item = json_array_get(listed, i);
+        assert_string_equal(json_string_value(json_array_get(described, i)), ops->name);
+        assert_string_equal(json_string_value(json_object_get(item, "name")), ops->name);
+        assert_string_equal(json_string_value(json_object_get(item, "help")), ops->help);
+        assert_int_equal(json_is_true(json_object_get(item, "rewards")), ops->rewards);
+        assert_non_null(strstr(command_search.help, ops->name));
+    }
+    const char *usual = json_string_value(json_at(doc.root, "default"));
+    assert_non_null(search_controller_get(usual));
+    assert_string_equal(
+        usual, json_string_value(json_at(description.root,
+                                         "components.schemas.SearchRequest.properties.controller.properties.name."
+                                         "default")));
 }
 
 static void a_space_tells_its_size_and_its_variables(void **state)
@@ -386,6 +417,49 @@ static void a_search_with_the_tutorials_inputs_answers_in_one_request(void **sta
     assert_int_equal(get_count(running->port, "/search?state=finished"), 1);
 }
 
+static double column(json_t *exported, const char *path, size_t at)
+{
+    return json_number_value(json_array_get(json_at(exported, path), at));
+}
+
+/* Macs are limited, yet no axis of the front: a network with fewer of them, but otherwise worse, is no member. */
+static void the_front_spans_the_objectives_and_not_what_is_limited(void **state)
+{
+    static const char body[] = "{\"space\":\"ofa-mbv3-w1.0\",\"objectives\":[{\"maximize\":\"accuracy\"},"
+                               "{\"minimize\":\"params\"}],\"constraints\":[{\"metric\":\"macs\",\"max\":3e8}],"
+                               "\"budget\":{\"evaluations\":4000}}";
+    const struct running *running = *state;
+    TL_AUTO(reply) reply = {0};
+    TL_AUTO(tl_json) exported = {0};
+    char path[96];
+    http_do(
+        running->port,
+        &(struct request){
+            .method = "POST", .path = "/search", .headers = {"Prefer: wait=60"}, .body = body, .n = sizeof body - 1},
+        &reply);
+    assert_status(&reply, 200);
+    TL_AUTO(tl_json) doc = {.root = json_loadb(reply.body.data, reply.body.len, 0, NULL)};
+    (void)snprintf(path, sizeof path, "/search/%s/export", json_string_value(json_at(doc.root, "id")));
+    get_json(running->port, path, &exported);
+    const size_t n = json_array_size(json_at(exported.root, "front.params"));
+    const size_t n_sample = json_array_size(json_at(exported.root, "sample.params"));
+    assert_true(n > 10 && n_sample > 1000);
+    for (size_t i = 0; i < n; i++) {
+        const double params = column(exported.root, "front.params", i);
+        const double accuracy = column(exported.root, "front.accuracy", i);
+        assert_true(column(exported.root, "front.macs", i) <= 3e8);
+        if (i > 0) { /* fewest parameters first */
+            assert_true(params > column(exported.root, "front.params", i - 1));
+            assert_true(accuracy > column(exported.root, "front.accuracy", i - 1));
+        }
+        for (size_t k = 0; k < n_sample; k++) {
+            assert_false(column(exported.root, "sample.macs", k) <= 3e8 &&
+                         column(exported.root, "sample.params", k) < params &&
+                         column(exported.root, "sample.accuracy", k) > accuracy);
+        }
+    }
+}
+
 static void an_impossible_limit_is_answered_with_the_ranges(void **state)
 {
     static const char body[] = "{\"space\":\"ofa-mbv3-w1.0\",\"constraints\":[{\"metric\":\"macs\",\"max\":1000}]}";
@@ -426,11 +500,13 @@ int main(void)
         served(what_is_not_there_is_404),
         served(head_works_wherever_get_does),
         served(the_description_names_every_route_and_no_other),
+        served(description_and_help_name_every_controller),
         served(a_space_tells_its_size_and_its_variables),
         served(an_artifact_is_what_its_hash_says),
         served(bytes_that_are_no_model_are_refused),
         served(imported_tables_make_a_device_without_agent),
         served(a_search_with_the_tutorials_inputs_answers_in_one_request),
+        served(the_front_spans_the_objectives_and_not_what_is_limited),
         served(an_impossible_limit_is_answered_with_the_ranges),
         served(only_browsers_get_the_page_for_a_path_of_its_own),
     };

@@ -165,6 +165,49 @@ static void the_answer_is_the_best_row_within_the_limit(void **state)
     }
 }
 
+/* No row is as good in both and better in one, and no earlier row is its equal in both. */
+static bool on_the_front(int row)
+{
+    for (int other = 0; has_row(row) && other < ROWS; other++) {
+        const int more = accuracy_of(other) - accuracy_of(row), less = latency_of(row) - latency_of(other);
+        if (has_row(other) && more >= 0 && less >= 0 && (more > 0 || less > 0 || other < row)) {
+            return false;
+        }
+    }
+    return has_row(row);
+}
+
+static void two_objectives_find_the_front_between_them(void **state)
+{
+    const struct running *running = *state;
+    TL_AUTO(tl_json) doc = {0};
+    TL_AUTO(tl_json) exported = {0};
+    char path[96];
+    size_t n = 0;
+    search(running->port,
+           "{\"space\":\"made\",\"device\":\"pi\",\"objectives\":[{\"minimize\":\"latency_ms\"},"
+           "{\"maximize\":\"accuracy\"}],\"budget\":{\"evaluations\":20000}}",
+           &doc);
+    assert_string_equal(text_at(doc.root, "objectives.1.maximize"), "accuracy");
+    assert_null(json_at(doc.root, "objective"));
+    (void)snprintf(path, sizeof path, "/search/%s/export", text_at(doc.root, "id"));
+    get_json(running->port, path, &exported);
+    json_t *accuracy = json_at(exported.root, "front.accuracy"), *latency = json_at(exported.root, "front.latency_ms");
+    for (int row = 0; row < ROWS; row++) {
+        bool found = false;
+        for (size_t i = 0; i < json_array_size(accuracy) && !found; i++) {
+            found = json_number_value(json_array_get(accuracy, i)) == accuracy_of(row) / 1000.0 &&
+                    json_number_value(json_array_get(latency, i)) == latency_of(row) / 1000.0;
+        }
+        n += on_the_front(row);
+        assert_true(found || !on_the_front(row));
+    }
+    assert_true(n > 5);
+    assert_int_equal(json_array_size(accuracy), n);
+    assert_true(json_number_value(json_at(doc.root, "answer.metrics.latency_ms.value")) ==
+                json_number_value(json_array_get(latency, json_array_size(latency) - 1)));
+}
+
 static void a_cost_models_column_is_told_apart(void **state)
 {
     const struct running *running = *state;
@@ -203,6 +246,10 @@ static void what_a_table_cannot_answer_is_refused_by_its_field(void **state)
         {"{\"space\":\"made\",\"device\":\"pi\",\"verify\":true}", "/verify", "cannot be verified"},
         {"{\"space\":\"made\",\"device\":\"gpu\"}", "/device", "it has pi, fpga"},
         {"{\"space\":\"made\",\"objective\":{\"minimize\":\"macs\"}}", "/objective", "has no macs"},
+        {"{\"space\":\"made\",\"objectives\":[{\"maximize\":\"accuracy\"},{\"minimize\":\"macs\"}]}",
+         "/objectives/1/minimize", "has no macs"},
+        {"{\"space\":\"made\",\"objectives\":[{\"minimize\":\"latency_ms\"},{\"maximize\":\"accuracy\"}]}",
+         "/objectives/0/minimize", "has pi, fpga"},
         {"{\"space\":\"made\",\"constraints\":[{\"metric\":\"latency_ms\",\"max\":5}]}", "/constraints/0/metric",
          "has pi, fpga"},
         {"{\"space\":\"made\",\"device\":\"pi\",\"constraints\":[{\"metric\":\"latency_ms\",\"max\":0.5}]}",
@@ -345,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         table_test(the_answer_is_the_best_row_within_the_limit),
+        table_test(two_objectives_find_the_front_between_them),
         table_test(a_cost_models_column_is_told_apart),
         table_test(a_space_shows_its_table),
         table_test(what_a_table_cannot_answer_is_refused_by_its_field),

@@ -18,6 +18,10 @@ def limits(*constraints):
     return changed(constraints=list(constraints))
 
 
+def several(*objectives):
+    return {"space": SPACE, "objectives": list(objectives)}
+
+
 # (status, pointer or None, body): the pointer is the field at fault
 REFUSED = [
     (400, None, b""),
@@ -50,6 +54,11 @@ REFUSED = [
     (422, "/objective/maximize", changed(objective={"maximize": "latency"})),
     (422, "/objective/maximize", changed(objective={"maximize": "latency_ms"})),
     (422, "/objective/minimize", changed(objective={"minimize": "accuracy"})),
+    (422, "/objectives", changed(objectives=[{"maximize": "accuracy"}, {"minimize": "macs"}])),
+    (422, "/objectives", several({"maximize": "accuracy"})),
+    (422, "/objectives/1/minimize", several({"maximize": "accuracy"}, {"minimize": "latency_ms"})),
+    (422, "/objectives/1/maximize", several({"minimize": "macs"}, {"maximize": "params"})),
+    (422, "/objectives/2/minimize", several({"maximize": "accuracy"}, {"minimize": "macs"}, {"minimize": "macs"})),
     (422, "/controller/name", changed(controller={"name": "magic"})),
     (422, "/controller/reward", changed(controller={"name": "random", "reward": "hard"})),
     (422, "/controller/seed", changed(controller={"seed": -1})),

@@ -210,6 +210,15 @@ const SPACES = [
   { name: "nb201", title: "NAS-Bench-201", source: "Dong and Yang 2020", count: "15625", id: "cd".repeat(16), resolutions: [32], accuracy_model: null, devices: [], variables: [] },
 ];
 
+const CONTROLLERS = {
+  controllers: [
+    { name: "auto", help: "chosen by evidence", rewards: false },
+    { name: "evolution", help: "once-for-all's: 25 parents, 50 mutants and 50 crossovers a generation", rewards: false },
+    { name: "reinforce", help: "independent choices moved along what is rewarded", rewards: true },
+  ],
+  default: "auto",
+};
+
 // ---- the service ----
 
 const problem = (status, detail, pointer, more) => ({
@@ -248,6 +257,7 @@ function answer(method, url, body, state) {
     }
     case "GET devices": return page(state.empty ? [] : DEVICES, url);
     case "GET devices/{}": return DEVICES.find((d) => d.name === id) ?? problem(404, `no device is called ${id}`);
+    case "GET controllers": return CONTROLLERS;
     case "GET spaces": return page(SPACES, url);
     case "GET measurements": return page(Array.from({ length: 120 }, (_, i) => measurement(i)).filter((m) => m.kind === (url.searchParams.get("kind") ?? m.kind)), url);
     case "GET measurements/{}": return raw(Number(id.slice(-6)));

@@ -115,6 +115,27 @@ test("limits are asked in the page's units and sent in the API's, rows without a
   assert.deepEqual((await sent).postDataJSON().constraints, [{ metric: "size_bytes", max: 6100000 }]);
 });
 
+test("the controllers are those of the service, and say what they do", async () => {
+  await visit("#/new");
+  const controller = page.getByLabel("Controller");
+  assert.deepEqual(await controller.locator("option").allInnerTexts(), ["auto", "evolution", "reinforce"]);
+  assert.equal(await controller.inputValue(), "auto");
+  assert.equal(await text("#field-controller-note"), "chosen by evidence");
+  await controller.selectOption("evolution");
+  assert.match(await text("#field-controller-note"), /50 crossovers a generation/);
+});
+
+test("several objectives are sent in place of one, first the one that decides", async () => {
+  await visit("#/new");
+  await page.getByLabel("lowest latency").check();
+  await page.getByLabel("lowest parameters").check();
+  const sent = page.waitForRequest((r) => r.method() === "POST");
+  await page.getByRole("button", { name: "Search" }).click();
+  const request = (await sent).postDataJSON();
+  assert.deepEqual(request.objectives, [{ maximize: "accuracy" }, { minimize: "latency_ms" }, { minimize: "params" }]);
+  assert.equal(request.objective, undefined);
+});
+
 test("a search can be asked again with changes", async () => {
   await visit(`#/search/${IDS.infeasible}`);
   await page.getByRole("link", { name: "Ask again with changes" }).click();

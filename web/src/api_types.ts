@@ -55,16 +55,24 @@ export interface Limit {
   max?: number;
   min?: number;
 }
+export type Objective = { maximize: Metric } | { minimize: Metric };
+
 /** What is POSTed to /search. */
 export interface SearchRequest {
   space: string;
   device?: string;
   label?: string;
-  objective?: { maximize: Metric } | { minimize: Metric };
+  objective?: Objective;
+  objectives?: Objective[]; // in its place: the front spans exactly these
   constraints?: Limit[];
   controller?: { name: string; seed: number };
   budget?: { evaluations?: number; seconds?: number };
   verify?: { top_k?: number; rounds?: number } | boolean;
+}
+
+export interface Controllers {
+  controllers: { name: string; help: string; rewards: boolean }[];
+  default: string;
 }
 
 export type State =

@@ -1,5 +1,5 @@
 // format.ts - numbers, times and metrics as people read them. Units are those of the page; the API's are base units.
-import type { Interval, Limit, Metric, SearchRequest } from "./api_types";
+import type { Interval, Limit, Metric, Objective, SearchRequest } from "./api_types";
 
 interface MetricInfo {
   label: string;
@@ -64,16 +64,21 @@ export function limitText(limit: Limit): string {
   return parts.join(", ");
 }
 
-export function objectiveText(request: SearchRequest): string {
-  const objective = request.objective ?? { maximize: "accuracy" };
-  if ("maximize" in objective) return `Highest ${METRICS[objective.maximize].label.toLowerCase()}`;
-  const label = METRICS[objective.minimize].label.toLowerCase();
-  return `${objective.minimize === "params" || objective.minimize === "macs" ? "Fewest" : "Lowest"} ${label}`;
+/** The objectives' metrics, first the one that decides the answer. */
+export function objectiveMetrics(request: SearchRequest): [Metric, ...Metric[]] {
+  const metric = (o: Objective): Metric => ("maximize" in o ? o.maximize : o.minimize);
+  const [first, ...more] = request.objectives ?? [request.objective ?? { maximize: "accuracy" }];
+  return [metric(first ?? { maximize: "accuracy" }), ...more.map(metric)];
 }
 
-export function objectiveMetric(request: SearchRequest): Metric {
-  const objective = request.objective ?? { maximize: "accuracy" };
-  return "maximize" in objective ? objective.maximize : objective.minimize;
+export const objectiveMetric = (request: SearchRequest): Metric => objectiveMetrics(request)[0];
+
+export function objectiveText(request: SearchRequest): string {
+  const text = objectiveMetrics(request).map((m) => {
+    const most = METRICS[m].more ? "highest" : m === "params" || m === "macs" ? "fewest" : "lowest";
+    return `${most} ${METRICS[m].label.toLowerCase()}`;
+  }).join(", ");
+  return text[0]!.toUpperCase() + text.slice(1);
 }
 
 /** 217000000000 as 2.17 × 10¹¹. */

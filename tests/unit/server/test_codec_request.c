@@ -1,6 +1,7 @@
 /* What people POST to /search: what is taken, and which field a refusal names. */
 #include "server/codec_search.h"
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 static enum tl_rc decode(const char *json, struct search_request *request, struct tl_err *err)
@@ -60,6 +61,59 @@ static void a_request_survives_the_store(void **state)
     assert_int_equal(b.top_k, 2);
     assert_int_equal(b.rounds, 4);
     assert_true(b.seconds == 2.5 && b.evaluations == 1000);
+}
+
+static void several_objectives_survive_the_store(void **state)
+{
+    static const char list[] =
+        "\"objectives\":[{\"minimize\":\"latency_ms\"},{\"maximize\":\"accuracy\"},{\"minimize\":\"params\"}]";
+    TL_AUTO(tl_buf) text = {0};
+    struct search_request a, b;
+    struct tl_err err;
+    char json[300];
+
+    (void)state;
+    (void)snprintf(json, sizeof json, "{\"space\":\"s\",\"device\":\"d\",%s}", list);
+    assert_int_equal(decode(json, &a, &err), TL_OK);
+    assert_int_equal(a.n_objectives, 3);
+    assert_int_equal(a.objective, METRIC_LATENCY_MS);
+    assert_false(a.maximize);
+    assert_int_equal(search_request_encode(&a, &text, &err), TL_OK);
+    assert_non_null(strstr(text.data, list));
+    assert_null(strstr(text.data, "\"objective\""));
+    assert_int_equal(decode(text.data, &b, &err), TL_OK);
+    assert_int_equal(b.n_objectives, 3);
+    assert_int_equal(b.objectives[0], METRIC_LATENCY_MS);
+    assert_int_equal(b.objectives[1], METRIC_ACCURACY);
+    assert_int_equal(b.objectives[2], METRIC_PARAMS);
+    assert_int_equal(decode("{\"space\":\"s\"}", &b, &err), TL_OK);
+    assert_int_equal(b.n_objectives, 0);
+}
+
+#define OBJECTIVES(list) "{\"space\":\"s\",\"objectives\":[" list "]}"
+#define UP               "{\"maximize\":\"accuracy\"}"
+
+static void refusals_name_the_objective_of_several(void **state)
+{
+    (void)state;
+    refused("{\"space\":\"s\",\"objectives\":{}}", TL_INVALID, "/objectives");
+    refused(OBJECTIVES(""), TL_INVALID, "/objectives");
+    refused(OBJECTIVES(UP), TL_INVALID, "/objectives");
+    refused(OBJECTIVES(UP ",{\"minimize\":\"macs\"},{\"minimize\":\"params\"},{\"minimize\":\"size_bytes\"},"
+                          "{\"minimize\":\"latency_ms\"}"),
+            TL_INVALID, "/objectives");
+    refused(OBJECTIVES(UP ",5"), TL_INVALID, "/objectives/1");
+    refused(OBJECTIVES(UP ",{}"), TL_INVALID, "/objectives/1");
+    refused(OBJECTIVES("{\"maximize\":\"accuracy\",\"minimize\":\"macs\"},{\"minimize\":\"params\"}"), TL_INVALID,
+            "/objectives/0");
+    refused(OBJECTIVES(UP ",{\"minimise\":\"macs\"}"), TL_INVALID, "/objectives/1/minimise");
+    refused(OBJECTIVES(UP ",{\"minimize\":\"speed\"}"), TL_INVALID, "/objectives/1/minimize");
+    refused(OBJECTIVES(UP ",{\"maximize\":\"macs\"}"), TL_INVALID, "/objectives/1/maximize");
+    refused(OBJECTIVES("{\"minimize\":\"accuracy\"},{\"minimize\":\"macs\"}"), TL_INVALID, "/objectives/0/minimize");
+    refused(OBJECTIVES(UP ",{\"minimize\":\"macs\"},{\"minimize\":\"macs\"}"), TL_INVALID, "/objectives/2/minimize");
+    refused(OBJECTIVES(UP "," UP), TL_INVALID, "/objectives/1/maximize");
+    refused("{\"space\":\"s\",\"objective\":" UP ",\"objectives\":[" UP ",{\"minimize\":\"macs\"}]}", TL_INVALID,
+            "/objectives");
 }
 
 static void refusals_name_the_field(void **state)
@@ -133,9 +187,13 @@ static void a_near_miss_is_suggested(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_bare_request_gets_the_defaults), cmocka_unit_test(a_request_survives_the_store),
-        cmocka_unit_test(a_reward_survives_the_store),      cmocka_unit_test(refusals_name_the_field),
+        cmocka_unit_test(a_bare_request_gets_the_defaults),
+        cmocka_unit_test(a_request_survives_the_store),
+        cmocka_unit_test(a_reward_survives_the_store),
+        cmocka_unit_test(refusals_name_the_field),
         cmocka_unit_test(a_near_miss_is_suggested),
+        cmocka_unit_test(several_objectives_survive_the_store),
+        cmocka_unit_test(refusals_name_the_objective_of_several),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

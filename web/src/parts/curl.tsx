@@ -4,8 +4,8 @@ import type { SearchRequest } from "../api_types";
 
 /** A request's own fields out of a search, in the order in which people write them. */
 export function requestOf(search: SearchRequest): SearchRequest {
-  const { space, device, label, objective, constraints, controller, budget, verify } = search;
-  const fields = { space, device, label, objective, constraints, controller, budget, verify };
+  const { space, device, label, objective, objectives, constraints, controller, budget, verify } = search;
+  const fields = { space, device, label, objective, objectives, constraints, controller, budget, verify };
   return JSON.parse(JSON.stringify(fields)) as SearchRequest;
 }
 

@@ -2,27 +2,28 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, getAll, post, useResource } from "../api";
-import type { Device, Metric, Page, Problem, Ranges, Search, Space } from "../api_types";
+import type { Controllers, Device, Metric, Page, Problem, Ranges, Search, Space } from "../api_types";
 import { METRIC_NAMES, METRICS, rangeText } from "../format";
 import { Curl } from "../parts/curl";
 import { ErrorNote } from "../parts/marks";
 import { go, href, useTitle, type Route } from "../route";
-import { draftOf, emptyDraft, requestOfDraft, CONTROLLERS, type Draft, type Row } from "./new_search_draft";
+import { draftOf, emptyDraft, requestOfDraft, type Draft, type Row } from "./new_search_draft";
 
 export function NewSearchView({ route }: { route: Route }) {
   useTitle("New search");
   const from = route.query.get("from");
   const spaces = useResource<Page<Space>>("/spaces", { load: getAll });
   const devices = useResource<Page<Device>>("/devices", { load: getAll });
+  const controllers = useResource<Controllers>("/controllers");
   const earlier = useResource<Search>(from === null ? null : `/search/${encodeURIComponent(from)}`);
-  const ready = spaces.data && devices.data && (from === null || earlier.data);
+  const ready = spaces.data && devices.data && controllers.data && (from === null || earlier.data);
   return (
     <>
       <div class="title"><h1>New search</h1></div>
-      <ErrorNote error={spaces.error ?? devices.error ?? earlier.error} />
+      <ErrorNote error={spaces.error ?? devices.error ?? controllers.error ?? earlier.error} />
       {ready && (
         <Form
-          spaces={spaces.data!.items} devices={devices.data!.items}
+          spaces={spaces.data!.items} devices={devices.data!.items} controllers={controllers.data!}
           start={earlier.data ? draftOf(earlier.data) : emptyDraft(route.query, spaces.data!.items, devices.data!.items)}
         />
       )}
@@ -30,7 +31,14 @@ export function NewSearchView({ route }: { route: Route }) {
   );
 }
 
-function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; start: Draft }) {
+interface FormProps {
+  spaces: Space[];
+  devices: Device[];
+  controllers: Controllers;
+  start: Draft;
+}
+
+function Form({ spaces, devices, controllers, start }: FormProps) {
   const [draft, setDraft] = useState(start);
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
@@ -39,7 +47,7 @@ function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; 
   const space = spaces.find((s) => s.name === draft.space);
   const tabulated = space?.buildable === false; // devices are columns of its table, and nothing can be measured
   const names = tabulated ? space.devices : devices.map((d) => d.name);
-  const asked = { ...draft, device: names.includes(draft.device) ? draft.device : "" };
+  const asked = { ...draft, device: names.includes(draft.device) ? draft.device : "", controller: draft.controller || controllers.default };
   const { request, places } = requestOfDraft(tabulated ? { ...asked, verify: false } : asked);
   const error = (pointer: string): string | undefined => errorAt(problem, pointer);
 
@@ -73,11 +81,23 @@ function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; 
             {names.map((name) => <option>{name}</option>)}
           </select>}
         </Field>
-        <Field label="Objective" error={error("/objective")}>
+        <Field label="Objective" error={error("/objective") ?? error("/objectives")}>
           {(a) => <select {...a} value={draft.objective} onChange={(e) => set({ objective: e.currentTarget.value as Metric })}>
-            {METRIC_NAMES.map((m) => <option value={m}>{METRICS[m].more ? "highest" : "lowest"} {METRICS[m].label.toLowerCase()}</option>)}
+            {METRIC_NAMES.map((m) => <option value={m}>{wish(m)}</option>)}
           </select>}
         </Field>
+        <div class="checks" role="group" aria-labelledby="also">
+          <span id="also">All compromises with</span>
+          {METRIC_NAMES.filter((m) => m !== draft.objective).map((m) => (
+            <label key={m}>
+              <input
+                type="checkbox" checked={draft.also.includes(m)}
+                onChange={(e) => set({ also: e.currentTarget.checked ? [...draft.also, m] : draft.also.filter((k) => k !== m) })}
+              />
+              {wish(m)}
+            </label>
+          ))}
+        </div>
       </fieldset>
 
       <fieldset>
@@ -96,9 +116,9 @@ function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; 
 
       <fieldset>
         <legend>How</legend>
-        <Field label="Controller" error={error("/controller/name")}>
-          {(a) => <select {...a} value={draft.controller} onChange={(e) => set({ controller: e.currentTarget.value })}>
-            {CONTROLLERS.map((name) => <option>{name}</option>)}
+        <Field label="Controller" error={error("/controller/name")} hint={controllers.controllers.find((c) => c.name === asked.controller)?.help}>
+          {(a) => <select {...a} value={asked.controller} onChange={(e) => set({ controller: e.currentTarget.value })}>
+            {controllers.controllers.map((c) => <option title={c.help}>{c.name}</option>)}
           </select>}
         </Field>
         <NumberField label="Seed" name="seed" error={error("/controller/seed")} hint="the same seed finds the same again" draft={draft} set={set} />
@@ -130,6 +150,8 @@ function Form({ spaces, devices, start }: { spaces: Space[]; devices: Device[]; 
     </form>
   );
 }
+
+const wish = (metric: Metric): string => `${METRICS[metric].more ? "highest" : "lowest"} ${METRICS[metric].label.toLowerCase()}`;
 
 /** The sentence for a field: of an error at its pointer, or inside it. */
 function errorAt(problem: Problem | undefined, pointer: string): string | undefined {

@@ -1,9 +1,6 @@
 // new_search_draft.ts - what stands in the form, as text, and the request that it makes.
-import type { Device, Metric, Search, SearchRequest, Space } from "../api_types";
-import { METRICS, objectiveMetric, raw, shown } from "../format";
-
-export const CONTROLLERS = ["auto", "natural-gradient", "yoco", "reinforce", "ppo", "evolution", "distinct-evolution",
-  "aging-evolution", "nsga2", "local-search", "model", "random"];
+import type { Device, Metric, Objective, Search, SearchRequest, Space } from "../api_types";
+import { METRICS, objectiveMetrics, raw, shown } from "../format";
 
 export interface Row {
   metric: Metric;
@@ -14,8 +11,9 @@ export interface Draft {
   space: string;
   device: string; // "": none
   objective: Metric;
+  also: Metric[]; // further objectives; the objective itself does not count
   rows: Row[];
-  controller: string;
+  controller: string; // "": the service's default
   seed: string;
   evaluations: string;
   seconds: string;
@@ -25,13 +23,13 @@ export interface Draft {
   label: string;
 }
 
-const usual = { controller: "auto", seed: "1", evaluations: "50000", seconds: "", verify: true, topK: "3", rounds: "3", label: "" };
+const usual = { controller: "", seed: "1", evaluations: "50000", seconds: "", verify: true, topK: "3", rounds: "3", label: "" };
 
 export function emptyDraft(query: URLSearchParams, spaces: Space[], devices: Device[]): Draft {
   const device = query.get("device") ?? devices.find((d) => d.online)?.name ?? devices[0]?.name ?? "";
   const known = spaces.find((s) => s.devices.includes(device)) ?? spaces[0];
   const rows: Row[] = [{ metric: device ? "latency_ms" : "macs", side: "max", bound: "" }];
-  return { ...usual, space: query.get("space") ?? known?.name ?? "", device, objective: "accuracy", rows };
+  return { ...usual, space: query.get("space") ?? known?.name ?? "", device, objective: "accuracy", also: [], rows };
 }
 
 export function draftOf(search: Search): Draft {
@@ -39,10 +37,12 @@ export function draftOf(search: Search): Draft {
     (["max", "min"] as const).filter((side) => limit[side] !== undefined)
       .map((side) => ({ metric: limit.metric, side, bound: String(Number(shown(limit.metric, limit[side] ?? 0).toPrecision(12))) })));
   const verify = typeof search.verify === "object" ? search.verify : {};
+  const [objective, ...also] = objectiveMetrics(search);
   return {
     space: search.space,
     device: search.device ?? "",
-    objective: objectiveMetric(search),
+    objective,
+    also,
     rows,
     controller: search.controller?.name ?? usual.controller,
     seed: String(search.controller?.seed ?? 1),
@@ -69,11 +69,13 @@ export function requestOfDraft(draft: Draft): { request: SearchRequest; places: 
     const bound = numberOr(row.bound);
     return { metric: row.metric, [row.side]: typeof bound === "number" ? raw(row.metric, bound) : bound };
   });
+  const goal = (m: Metric): Objective => (METRICS[m].more ? { maximize: m } : { minimize: m });
+  const also = draft.also.filter((m) => m !== draft.objective);
   const request: SearchRequest = {
     space: draft.space,
     ...(draft.device && { device: draft.device }),
     ...(draft.label.trim() && { label: draft.label.trim() }),
-    objective: METRICS[draft.objective].more ? { maximize: draft.objective } : { minimize: draft.objective },
+    ...(also.length > 0 ? { objectives: [draft.objective, ...also].map(goal) } : { objective: goal(draft.objective) }),
     constraints,
     controller: { name: draft.controller, seed: numberOr(draft.seed || "1") },
     budget: {

@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { ApiError, get, getAll, post, useResource } from "../api";
 import type { Candidate, CandidateDetail, History, Metric, Page, Points, Search } from "../api_types";
-import { duration, integer, limitText, METRIC_NAMES, METRICS, objectiveMetric, objectiveText } from "../format";
+import { duration, integer, limitText, METRIC_NAMES, METRICS, objectiveMetric, objectiveMetrics, objectiveText } from "../format";
 import { AnswerPanel } from "../parts/answer";
 import { Candidates, csvOf } from "../parts/candidates";
 import { Curl, requestOf } from "../parts/curl";
@@ -84,9 +84,10 @@ function Head({ search, onChanged }: { search: Search; onChanged(): void }) {
 /** The metrics to choose axes from: those that the candidates have, the objective's against the most telling cost first. */
 function axesOf(search: Search, candidates: Candidate[], route: Route): { names: Metric[]; x: Metric; y: Metric } {
   const names = METRIC_NAMES.filter((m) => candidates.some((c) => c.metrics[m]));
-  const objective = objectiveMetric(search);
-  const y = pick(route.query.get("y"), names, names.includes("accuracy") ? "accuracy" : objective);
-  const costs = names.filter((m) => m !== y);
+  const [objective, ...more] = objectiveMetrics(search);
+  const spanned = more.length > 0 ? names.filter((m) => m === objective || more.includes(m)) : names;
+  const y = pick(route.query.get("y"), names, spanned.includes("accuracy") ? "accuracy" : objective);
+  const costs = spanned.filter((m) => m !== y);
   const limited = search.constraints?.map((l) => l.metric).find((m) => costs.includes(m));
   const usual = costs.includes("latency_ms") ? "latency_ms" : limited ?? costs[0] ?? y;
   return { names, x: pick(route.query.get("x"), names, usual), y };
