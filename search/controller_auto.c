@@ -2,11 +2,11 @@
  * bench_tables; README shows it).
  *
  * Where an evaluation is cheap the natural gradient finds the region within some thousand evaluations, and the distinct
- * evolution goes on from the best of them. Where it is dear a model of what was seen says what to evaluate next, until
- * it has seen as much as it can hold. Several objectives are NSGA-II's after the model. Whoever will propose later learns
- * from the beginning, so that a hand-over loses nothing.
+ * evolution goes on from the best of them; if the front is wanted, NSGA-II proposes from the beginning. Where an
+ * evaluation is dear a model of what was seen says what to evaluate next, until it has seen as much as it can hold.
+ * Whoever will propose later learns from the beginning, so that a hand-over loses nothing.
  *
- * Threads: tell belongs to the run's thread; proposing changes nothing.
+ * Threads: plan and tell belong to the run's thread; proposing changes nothing.
  */
 #include "search/controller.h"
 
@@ -98,7 +98,8 @@ static enum tl_rc load(struct search_controller *c, struct tl_cursor *state, str
 
 const struct search_controller_ops controller_auto = {
     .name = "auto",
-    .help = "chosen by evidence: natural gradient, then distinct evolution; a model first where evaluations are dear",
+    .help =
+        "the best by our benches: natural gradient, then distinct evolution; NSGA-II for fronts; a model where dear",
     .batch = 200,
     .rejects = true,
     .make = make,

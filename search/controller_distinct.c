@@ -5,7 +5,7 @@
  * before is made again, and a crossover that keeps giving such is mutated too. As the parents grow alike this turns by
  * itself into a local search that goes through their neighbours one by one.
  *
- * A child takes the place of the most similar of 20 members drawn, if it is better than that one (restricted tournament
+ * A child takes the place of the most similar of 50 members drawn, if it is better than that one (restricted tournament
  * selection: Harik 1995). So a good region is not crowded out by the first that was found, which is what lifts this above
  * an evolution that keeps the best of all: on once-for-all's inputs that ends in one of several places.
  *
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 100, POPULATION = 100, WINDOW = 20, TRIES = 50 };
+enum { BATCH = 100, POPULATION = 200, WINDOW = 50, TRIES = 50 };
 
 /* Groups that a mutant has redrawn on average, and the share of crossovers: any of 1.5 to 2.5 and 0.2 to 0.8 do as well
  * on once-for-all's inputs at the limits for tuning (tests/bench/bench_search.c). */
@@ -172,7 +172,7 @@ static enum tl_rc load(struct search_controller *c, struct tl_cursor *state, str
 
 const struct search_controller_ops controller_distinct = {
     .name = "distinct-evolution",
-    .help = "evolution that evaluates nothing twice and keeps its 100 parents unlike each other",
+    .help = "evolution that evaluates nothing twice and keeps its 200 parents unlike each other",
     .batch = BATCH,
     .rejects = true,
     .make = make,
