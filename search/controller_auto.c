@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* Evaluations after which the first hands over to the last: settled at the limits and columns for tuning. */
-enum { CHEAP_FIRST = 2000, DEAR_FIRST = 600 };
+enum { CHEAP_FIRST = 3500, DEAR_FIRST = 600 };
 
 struct search_controller {
     const struct search_controller_ops *first_ops, *last_ops; /* static */
