@@ -48,6 +48,28 @@ static json_t *encode_measured(const struct candidate_values *values)
                      "measurements", ids, "predicted", tl_json_number(values->metrics[METRIC_LATENCY_MS].value));
 }
 
+enum tl_rc candidate_holds(const struct store_candidate *candidate, const struct request_limit *limits, size_t n_limits,
+                           bool *ret_holds, struct tl_err *err)
+{
+    TL_AUTO(tl_json) doc = {0};
+    bool holds = true;
+
+    if (n_limits > 0) {
+        const enum tl_rc rc = tl_json_parse(&doc, candidate->values.data, candidate->values.n, err);
+        if (rc) {
+            return rc;
+        }
+    }
+    for (size_t i = 0; i < n_limits; i++) {
+        const json_t *value = json_object_get(json_object_get(doc.root, metric_names[limits[i].metric]), "value");
+        const double number = json_number_value(value);
+        holds = holds && json_is_number(value) &&
+                (limits[i].is_min ? number >= limits[i].bound : number <= limits[i].bound);
+    }
+    *ret_holds = holds;
+    return TL_OK;
+}
+
 enum tl_rc candidate_values_encode(const struct candidate_values *values, struct tl_buf *buf, struct tl_err *err)
 {
     json_t *json = json_object();

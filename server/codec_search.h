@@ -125,6 +125,10 @@ struct candidate_values {
 TL_MUST_CHECK enum tl_rc candidate_values_encode(const struct candidate_values *values, struct tl_buf *buf,
                                                  struct tl_err *err);
 
+/* Does every limit hold by the values of a stored candidate, measured ones before predicted? What it lacks holds none. */
+TL_MUST_CHECK enum tl_rc candidate_holds(const struct store_candidate *candidate, const struct request_limit *limits,
+                                         size_t n_limits, bool *ret_holds, struct tl_err *err);
+
 /* The architecture document ({"space","id","options","ofa"}) of genes in the whole space of a family, or (NULL) in one whose
  * networks cannot be built. */
 TL_MUST_CHECK enum tl_rc architecture_encode(const struct net_family *family, const struct space *space,

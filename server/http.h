@@ -50,6 +50,9 @@ TL_MUST_CHECK enum tl_rc http_query_only(const struct http_request *request, con
 /* Integer query parameter in [min, max]; absent: *ret_value untouched. */
 TL_MUST_CHECK enum tl_rc http_query_int(const struct http_request *request, const char *name, int64_t min, int64_t max,
                                         int64_t *ret_value, struct tl_err *err);
+/* The same for a finite number that is not below 0. */
+TL_MUST_CHECK enum tl_rc http_query_real(const struct http_request *request, const char *name, double *ret_value,
+                                         struct tl_err *err);
 
 struct http_response {
     int status;               /* default 200 */

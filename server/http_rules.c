@@ -2,6 +2,7 @@
 #include "server/http_rules.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,21 @@ enum tl_rc http_query_int(const struct http_request *request, const char *name, 
     if (errno || end == text || *end || value < min || value > max) {
         return tl_fail(err, TL_INVALID, "the query parameter %s must be a whole number from %lld to %lld", name,
                        (long long)min, (long long)max);
+    }
+    *ret_value = value;
+    return TL_OK;
+}
+
+enum tl_rc http_query_real(const struct http_request *request, const char *name, double *ret_value, struct tl_err *err)
+{
+    const char *text = http_query(request, name);
+    if (!text) {
+        return TL_OK;
+    }
+    char *end = NULL;
+    const double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value) || value < 0) {
+        return tl_fail(err, TL_INVALID, "the query parameter %s must be a number from 0 on", name);
     }
     *ret_value = value;
     return TL_OK;

@@ -20,18 +20,25 @@ struct list_ctx {
     struct service *service;
     const char *search, *role;
     const struct space_entry *entry;
+    struct request_limit limits[2 * METRIC_COUNT];
+    size_t n_limits;
     int64_t last;
-    size_t n;
+    size_t n; /* looked at; those that break a limit are not in the list */
 };
 
 static enum tl_rc list_candidate(void *ctx, const struct store_candidate *candidate, struct tl_err *err)
 {
     struct list_ctx *c = ctx;
     TL_AUTO(tl_buf) item = {0};
-    enum tl_rc rc = candidate_encode(candidate, c->entry->family, &c->entry->space, NULL, &item, err);
+    bool holds = true;
+    enum tl_rc rc = candidate_holds(candidate, c->limits, c->n_limits, &holds, err);
 
     c->last = candidate->id;
     c->n++;
+    if (rc || !holds) {
+        return rc;
+    }
+    rc = candidate_encode(candidate, c->entry->family, &c->entry->space, NULL, &item, err);
     return rc ? rc : list_add(&c->list, &item, err);
 }
 
@@ -84,15 +91,35 @@ enum tl_rc route_search_candidates(struct service *service, const struct http_re
     return candidates_of_role(service, &c, response, err);
 }
 
+/* Other limits than the search had, each as max_METRIC or min_METRIC. */
+static enum tl_rc limits_query(const struct http_request *request, struct list_ctx *c, struct tl_err *err)
+{
+    char names[2 * METRIC_COUNT][32];
+    const char *known[2 * METRIC_COUNT + 2] = {"page_size", "page_token"};
+    enum tl_rc rc;
+
+    for (size_t i = 0; i < TL_COUNT_OF(names); i++) {
+        (void)snprintf(names[i], sizeof names[i], "%s_%s", i % 2 ? "min" : "max", metric_names[i / 2]);
+        known[i + 2] = names[i];
+    }
+    rc = http_query_only(request, known, TL_COUNT_OF(known), err);
+    for (size_t i = 0; i < TL_COUNT_OF(names) && !rc; i++) {
+        struct request_limit *limit = &c->limits[c->n_limits];
+        *limit = (struct request_limit){.metric = (enum metric)(i / 2), .is_min = i % 2 != 0};
+        rc = http_query_real(request, names[i], &limit->bound, err);
+        c->n_limits += http_query(request, names[i]) != NULL;
+    }
+    return rc;
+}
+
 /* All candidates that are stored as rows are on a front or were measured; a page of a thousand and its cursor. */
 enum tl_rc route_search_front(struct service *service, const struct http_request *request,
                               struct http_response *response, struct tl_err *err)
 {
-    static const char *const known[] = {"page_size", "page_token"};
     struct list_ctx c = {.service = service, .search = request->params[0], .role = "", .page = {0, 1000}};
     enum tl_rc rc;
 
-    if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
+    if ((rc = limits_query(request, &c, err)) ||
         (http_query(request, "page_size") && (rc = routes_page_query(request, &c.page, err)))) {
         return rc;
     }

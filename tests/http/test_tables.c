@@ -299,6 +299,27 @@ static void a_column_without_values_ends_a_search_with_nothing(void **state)
     get_json(running->port, path, &history);
 }
 
+/* By the accuracy of one of its members: at least as good are some, and all that are answered. */
+static void assert_narrowed(uint16_t port, const char *path, const json_t *front)
+{
+    TL_AUTO(tl_json) narrow = {0};
+    TL_AUTO(reply) refused = {0};
+    char narrowed[160];
+    const json_t *items = json_object_get(front, "items");
+    const double bound = json_number_value(json_at(json_array_get(items, 0), "metrics.accuracy.value"));
+    size_t n_good = 0;
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        n_good += json_number_value(json_at(json_array_get(items, i), "metrics.accuracy.value")) >= bound;
+    }
+    (void)snprintf(narrowed, sizeof narrowed, "%s?min_accuracy=%.17g", path, bound);
+    get_json(port, narrowed, &narrow);
+    assert_int_equal(json_array_size(json_object_get(narrow.root, "items")), n_good);
+    (void)snprintf(narrowed, sizeof narrowed, "%s?max_latency_ms=fast", path);
+    http_call(port, "GET", narrowed, NULL, &refused);
+    assert_status(&refused, 422);
+    assert_says(&refused, "max_latency_ms must be a number");
+}
+
 static void candidates_leave_as_architectures_alone(void **state)
 {
     const struct running *running = *state;
@@ -326,6 +347,7 @@ static void candidates_leave_as_architectures_alone(void **state)
     (void)snprintf(path, sizeof path, "/search/%s/front", text_at(doc.root, "id"));
     get_json(running->port, path, &front);
     assert_true(json_array_size(json_object_get(front.root, "items")) > 1);
+    assert_narrowed(running->port, path, front.root);
     (void)snprintf(path, sizeof path, "/search/%s/export", text_at(doc.root, "id"));
     get_json(running->port, path, &exported);
     assert_true(json_array_size(json_at(exported.root, "front.accuracy")) > 1);
