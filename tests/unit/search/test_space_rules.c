@@ -446,11 +446,11 @@ static void no_controller_gets_a_forbidden_architecture_evaluated(void **state)
     }
     assert_int_equal(space_finish(&space, &err), TL_OK);
     for (size_t i = 0; i < search_controller_count(); i++) {
-        struct search_spec spec = world_spec(search_controller_at(i)->name, 3000);
+        struct search_spec spec = world_spec(search_controller_at(i)->name, 400);
         strict_init(&strict, &space);
         struct search_run *run = world_run(&strict.world, &spec, NULL);
         world_finish(run);
-        assert_int_equal(search_run_evaluations(run), 3000);
+        assert_int_equal(search_run_evaluations(run), 400);
         assert_true(search_run_best(run, &best) && !forbidden(&space, best.arch));
         search_run_free(run);
     }
