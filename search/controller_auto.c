@@ -100,7 +100,7 @@ const struct search_controller_ops controller_auto = {
     .name = "auto",
     .help =
         "the best by our benches: natural gradient, then distinct evolution; NSGA-II for fronts; a model where dear",
-    .batch = 200,
+    .batch = 200, /* the natural gradient's, the largest of theirs */
     .rejects = true,
     .make = make,
     .free = release,

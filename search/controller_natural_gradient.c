@@ -19,6 +19,7 @@
 #include "search/controller.h"
 #include "search/goal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 /* lambda: 2 is published for both. A larger one ranks among more and lets a batch be valued at once: settled on
  * once-for-all's inputs at the limits for tuning (tests/bench/bench_search.c). */
 enum { ADAPTIVE_LAMBDA = 200, FIXED_LAMBDA = 2 };
+static_assert(ADAPTIVE_LAMBDA <= UINT8_MAX, "the order of samples is kept in bytes");
 
 static const double ALPHA = 1.5, STEP = 1; /* published: threshold of the path's length, first and fixed step */
 

@@ -3,6 +3,9 @@
  * Feasible first, then less violation, then score (goal_better). Of equally good ones the later ranks higher, as in
  * once-for-all, whose sort goes upwards, stably, and is then reversed: what an inactive variable holds can drift.
  *
+ * Aging and distinct evolutions keep their population in one too, fill `at` themselves and in no order, and only share how
+ * it is saved.
+ *
  * Threads: none of its own.
  */
 #ifndef TAILOR_SEARCH_RANKING_H
