@@ -222,7 +222,14 @@ static void print_brought(const struct space *space, const struct space_about *a
     char count[SPACE_COUNT_TEXT];
 
     space_count(space, count);
-    printf("%s\n  %s\n  source: %s\n  architectures: ", space->name, about->title, about->source);
+    printf("%s\n", space->name);
+    if (about->title[0]) {
+        printf("  %s\n", about->title);
+    }
+    if (about->source[0]) {
+        printf("  source: %s\n", about->source);
+    }
+    printf("  architectures: ");
     print_count(count);
     printf("\n");
     if (!in_full) {
