@@ -159,9 +159,12 @@ TL_MUST_CHECK enum tl_rc lat_model_fit(const struct net_family *family, const st
                                        size_t n_blocks, const struct lat_row *rows, size_t n_rows, uint64_t seed,
                                        struct lat_model **ret_model, struct tl_err *err);
 
-/* Once-for-all's lookup tables (YAML map: key -> {count, mean, std|var}), one text per resolution, as its MobileNetV3
- * tables are written: `expand:` is the number of middle channels. No known error. TL_MALFORMED: no such YAML, with the
- * line. TL_INVALID names the table's resolution and the key that is missing, twice there, or without a mean above 0. */
+/* Once-for-all's lookup tables: a YAML map from an operator or block to {count, mean, std or var}, in ms, one a resolution. Two
+ * styles: MobileNetV3's write the middle channels after `expand:` and end in se and hs, ProxylessNAS' write the ratio. */
+enum lat_table_style { LAT_TABLE_MOBILENETV3, LAT_TABLE_PROXYLESS };
+
+/* A model from such tables; which style they have shows. No known error. TL_MALFORMED: no such YAML, with the line.
+ * TL_INVALID names the table's resolution and the key that is missing, twice there, or without a mean above 0. */
 struct lat_table_text {
     unsigned resolution;
     const char *yaml; /* borrowed */
@@ -169,6 +172,13 @@ struct lat_table_text {
 };
 TL_MUST_CHECK enum tl_rc lat_model_import(const struct net_family *family, const struct lat_table_text *tables,
                                           size_t n_tables, struct lat_model **ret_model, struct tl_err *err);
+/* The table of a model at one of its resolutions, appended to `buf`: times of blocks as the model corrects them, its constant
+ * with the stem's, so that the means of a network's keys sum up to what the model says. A block that tables know by several
+ * keys is divided among them by their work. TL_NOT_FOUND: the model has no such resolution. TL_INVALID: the style has no names
+ * for this family's blocks, or one name for blocks that differ. */
+TL_MUST_CHECK enum tl_rc lat_model_export(const struct lat_model *model, const struct net_family *family,
+                                          unsigned resolution, enum lat_table_style style, struct tl_buf *buf,
+                                          struct tl_err *err);
 void lat_model_free(struct lat_model *model);
 
 const struct lat_error *lat_model_error(const struct lat_model *model);
