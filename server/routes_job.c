@@ -78,23 +78,28 @@ static enum tl_rc find_device(struct store_tx *tx, void *ctx, struct tl_err *err
     return store_device_get(tx, ctx, has_agent, NULL, err);
 }
 
-static enum tl_rc profile_admit(struct service *service, struct profile_request *profile, struct tl_err *err)
+static enum tl_rc device_admit(struct service *service, struct job_request *job, struct tl_err *err)
 {
     struct tl_err why = {0};
-    const struct space_entry *entry = spaces_find(service->spaces, profile->space);
-    if (!entry || !entry->family) {
-        return tl_fail_at(err, TL_INVALID, "/space",
-                          entry ? "no network of %s can be built, so none can be measured"
-                                : "no space is called %s; GET /spaces lists them",
-                          profile->space);
-    }
-    enum tl_rc rc = store_read(service->store, find_device, profile->device, &why);
+    enum tl_rc rc = store_read(service->store, find_device, job->device, &why);
     return rc == TL_OK ? TL_OK : name_fault(rc, "/device", &why, err);
+}
+
+static enum tl_rc space_admit(struct service *service, const struct job_request *job, struct tl_err *err)
+{
+    const struct space_entry *entry = spaces_find(service->spaces, job->space);
+    if (entry && entry->family) {
+        return TL_OK;
+    }
+    return tl_fail_at(err, TL_INVALID, "/space",
+                      entry ? "no network of %s can be built, so none can be measured"
+                            : "no space is called %s; GET /spaces lists them",
+                      job->space);
 }
 
 /* Jobs of one profile are the only open ones of their device and space: flow_profile_start refuses a second. */
 struct profile_jobs {
-    const struct profile_request *profile;
+    const struct job_request *profile;
     char ids[JOB_IDS_MAX][TL_UUID_TEXT];
     size_t n;
 };
@@ -121,23 +126,37 @@ static enum tl_rc read_profile_jobs(struct store_tx *tx, void *ctx, struct tl_er
     return rc;
 }
 
+static enum tl_rc start_profile(struct service *service, const struct job_request *job, struct profile_jobs *jobs,
+                                struct tl_err *err)
+{
+    size_t n_jobs = 0;
+    enum tl_rc rc = flow_profile_start(service, job->device, job->space, job->resolution, &n_jobs, err);
+    return rc ? rc : store_read(service->store, read_profile_jobs, jobs, err);
+}
+
 enum tl_rc route_job_post(struct service *service, const struct http_request *request, struct http_response *response,
                           struct tl_err *err)
 {
-    struct profile_request profile;
-    struct profile_jobs jobs = {.profile = &profile};
-    size_t n_jobs = 0;
+    struct job_request job;
+    struct profile_jobs jobs = {.profile = &job};
+    char subject[SUBJECT_TEXT] = "";
     enum tl_rc rc;
     if ((rc = http_query_only(request, NULL, 0, err)) ||
-        (rc = profile_request_decode(request->body, request->body_n, &profile, err)) ||
-        (rc = profile_admit(service, &profile, err)) ||
-        (rc = flow_profile_start(service, profile.device, profile.space, profile.resolution, &n_jobs, err)) ||
-        (rc = store_read(service->store, read_profile_jobs, &jobs, err))) {
+        (rc = job_request_decode(request->body, request->body_n, &job, err)) ||
+        (!job.measures && (rc = space_admit(service, &job, err))) || (rc = device_admit(service, &job, err))) {
         return rc;
     }
-    flow_ring(service->flow);
+    if (job.measures) {
+        jobs.n = (size_t)job.visits;
+        rc = flow_measure_start(service, job.device, job.candidate, jobs.n, jobs.ids, subject, err);
+    } else {
+        rc = start_profile(service, &job, &jobs, err);
+    }
+    if (rc) {
+        return rc;
+    }
     response->status = 202;
-    return job_ids_encode(jobs.ids, jobs.n, &response->body, err);
+    return job_ids_encode(jobs.ids, jobs.n, subject, &response->body, err);
 }
 
 /* ---- leases -------------------------------------------------------------------------------------------------- */
