@@ -12,6 +12,9 @@
 static json_t *encode_value(const struct candidate_values *values, enum metric metric)
 {
     const struct metric_value *v = &values->metrics[metric];
+    if (values->evaluated >> metric & 1U) {
+        return json_pack("{s:o, s:s, s:s}", "value", tl_json_number(v->value), "kind", "evaluated", "by", values->pool);
+    }
     bool predicted = !values->tabulated && (metric == METRIC_LATENCY_MS || metric == METRIC_ACCURACY);
     json_t *json = json_pack("{s:o, s:s}", "value", tl_json_number(v->value), "kind",
                              values->tabulated ? "tabulated"
