@@ -201,6 +201,10 @@ enum tl_rc route_job_lease(struct service *service, const struct http_request *r
     struct leasing leasing = {.call = &call, .answer = &response->body};
     enum tl_rc rc;
     response->body.max = JOB_MAX_BYTES;
+    if (request->gone) { /* a job leased to nobody would wait for the lease to run out */
+        response->status = 204;
+        return TL_OK;
+    }
     if ((rc = http_query_only(request, NULL, 0, err)) ||
         (rc = lease_call_decode(request->body, request->body_n, &call, err)) ||
         (rc = store_write(service->store, lease_job, &leasing, err))) {
