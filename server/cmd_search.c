@@ -232,7 +232,8 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
 static enum tl_rc complete(struct search_request *request, struct tl_err *err)
 {
     if (request->evaluated && !request->pool[0]) {
-        return tl_fail(err, TL_INVALID, "--evaluate wants --evaluate-by NAME: the workers that do it (deploy/worker.py)");
+        return tl_fail(err, TL_INVALID,
+                       "--evaluate wants --evaluate-by NAME: the workers that do it (deploy/worker.py)");
     }
     if (request->pool[0] && !request->evaluated) {
         request->evaluated = 1U << METRIC_ACCURACY;

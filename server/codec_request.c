@@ -318,8 +318,8 @@ enum tl_rc search_request_decode(const char *json, size_t n, struct search_reque
         (rc = tl_json_string(&top, "label", TL_OPTIONAL, REQUEST_LABEL_MAX, &label, err)) ||
         (rc = decode_objective(&top, &r, err)) || (rc = decode_limits(&top, &r, err)) ||
         (rc = decode_controller(&top, &r, err)) || (rc = decode_evaluate(&top, &r, err)) ||
-        (rc = decode_budget(&top, &r, err)) || (rc = decode_verify(&top, &r, err)) || (rc = tl_json_object_close(&top, err)) ||
-        (rc = check_contradictions(&r, err))) {
+        (rc = decode_budget(&top, &r, err)) || (rc = decode_verify(&top, &r, err)) ||
+        (rc = tl_json_object_close(&top, err)) || (rc = check_contradictions(&r, err))) {
         return rc;
     }
     copy_text(r.space, sizeof(r.space), space);

@@ -16,7 +16,8 @@ enum {
     VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX,
     OBJECTIVES_MAX = 4,
     EVALUATIONS_DEFAULT = 50000,
-    EVALUATIONS_DEAR = 500 /* the default where workers value: what a model of what was seen needs to be near the best */
+    EVALUATIONS_DEAR =
+        500 /* the default where workers value: what a model of what was seen needs to be near the best */
 };
 
 #define CONTROLLER_DEFAULT "auto"
@@ -43,10 +44,10 @@ struct search_request {
     enum search_reward reward; /* default: not said */
     uint64_t seed;
     uint64_t evaluations;
-    double seconds; /* 0: no limit on time */
+    double seconds;     /* 0: no limit on time */
     char pool[65];      /* the workers that value; "": none */
     uint32_t evaluated; /* bit m: they value metric m; 0: none */
-    int top_k;      /* 0: no verification; -1: not said (3 where the device has an agent) */
+    int top_k;          /* 0: no verification; -1: not said (3 where the device has an agent) */
     int rounds;
 };
 

@@ -46,9 +46,9 @@ struct evaluator {
     double latency_scale, latency_half_width;
     struct search_evaluator table;
     const struct value_table
-        *rows;                   /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
-    int column_of[METRIC_COUNT]; /* of the rows; -1: none */
-    struct value_table *own_rows;      /* owned; NULL: the rows are somebody else's */
+        *rows;                    /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
+    int column_of[METRIC_COUNT];  /* of the rows; -1: none */
+    struct value_table *own_rows; /* owned; NULL: the rows are somebody else's */
     struct evaluator_workers *workers; /* owned; NULL: everything is valued here */
 };
 

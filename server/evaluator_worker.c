@@ -107,9 +107,9 @@ static enum tl_rc prepare(void *ctx, const uint8_t *archs, size_t stride, size_t
             note_missing(e, archs + i * stride);
         }
     }
-    return rc || e->workers->n_missing == 0 ? rc
-                                            : tl_fail(err, TL_UNAVAILABLE, "%zu architectures have no values yet",
-                                                      e->workers->n_missing);
+    return rc || e->workers->n_missing == 0
+               ? rc
+               : tl_fail(err, TL_UNAVAILABLE, "%zu architectures have no values yet", e->workers->n_missing);
 }
 
 enum tl_rc evaluator_workers_set(struct evaluator *e, const struct worker_values *given, struct tl_err *err)
@@ -134,8 +134,8 @@ uint32_t evaluator_workers(const struct evaluator *e)
     return e->workers ? e->workers->values.metrics : 0;
 }
 
-enum tl_rc evaluator_describe_workers(struct evaluator *e, const uint8_t *arch, struct metric_value values[METRIC_COUNT],
-                                      struct tl_err *err)
+enum tl_rc evaluator_describe_workers(struct evaluator *e, const uint8_t *arch,
+                                      struct metric_value values[METRIC_COUNT], struct tl_err *err)
 {
     double found[SEARCH_METRICS_MAX];
     bool known = false;

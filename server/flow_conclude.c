@@ -419,8 +419,9 @@ enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
                                    : "corrected by what was measured, no network is predicted to hold every limit");
     } else if (!any) {
         search_row_state(row, "finished",
-                         search_run_nearest(r->run, &best) ? "no network met every limit at once; the nearest one is given"
-                                                           : "no network could be valued");
+                         search_run_nearest(r->run, &best)
+                             ? "no network met every limit at once; the nearest one is given"
+                             : "no network could be valued");
         search_row_finish(row, "finished", "none_found");
     } else if (o.n_chosen > 0) {
         row->progress.round++;

@@ -57,8 +57,7 @@ static enum tl_rc find_all(struct store_tx *tx, void *ctx, struct tl_err *err)
     return rc;
 }
 
-static enum tl_rc find(void *ctx, const struct tl_hash *ids, size_t n, double *out, bool *ret_known,
-                       struct tl_err *err)
+static enum tl_rc find(void *ctx, const struct tl_hash *ids, size_t n, double *out, bool *ret_known, struct tl_err *err)
 {
     const struct worker_source *source = ctx;
 
@@ -66,8 +65,8 @@ static enum tl_rc find(void *ctx, const struct tl_hash *ids, size_t n, double *o
 }
 
 /* An evaluator of what is not the workers'. */
-static enum tl_rc evaluator_of_rest(const struct snapshot *snapshot, uint32_t metrics,
-                                    struct evaluator **ret_evaluator, struct tl_err *err)
+static enum tl_rc evaluator_of_rest(const struct snapshot *snapshot, uint32_t metrics, struct evaluator **ret_evaluator,
+                                    struct tl_err *err)
 {
     struct snapshot rest = *snapshot; /* a view: nothing of it is released */
 
@@ -132,7 +131,8 @@ static enum tl_rc admit_pool(struct store *store, const char *pool, struct tl_er
     }
     if (!rc && !facts.is_worker) {
         return tl_fail_at(err, TL_INVALID, "/evaluate/by",
-                          "%s is a device that is measured; workers register with {\"worker\": true} in their info", pool);
+                          "%s is a device that is measured; workers register with {\"worker\": true} in their info",
+                          pool);
     }
     return rc ? tl_fail(err, rc, "%s", none.text) : TL_OK;
 }
@@ -144,8 +144,9 @@ enum tl_rc flow_evaluate_admit(struct store *store, const struct search_request 
         return TL_OK;
     }
     if (request->device[0] && (request->evaluated >> METRIC_LATENCY_MS & 1U)) {
-        return tl_fail_at(err, TL_INVALID, "/device",
-                          "latency_ms is what the workers value; leave \"device\" out, or latency_ms out of \"evaluate\"");
+        return tl_fail_at(
+            err, TL_INVALID, "/device",
+            "latency_ms is what the workers value; leave \"device\" out, or latency_ms out of \"evaluate\"");
     }
     if (request->device[0] && !snapshot->family && !snapshot->table) {
         return tl_fail_at(err, TL_INVALID, "/device",
@@ -283,8 +284,8 @@ static enum tl_rc show_batch(struct flow *flow, struct search_row *row, const st
     memcpy(before, p->message, sizeof(before));
     tl_time_format(seen_ns, since);
     if (away) {
-        search_row_state(row, "evaluating", "no worker of %s was heard of since %s; %zu architectures wait for one", pool,
-                         since, batch->archs_open);
+        search_row_state(row, "evaluating", "no worker of %s was heard of since %s; %zu architectures wait for one",
+                         pool, since, batch->archs_open);
     } else {
         search_row_state(row, "evaluating", "%s is valuing %zu architectures, %zu are done", pool, batch->archs,
                          answered);
@@ -294,8 +295,9 @@ static enum tl_rc show_batch(struct flow *flow, struct search_row *row, const st
     }
     if (p->round == 0) {
         p->done = (double)row->evaluations + (double)answered;
-        p->eta_s = p->done > 0.0 ? (double)(tl_clock_wall_ns() - row->created_ns) * 1e-9 / p->done * (p->total - p->done)
-                                 : (double)NAN;
+        p->eta_s = p->done > 0.0
+                       ? (double)(tl_clock_wall_ns() - row->created_ns) * 1e-9 / p->done * (p->total - p->done)
+                       : (double)NAN;
     }
     rc = search_row_store(flow->service->store, row, "progress", err);
     flow_ring(flow);

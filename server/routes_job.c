@@ -159,9 +159,8 @@ struct leasing {
 static enum tl_rc on_leased(void *ctx, const struct store_job *job, struct tl_err *err)
 {
     const struct leasing *leasing = ctx;
-    return strcmp(job->kind, "evaluate") == 0
-               ? evaluate_lease_encode(job, LEASE_S, leasing->answer, err)
-               : work_lease_encode(job, LEASE_S, leasing->threads, leasing->answer, err);
+    return strcmp(job->kind, "evaluate") == 0 ? evaluate_lease_encode(job, LEASE_S, leasing->answer, err)
+                                              : work_lease_encode(job, LEASE_S, leasing->threads, leasing->answer, err);
 }
 
 static enum tl_rc note_info(void *ctx, const struct store_device *device, struct tl_err *err)

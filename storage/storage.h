@@ -131,10 +131,10 @@ struct store_search {
     int64_t seq;
     const char *id; /* UUID */
     const char *space;
-    const char *device;   /* "" : none */
-    const char *state; /* queued profiling running evaluating verifying waiting_for_device finished failed cancelled */
-    const char *outcome;  /* "" until finished */
-    const char *snapshot; /* hash; "" until pinned */
+    const char *device; /* "" : none */
+    const char *state;  /* queued profiling running evaluating verifying waiting_for_device finished failed cancelled */
+    const char *outcome;                         /* "" until finished */
+    const char *snapshot;                        /* hash; "" until pinned */
     int64_t created_ns, updated_ns, finished_ns; /* 0: not yet */
     int64_t evaluations;
     int64_t revision;              /* rises with every change; makes the ETag */
@@ -264,8 +264,8 @@ struct store_evaluation {
 TL_MUST_CHECK enum tl_rc store_evaluation_put(struct store_tx *tx, const struct store_evaluation *evaluation,
                                               bool *ret_same, struct tl_err *err);
 /* Into evaluation->value; *ret_known false: nobody said anything yet. */
-TL_MUST_CHECK enum tl_rc store_evaluation_get(struct store_tx *tx, struct store_evaluation *evaluation,
-                                              bool *ret_known, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_evaluation_get(struct store_tx *tx, struct store_evaluation *evaluation, bool *ret_known,
+                                              struct tl_err *err);
 
 struct store_measurement {
     int64_t seq;

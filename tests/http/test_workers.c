@@ -91,10 +91,11 @@ static void take(uint16_t port, struct tl_json *ret_job)
     TL_AUTO(reply) reply = {0};
     char body[128];
     (void)snprintf(body, sizeof body, "{\"device\":\"pool\",\"agent_key\":\"%s\"}", KEY);
-    http_do(port,
-            &(struct request){
-                .method = "POST", .path = "/jobs:lease", .headers = {"Prefer: wait=20"}, .body = body, .n = strlen(body)},
-            &reply);
+    http_do(
+        port,
+        &(struct request){
+            .method = "POST", .path = "/jobs:lease", .headers = {"Prefer: wait=20"}, .body = body, .n = strlen(body)},
+        &reply);
     assert_status(&reply, 200);
     ret_job->root = json_loadb(reply.body.data, reply.body.len, 0, NULL);
     assert_string_equal(json_string_value(json_at(ret_job->root, "kind")), "evaluate");
@@ -188,7 +189,8 @@ static void each_of_several_workers_gets_a_job_and_a_search_without_values_finds
     post_search(port, path);
     take(port, &first);
     take(port, &second);
-    assert_string_not_equal(json_string_value(json_at(first.root, "id")), json_string_value(json_at(second.root, "id")));
+    assert_string_not_equal(json_string_value(json_at(first.root, "id")),
+                            json_string_value(json_at(second.root, "id")));
     answer(port, &second, "[{\"id\":\"%s\",\"accuracy\":null}]", 200, "done");
     answer(port, &first, "[{\"id\":\"%s\",\"accuracy\":null}]", 200, "done");
     for (bool over = false; !over;) {

@@ -65,8 +65,7 @@ static void add_job(struct store_tx *tx, const char *id, const char *search)
 static void lease(struct store_tx *tx, int64_t now_ns, struct seen *seen, bool *ret_leased)
 {
     int64_t next_ns = 0;
-    assert_ok(
-        store_job_lease(tx, "pi", true, now_ns, now_ns + 10, see_job, seen, ret_leased, &next_ns, &err));
+    assert_ok(store_job_lease(tx, "pi", true, now_ns, now_ns + 10, see_job, seen, ret_leased, &next_ns, &err));
 }
 
 static void programs_that_share_a_name_get_a_job_each(void **state)
