@@ -3,8 +3,9 @@
 
     deploy/worker.py --name my-supernet-v3 --module my_eval.py
 
-my_eval.py has one function. It gets the options of an architecture (variable -> label, as in architecture.json) and
-returns the metrics that the search asks for, or None for one that cannot be valued:
+my_eval.py has one function. It gets the options of an architecture (variable -> label, as in architecture.json; a
+variable that is not active is not there) and returns the metrics that the search asks for; None in place of a number, or of
+all, says that the architecture cannot be valued:
 
     import supernet                                     # yours
     net = supernet.load("weights.pth")
@@ -42,7 +43,7 @@ import urllib.error
 import urllib.request
 
 WAIT_S = 30  # a lease call waits so long for work
-PAUSE_FIRST_S, PAUSE_MOST_S = 0.5, 60
+PAUSE_FIRST_S, PAUSE_MOST_S = 0.5, 20
 REASON_MAX_BYTES = 200
 
 
@@ -171,6 +172,7 @@ def values_of(function, job, lease):
         if lease.lost:
             return None
         values = function(dict(architecture["options"]))
+        values = dict.fromkeys(job["metrics"]) if values is None else values
         answer.append(dict({metric: value_of(values, metric) for metric in job["metrics"]}, id=architecture["id"]))
     return answer
 

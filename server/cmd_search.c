@@ -229,14 +229,22 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
 }
 
 /* What follows from what was said. */
-static enum tl_rc complete(struct search_request *request, struct tl_err *err)
+static enum tl_rc complete(struct wish *wish, struct tl_err *err)
 {
+    struct search_request *request = &wish->request;
     if (request->evaluated && !request->pool[0]) {
         return tl_fail(err, TL_INVALID,
                        "--evaluate wants --evaluate-by NAME: the workers that do it (deploy/worker.py)");
     }
     if (request->pool[0] && !request->evaluated) {
         request->evaluated = 1U << METRIC_ACCURACY;
+    }
+    for (size_t i = 0; i < request->n_limits; i++) {
+        if (wish->shares[i] && (request->evaluated >> request->limits[i].metric & 1U)) {
+            return tl_fail(err, TL_INVALID,
+                           "nobody knows what workers will say of %s: give its limit as a number, not in %%",
+                           metric_names[request->limits[i].metric]);
+        }
     }
     if (request->evaluations == 0) {
         request->evaluations = request->pool[0] ? EVALUATIONS_DEAR : EVALUATIONS_DEFAULT;
@@ -263,7 +271,7 @@ static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err 
             return rc;
         }
     }
-    rc = rc ? rc : complete(&wish->request, err);
+    rc = rc ? rc : complete(wish, err);
     if (rc == TL_OK && !wish->request.space[0]) {
         return tl_fail(err, TL_INVALID, "--space is missing; `tailor spaces` lists them");
     }

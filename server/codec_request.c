@@ -251,6 +251,10 @@ static enum tl_rc decode_budget(struct tl_json_object *top, struct search_reques
                (rc = tl_json_real(&object, "seconds", TL_OPTIONAL, 0.0, BUDGET_SECONDS_MAX, &seconds, err)) ||
                (rc = tl_json_object_close(&object, err)));
     }
+    if (!rc && seconds > 0.0 && r->pool[0]) {
+        return tl_fail_at(err, TL_INVALID, "/budget/seconds",
+                          "counts the time of the search alone, not that of workers; bound \"evaluations\" instead");
+    }
     if (!rc) {
         r->evaluations = (uint64_t)evaluations;
         r->seconds = seconds;

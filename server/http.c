@@ -34,7 +34,6 @@ enum {
 
 struct exchange {
     struct desk_item item; /* first: the desk hands it back by this address */
-    bool handled;          /* once at least */
     struct http *http;
     struct MHD_Connection *connection;
     struct peer *peer; /* borrowed; may be NULL */
@@ -97,8 +96,7 @@ static double exchange_handle(struct desk_item *item)
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = response->body};
     request->last = item->last;
     request->waited_s = (double)(tl_clock_mono_ns() - item->submitted_ns) / 1e9;
-    request->gone = exchange->handled && exchange->peer && http_socket_ended(exchange->peer->socket);
-    exchange->handled = true;
+    request->gone = exchange->peer && http_socket_ended(exchange->peer->socket);
 
     enum tl_rc rc = exchange->match.route->handler(exchange->http->config.service, request, response, &err);
     if (rc != TL_OK) {

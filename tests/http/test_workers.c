@@ -66,6 +66,8 @@ static void a_request_says_who_values_what(void **state)
         {"{\"space\":\"nasbench-macro\",\"device\":\"pool\"}", "/device", "pool of workers"},
         {"{\"space\":\"made\",\"verify\":{\"top_k\":1},\"evaluate\":{\"by\":\"pool\",\"metrics\":[\"accuracy\"]}}",
          "/verify", "device"},
+        {"{\"space\":\"made\",\"budget\":{\"seconds\":9},\"evaluate\":{\"by\":\"pool\",\"metrics\":[\"accuracy\"]}}",
+         "/budget/seconds", "evaluations"},
         {"{\"space\":\"made\"}", "/space", "evaluate"},
     };
     for (size_t i = 0; i < TL_COUNT_OF(wrong); i++) {
@@ -211,6 +213,23 @@ static void each_of_several_workers_gets_a_job_and_a_search_without_values_finds
     assert_string_equal(json_string_value(json_at(search.root, "message")), "no network could be valued");
 }
 
+static void a_worker_that_hung_up_is_given_nothing(void **state)
+{
+    const uint16_t port = ((const struct running *)*state)->port;
+    TL_AUTO(tl_json) job = {0};
+    char body[128], request[512], path[96];
+    const int wire = wire_open(port);
+    (void)snprintf(body, sizeof body, "{\"device\":\"pool\",\"agent_key\":\"%s\"}", KEY);
+    (void)snprintf(request, sizeof request,
+                   "POST /jobs:lease HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=30\r\nContent-Length: %zu\r\n\r\n%s",
+                   strlen(body), body);
+    wire_send(wire, request);
+    close(wire);
+    post_search(port, path);
+    take(port, &job);
+    assert_int_equal(get_count(port, "/jobs?device=pool&state=leased"), 1);
+}
+
 /* ---- workers that never answer ------------------------------------------------------------------------------- */
 
 static enum tl_rc no_job(void *ctx, const struct store_job *job, struct tl_err *err)
@@ -296,6 +315,7 @@ int main(void)
         service_test(a_request_says_who_values_what),
         service_test(an_answer_must_be_one_to_what_was_asked),
         service_test(each_of_several_workers_gets_a_job_and_a_search_without_values_finds_none),
+        service_test(a_worker_that_hung_up_is_given_nothing),
         service_test(a_search_whose_workers_never_answer_fails_with_the_reason),
         service_test(a_search_says_since_when_no_worker_was_heard_of_and_can_be_cancelled),
     };

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 
-from tailor import Program, fact, main, until
+from tailor import ENDED, SPACE as FAMILY, PlayedDevice, Program, fact, main, until
 
 LAYERS, OPTIONS = 6, ("a", "b", "c", "d")
 SPACE = {"name": "made", "variables": [{"name": f"l{i}", "options": list(OPTIONS)} for i in range(LAYERS)]}
@@ -196,6 +196,31 @@ def a_family_keeps_its_own_costs_and_gets_its_accuracy_from_workers(house):
                                            "constraints": [{"metric": "params", "max": ranges["min"] / 2}]})
     assert answer.status == 422 and answer.json["errors"][0]["pointer"] == "/constraints/0/max", answer
     assert "accuracy" not in answer.json["ranges"], answer
+
+
+@fact
+def what_workers_value_is_verified_on_a_device_as_ever(house):
+    server = house.server()
+    link = server.link()
+    device = PlayedDevice("played", house.seed)
+    device.register(link)
+    device.profile(link)
+    ends = link.get(f"/spaces/{FAMILY}/ranges?device=played")["ranges"]["latency_ms"]
+    limit = ends["min"] + 0.4 * (ends["max"] - ends["min"])
+    worker(house, server, path=module(house, "def evaluate(options):\n"
+                                      "    return {'accuracy': 50 + sum(int(v) for v in options.values()) / 20}\n"))
+    search = link.post("/search", {"space": FAMILY, "device": "played", "budget": {"evaluations": 100},
+                                   "evaluate": {"by": POOL, "metrics": ["accuracy"]},
+                                   "constraints": [{"metric": "latency_ms", "max": limit}]})["id"]
+    # slower than its model says: another round is needed, whose values are partly known
+    device.work_until(link, lambda: link.get(f"/search/{search}")["state"] in ENDED, factor=1.2)
+    found = link.get(f"/search/{search}")
+    metrics = found["answer"]["metrics"]
+    assert found["outcome"] == "verified" and found["round"] >= 2, found
+    assert metrics["accuracy"]["kind"] == "evaluated" and metrics["latency_ms"]["kind"] == "measured", metrics
+    assert metrics["macs"]["kind"] == "computed", metrics
+    front = link.items(f"/search/{search}/candidates?role=front")
+    assert front and all(c["metrics"]["accuracy"]["kind"] == "evaluated" for c in front), front
 
 
 @fact

@@ -68,6 +68,7 @@ export interface SearchRequest {
   constraints?: Limit[];
   controller?: { name: string; seed: number };
   budget?: { evaluations?: number; seconds?: number };
+  evaluate?: { by: string; metrics: Metric[] }; // by workers
   verify?: { top_k?: number; rounds?: number } | boolean;
 }
 
