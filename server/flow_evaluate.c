@@ -233,8 +233,11 @@ static enum tl_rc on_job(void *ctx, const struct store_job *job, struct tl_err *
     const bool failed = strcmp(job->state, "failed") == 0, open = !failed && strcmp(job->state, "done") != 0;
     enum tl_rc rc;
 
+    if (strcmp(job->kind, "evaluate") != 0) {
+        return TL_OK;
+    }
     batch->created_ns = batch->created_ns ? batch->created_ns : job->created_ns;
-    if (strcmp(job->kind, "evaluate") != 0 || job->created_ns != batch->created_ns) {
+    if (job->created_ns != batch->created_ns) {
         return TL_OK;
     }
     if ((rc = evaluate_asked_decode(job->work, &asked, err))) {
@@ -255,7 +258,7 @@ static enum tl_rc read_batch(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct batch *batch = ctx;
 
-    return store_job_newest(tx, batch->row->id, JOBS_MAX, on_job, batch, err);
+    return store_job_newest(tx, batch->row->id, 2 * JOBS_MAX, on_job, batch, err); /* others may be among them */
 }
 
 static enum tl_rc write_ended(struct store_tx *tx, void *ctx, struct tl_err *err)

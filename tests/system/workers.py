@@ -199,6 +199,19 @@ def a_family_keeps_its_own_costs_and_gets_its_accuracy_from_workers(house):
 
 
 @fact
+def a_search_that_waits_for_workers_holds_up_no_other(house):
+    server, link = begin(house)
+    link.post("/devices", {"name": POOL, "agent_key": "0" * 32, "info": {"worker": True}})
+    waits = link.post("/search", body())["id"]
+    until(lambda: link.get(f"/search/{waits}")["state"] == "evaluating", 30, "evaluating")
+    other = link.search({"space": FAMILY, "objective": {"minimize": "macs"}, "budget": {"evaluations": 2000}}, seconds=60)
+    assert other["outcome"] == "predicted", other
+    assert server.stop() == 0
+    server.start()
+    assert server.link().get(f"/search/{waits}")["state"] == "evaluating"
+
+
+@fact
 def what_workers_value_is_verified_on_a_device_as_ever(house):
     server = house.server()
     link = server.link()
