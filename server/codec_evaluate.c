@@ -34,9 +34,9 @@ enum tl_rc evaluate_work_encode(const struct net_family *family, const struct sp
     for (size_t i = 0; !rc && i < n; i++) {
         rc = add_architecture(family, space, archs + i * space->n_variables, list, err);
     }
-    for (size_t m = 0; m < METRIC_COUNT; m++) {
-        if (metrics >> m & 1U) {
-            json_array_append_new(names, json_string(metric_names[m]));
+    for (size_t m = 0; !rc && m < METRIC_COUNT; m++) {
+        if ((metrics >> m & 1U) && json_array_append_new(names, json_string(metric_names[m])) != 0) {
+            rc = tl_fail(err, TL_NO_MEMORY, "no memory for a job");
         }
     }
     if (rc) {
@@ -72,7 +72,11 @@ static size_t metric_named(const char *name)
 
 enum tl_rc evaluate_asked_decode(struct store_bytes work, struct evaluate_asked *ret_asked, struct tl_err *err)
 {
-    TL_AUTO(tl_json) doc = {.root = json_loadb(work.data, work.n, 0, NULL)};
+    TL_AUTO(tl_json) doc = {0};
+    enum tl_rc rc = tl_json_parse(&doc, work.data, work.n, err);
+    if (rc) {
+        return rc;
+    }
     const json_t *archs = json_object_get(doc.root, "architectures"), *metrics = json_object_get(doc.root, "metrics");
     struct evaluate_asked asked = {.n = json_array_size(archs)};
     bool good = asked.n >= 1 && asked.n <= EVALUATE_ARCHS_MAX;

@@ -5,6 +5,8 @@
 #include "server/codec_device.h"
 #include "server/codec_space_file.h"
 
+#include "alloc_fail.h"
+
 #include <cmocka.h>
 #include <math.h>
 #include <string.h>
@@ -101,12 +103,35 @@ static void only_true_makes_a_pool_of_workers(void **state)
     assert_false(device_info_worker((struct store_bytes){"", 0}));
 }
 
+static enum tl_rc ask_and_read(void *ctx, struct tl_err *why)
+{
+    const uint8_t archs[] = {0, 0, 1, 1};
+    TL_AUTO(tl_buf) work = {0};
+    TL_AUTO(tl_buf) lease = {0};
+    struct evaluate_asked asked;
+    enum tl_rc rc = evaluate_work_encode(NULL, &space, 1U << METRIC_ACCURACY, archs, 2, &work, why);
+    (void)ctx;
+    if (rc) {
+        return rc;
+    }
+    const struct store_job job = {.id = "the-id", .attempt = 1, .work = {work.data, work.len}};
+    rc = evaluate_asked_decode(job.work, &asked, why);
+    return rc ? rc : evaluate_lease_encode(&job, 60, &lease, why);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    assert_true(alloc_fail_each(ask_and_read, NULL) >= 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_gets_the_options_by_name),
         cmocka_unit_test(what_was_asked_is_known_again),
         cmocka_unit_test(an_answer_says_for_each_whether_it_has_a_value),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(only_true_makes_a_pool_of_workers),
     };
     return cmocka_run_group_tests(tests, make_space, NULL);

@@ -3,6 +3,8 @@
 
 #include "server/evaluator_table.h"
 
+#include "alloc_fail.h"
+
 #include <cmocka.h>
 #include <math.h>
 #include <string.h>
@@ -165,11 +167,29 @@ static void a_tables_other_columns_stay_cheap(void **state)
     value_table_free(table);
 }
 
+static enum tl_rc make_and_drop(void *ctx, struct tl_err *why)
+{
+    struct said *said = ctx;
+    struct evaluator *evaluator = NULL;
+    enum tl_rc rc = evaluator_new_bare(&space, &evaluator, why);
+    rc = rc ? rc : evaluator_workers_set(evaluator, &(struct worker_values){said->metrics, said, find}, why);
+    evaluator_free(evaluator);
+    return rc;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    struct said said = {.metrics = 1U << METRIC_ACCURACY};
+    (void)state;
+    assert_true(alloc_fail_each(make_and_drop, &said) >= 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_asked_for_at_once_and_each_once),
         cmocka_unit_test(values_are_theirs_and_nobody_elses),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(a_tables_other_columns_stay_cheap),
     };
     return cmocka_run_group_tests(tests, make_space, NULL);
