@@ -9,56 +9,41 @@
 #include <string.h>
 
 static const double ACCURACY_MAX = 100.0, VALUE_MAX = 1e18;
-static const size_t ARCHITECTURE_MAX_BYTES = (size_t)64 << 10;
 
 /* ---- what is asked ------------------------------------------------------------------------------------------- */
 
-static enum tl_rc add_architecture(const struct net_family *family, const struct space *space, const uint8_t *arch,
-                                   json_t *list, struct tl_err *err)
+static enum tl_rc add_metrics(uint32_t metrics, struct tl_buf *buf, struct tl_err *err)
 {
-    TL_AUTO(tl_buf) text = {.max = ARCHITECTURE_MAX_BYTES};
-    enum tl_rc rc = architecture_encode(family, space, arch, &text, err);
-    if (rc) {
-        return rc;
+    const char *joint = "";
+    enum tl_rc rc = TL_OK;
+    for (size_t m = 0; !rc && m < METRIC_COUNT; m++) {
+        if (metrics >> m & 1U) {
+            rc = tl_buf_addf(buf, err, "%s\"%s\"", joint, metric_names[m]);
+            joint = ",";
+        }
     }
-    return json_array_append_new(list, json_loadb(text.data, text.len, 0, NULL)) == 0
-               ? TL_OK
-               : tl_fail(err, TL_NO_MEMORY, "no memory for a job");
+    return rc;
 }
 
+/* Names of spaces and metrics need no escapes. */
 enum tl_rc evaluate_work_encode(const struct net_family *family, const struct space *space, uint32_t metrics,
                                 const uint8_t *archs, size_t n, struct tl_buf *buf, struct tl_err *err)
 {
-    json_t *list = json_array(), *names = json_array();
-    enum tl_rc rc = TL_OK;
+    enum tl_rc rc = tl_buf_addf(buf, err, "{\"kind\":\"evaluate\",\"space\":\"%s\",\"metrics\":[", space->name);
+    rc = rc ? rc : add_metrics(metrics, buf, err);
+    rc = rc ? rc : tl_buf_addf(buf, err, "],\"architectures\":[");
     for (size_t i = 0; !rc && i < n; i++) {
-        rc = add_architecture(family, space, archs + i * space->n_variables, list, err);
+        rc = i > 0 ? tl_buf_add(buf, ",", 1, err) : TL_OK;
+        rc = rc ? rc : architecture_encode(family, space, archs + i * space->n_variables, buf, err);
     }
-    for (size_t m = 0; !rc && m < METRIC_COUNT; m++) {
-        if ((metrics >> m & 1U) && json_array_append_new(names, json_string(metric_names[m])) != 0) {
-            rc = tl_fail(err, TL_NO_MEMORY, "no memory for a job");
-        }
-    }
-    if (rc) {
-        json_decref(list);
-        json_decref(names);
-        return rc;
-    }
-    return tl_json_dump_take(json_pack("{s:s, s:s, s:o, s:o}", "kind", "evaluate", "space", space->name, "metrics",
-                                       names, "architectures", list),
-                             buf, err);
+    return rc ? rc : tl_buf_add(buf, "]}", 2, err);
 }
 
 enum tl_rc evaluate_lease_encode(const struct store_job *job, int lease_s, struct tl_buf *buf, struct tl_err *err)
 {
-    json_t *json = json_loadb(job->work.data, job->work.n, 0, NULL);
-    if (json_object_set_new(json, "id", json_string(job->id)) ||
-        json_object_set_new(json, "attempt", json_integer(job->attempt)) ||
-        json_object_set_new(json, "lease_s", json_integer(lease_s))) {
-        json_decref(json);
-        json = NULL;
-    }
-    return tl_json_dump_take(json, buf, err);
+    enum tl_rc rc = tl_buf_addf(buf, err, "{\"id\":\"%s\",\"attempt\":%lld,\"lease_s\":%d,", job->id,
+                                (long long)job->attempt, lease_s);
+    return rc ? rc : tl_buf_add(buf, (const char *)job->work.data + 1, job->work.n - 1, err); /* behind its brace */
 }
 
 static size_t metric_named(const char *name)

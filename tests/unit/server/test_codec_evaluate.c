@@ -103,26 +103,27 @@ static void only_true_makes_a_pool_of_workers(void **state)
     assert_false(device_info_worker((struct store_bytes){"", 0}));
 }
 
-static enum tl_rc ask_and_read(void *ctx, struct tl_err *why)
+static enum tl_rc ask_and_lease(void *ctx, struct tl_err *why)
 {
     const uint8_t archs[] = {0, 0, 1, 1};
     TL_AUTO(tl_buf) work = {0};
     TL_AUTO(tl_buf) lease = {0};
-    struct evaluate_asked asked;
     enum tl_rc rc = evaluate_work_encode(NULL, &space, 1U << METRIC_ACCURACY, archs, 2, &work, why);
     (void)ctx;
     if (rc) {
         return rc;
     }
     const struct store_job job = {.id = "the-id", .attempt = 1, .work = {work.data, work.len}};
-    rc = evaluate_asked_decode(job.work, &asked, why);
-    return rc ? rc : evaluate_lease_encode(&job, 60, &lease, why);
+    rc = evaluate_lease_encode(&job, 60, &lease, why);
+    assert_true(rc || strcmp(lease.data + lease.len - (work.len - 1), work.data + 1) == 0);
+    assert_non_null(strstr(work.data, "\"options\":{\"depth\":\"1\"}"));
+    return rc;
 }
 
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    assert_true(alloc_fail_each(ask_and_read, NULL) >= 3);
+    assert_true(alloc_fail_each(ask_and_lease, NULL) >= 3);
 }
 
 int main(void)
