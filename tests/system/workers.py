@@ -140,7 +140,7 @@ def neither_the_number_of_workers_nor_kills_change_a_byte(house):
         server.kill()
         if evaluations == 40:
             workers.pop().kill()
-            expire_leases(server)  # or it would take the minute of a lease
+        expire_leases(server)  # what was leased to the dead, or in an answer that never came, would take that minute
         server.program = house.program("tailor", "serve", "--data", server.data, "--listen", f"127.0.0.1:{port}")
         server.program.line("listening", 60)
         server.port = port
