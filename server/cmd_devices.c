@@ -24,14 +24,16 @@ static void print_row(void *ctx, const struct cli_device *device)
     for (size_t i = 0; i < device->n_models; i++) {
         printf(" %s", device->models[i].space);
     }
-    printf("%s\n", device->n_models ? "" : " none");
+    printf("%s\n", device->n_models ? "" : device->is_worker ? " (workers, which value architectures)" : " none");
 }
 
 static void print_device(const struct cli_device *device)
 {
     printf("%s\n  agent       %s%s%s\n", device->name, agent_text(device), device->seen[0] ? ", last seen " : "",
            device->seen);
-    if (isfinite(device->anchor_ms)) {
+    if (device->is_worker) {
+        puts("  workers     value architectures, and measure nothing");
+    } else if (isfinite(device->anchor_ms)) {
         printf("  anchor      %.4g ms\n", device->anchor_ms);
     } else {
         puts("  anchor      not fixed yet: it takes eight stable visits");

@@ -20,6 +20,9 @@ TL_MUST_CHECK enum tl_rc device_request_decode(const char *json, size_t n, struc
                                                struct tl_err *err);
 void device_request_done(struct device_request *request);
 
+/* Is it a pool of workers ("worker": true): programs that share the name, value architectures and measure nothing? */
+bool device_info_worker(struct store_bytes info);
+
 /* The document of one device, collected piece by piece. */
 struct device_document;
 TL_MUST_CHECK enum tl_rc device_document_new(const struct store_device *device, bool online,

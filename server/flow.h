@@ -2,6 +2,7 @@
  *
  *     queued -> profiling -> running -> verifying -> finished
  *     profiling: the device has no model yet       verifying -> running: none of the top k held
+ *     running -> evaluating -> running: workers value what a batch lacks (flow_evaluate.h)
  *     profiling | verifying -> waiting_for_device -> back       any but finished -> failed | cancelled
  *
  * Two threads: the searcher runs one search at a time (evaluating, checkpointing); the conductor reacts to what devices

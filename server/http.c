@@ -96,6 +96,7 @@ static double exchange_handle(struct desk_item *item)
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = response->body};
     request->last = item->last;
     request->waited_s = (double)(tl_clock_mono_ns() - item->submitted_ns) / 1e9;
+    request->gone = exchange->peer && http_socket_ended(exchange->peer->socket);
 
     enum tl_rc rc = exchange->match.route->handler(exchange->http->config.service, request, response, &err);
     if (rc != TL_OK) {
