@@ -123,7 +123,8 @@ function searches() {
   });
   return [
     base(IDS.running, "running", null, 3, {
-      constraints: [{ metric: "latency_ms", max: 26 }, { metric: "size_bytes", max: 3e7 }], evaluations: 12000, round: 0, answer: null, best: null,
+      constraints: [{ metric: "latency_ms", max: 26 }, { metric: "size_bytes", max: 3e7 }],
+      controller: { name: "reinforce", seed: 1, reward: "hard" }, evaluations: 12000, round: 0, answer: null, best: null,
       message: "searching: 12,000 of 50,000 evaluations", progress: { done: 12000, total: 50000, unit: "evaluations", eta_s: 3.1 }, seconds: 0.1,
     }),
     verified(IDS.verified, 300, {}),
@@ -217,6 +218,7 @@ const CONTROLLERS = {
     { name: "reinforce", help: "independent choices moved along what is rewarded", rewards: true },
   ],
   default: "auto",
+  rewards: ["absolute", "soft", "hard"],
 };
 
 // ---- the service ----

@@ -125,6 +125,23 @@ test("the controllers are those of the service, and say what they do", async () 
   assert.match(await text("#field-controller-note"), /50 crossovers a generation/);
 });
 
+test("a controller that learns from a reward has a field for it, and asking again keeps it", async () => {
+  await visit(`#/new?from=${IDS.running}`);
+  assert.equal(await page.getByLabel("Reward").inputValue(), "hard");
+  const sent = async () => {
+    const request = page.waitForRequest((r) => r.method() === "POST");
+    await page.getByRole("button", { name: "Search" }).click();
+    return (await request).postDataJSON().controller;
+  };
+  assert.deepEqual(await sent(), { name: "reinforce", seed: 1, reward: "hard" });
+  await page.goto(`${service.url}/#/new?from=${IDS.running}&again`);
+  await page.getByLabel("Reward").selectOption("soft");
+  assert.match(await text("#field-reward-note"), /may end far from them/);
+  await page.getByLabel("Controller").selectOption("evolution");
+  assert.equal(await page.getByLabel("Reward").count(), 0);
+  assert.deepEqual(await sent(), { name: "evolution", seed: 1 });
+});
+
 test("several objectives are sent in place of one, first the one that decides", async () => {
   await visit("#/new");
   await page.getByLabel("lowest latency").check();

@@ -65,7 +65,7 @@ export interface SearchRequest {
   objective?: Objective;
   objectives?: Objective[]; // in its place: the front spans exactly these
   constraints?: Limit[];
-  controller?: { name: string; seed: number };
+  controller?: { name: string; seed: number; reward?: string };
   budget?: { evaluations?: number; seconds?: number };
   verify?: { top_k?: number; rounds?: number } | boolean;
 }
@@ -73,6 +73,7 @@ export interface SearchRequest {
 export interface Controllers {
   controllers: { name: string; help: string; rewards: boolean }[];
   default: string;
+  rewards: string[]; // the first is the default
 }
 
 export type State =

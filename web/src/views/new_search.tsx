@@ -48,7 +48,10 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
   const tabulated = space?.buildable === false; // devices are columns of its table, and nothing can be measured
   const names = tabulated ? space.devices : devices.map((d) => d.name);
   const asked = { ...draft, device: names.includes(draft.device) ? draft.device : "", controller: draft.controller || controllers.default };
-  const { request, places } = requestOfDraft(tabulated ? { ...asked, verify: false } : asked);
+  const controller = controllers.controllers.find((c) => c.name === asked.controller);
+  const { request, places } = requestOfDraft({
+    ...asked, verify: asked.verify && !tabulated, reward: controller?.rewards ? asked.reward : "",
+  });
   const error = (pointer: string): string | undefined => errorAt(problem, pointer);
 
   const submit = async (event: Event): Promise<void> => {
@@ -116,11 +119,18 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
 
       <fieldset>
         <legend>How</legend>
-        <Field label="Controller" error={error("/controller/name")} hint={controllers.controllers.find((c) => c.name === asked.controller)?.help}>
+        <Field label="Controller" error={error("/controller/name")} hint={controller?.help}>
           {(a) => <select {...a} value={asked.controller} onChange={(e) => set({ controller: e.currentTarget.value })}>
             {controllers.controllers.map((c) => <option title={c.help}>{c.name}</option>)}
           </select>}
         </Field>
+        {controller?.rewards && (
+          <Field label="Reward" error={error("/controller/reward")} hint={REWARDS[draft.reward || controllers.rewards[0]!]}>
+            {(a) => <select {...a} value={draft.reward || controllers.rewards[0]} onChange={(e) => set({ reward: e.currentTarget.value })}>
+              {controllers.rewards.map((r) => <option>{r}</option>)}
+            </select>}
+          </Field>
+        )}
         <NumberField label="Seed" name="seed" error={error("/controller/seed")} hint="the same seed finds the same again" draft={draft} set={set} />
         <NumberField label="Evaluations" name="evaluations" error={error("/budget/evaluations")} draft={draft} set={set} />
         <NumberField label="Seconds at most" name="seconds" error={error("/budget/seconds")} hint="empty: as long as it takes" draft={draft} set={set} />
@@ -150,6 +160,15 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
     </form>
   );
 }
+
+/** What it learns from, in a sentence; a reward that is newer than the page has none. */
+const REWARDS: Record<string, string> = {
+  absolute: "stays close to the limits, on either side (TuNAS)",
+  soft: "trades limits for the objective, may end far from them (MnasNet)",
+  hard: "falls beyond a limit, else the objective alone (MnasNet)",
+  power: "trades limits for the objective, may end far from them (ProxylessNAS)",
+  quadratic: "falls with the square of what is beyond a limit (YOCO-BERT)",
+};
 
 const wish = (metric: Metric): string => `${METRICS[metric].more ? "highest" : "lowest"} ${METRICS[metric].label.toLowerCase()}`;
 
