@@ -274,9 +274,11 @@ function asset(dist, url) {
   return { bytes: readFileSync(join(dist, `${name}.gz`)), type: TYPES[name.split(".").pop()] };
 }
 
-/** -> { url, state, close() }. state.empty: a service that knows nothing yet. */
+const LONG = { "this-machine": "x".repeat(64), "ofa-mbv3-w1.0": "s".repeat(60), "Doorbell camera": "Doorbell".repeat(25), "Cortex-A72": "c".repeat(200) };
+
+/** -> { url, state, close() }. state.empty: a service that knows nothing yet; state.long: names as long as they may be. */
 export function startFixture(dist, port = 0) {
-  const state = { empty: false };
+  const state = { empty: false, long: false };
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     let text = "";
@@ -291,7 +293,8 @@ export function startFixture(dist, port = 0) {
     response.writeHead(made ? result.status : 200, {
       "Content-Type": (made && result.type) || "application/json", ...(result.location && { Location: result.location }),
     });
-    response.end(JSON.stringify(made ? result.body : result));
+    const names = Object.entries(state.long ? LONG : {});
+    response.end(names.reduce((json, [name, long]) => json.replaceAll(name, long), JSON.stringify(made ? result.body : result)));
   });
   return new Promise((resolve) =>
     server.listen(port, "127.0.0.1", () =>

@@ -32,7 +32,7 @@ afterEach(async () => {
   const complaints = page?.complaints ?? [];
   await page?.context().close();
   page = undefined;
-  service.state.empty = false;
+  Object.assign(service.state, { empty: false, long: false });
   assert.deepEqual(complaints, [], "the browser complained: errors or a violated content security policy");
 });
 
@@ -62,6 +62,18 @@ for (const [name, hash] of Object.entries(VIEWS)) {
     await page.waitForFunction(() => document.documentElement.scrollWidth <= 360); // charts follow a moment later
   });
 }
+
+test("names as long as they may be, and empty lists, stay inside a narrow window", async () => {
+  for (const state of [{ long: true }, { empty: true }]) {
+    Object.assign(service.state, { empty: false, long: false }, state);
+    for (const hash of Object.values(VIEWS)) {
+      await page?.context().close();
+      await visit(hash, { viewport: { width: 360, height: 740 } });
+      await page.waitForLoadState("networkidle");
+      await page.waitForFunction(() => document.documentElement.scrollWidth <= 360);
+    }
+  }
+});
 
 test("the list says of each search how it stands, its limits and its best, and opens it", async () => {
   await visit("#/");
@@ -93,7 +105,7 @@ test("what the server refuses stands at its field, an impossible limit with what
   await page.getByLabel("Seed").fill("5");
   await page.getByRole("button", { name: "Search" }).click();
   await page.waitForSelector(".limit-row [aria-invalid=true]");
-  assert.match(await text("#limit-1-note"), /the quickest takes 8\.42 ms Possible: 8\.42 ms – 63\.1 ms/);
+  assert.match(await text("#limit-1-note"), /the quickest takes 8\.42 ms; possible: 8\.42 ms – 63\.1 ms/);
   assert.match(await text("[role=alert]"), /Size\s+15\.2 MB – 51 MB/);
   assert.equal(await page.locator("#field-seed[aria-invalid=true]").count(), 0);
 
@@ -109,6 +121,10 @@ test("what the server refuses stands at its field, an impossible limit with what
 test("limits are asked in the page's units and sent in the API's, rows without a bound not at all", async () => {
   await visit("#/new");
   await page.getByRole("button", { name: "Add a limit" }).click();
+  await page.waitForFunction(() => document.activeElement.ariaLabel === "Metric of limit 2");
+  await page.getByRole("button", { name: "Add a limit" }).click();
+  await page.getByRole("button", { name: "Remove limit 3" }).click();
+  await page.waitForFunction(() => document.activeElement.innerText === "Add a limit"); // and not the whole page
   await page.getByLabel("Bound of limit 2").fill("6.1");
   const sent = page.waitForRequest((r) => r.method() === "POST");
   await page.getByRole("button", { name: "Search" }).click();

@@ -55,8 +55,8 @@ function Verifications({ search, onSelect }: { search: Search; onSelect(id: numb
       <div class="scroll" tabIndex={0} role="region" aria-label="Verification">
         <table>
           <thead>
-            <tr><th scope="col">Candidate</th><th scope="col">Round</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
-              <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col">Holds</th></tr>
+            <tr><th scope="col">Candidate</th><th scope="col">Holds</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
+              <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col" class="n">Round</th></tr>
           </thead>
           <tbody>{search.verifications.map((v) => <VerificationRow key={`${v.candidate}:${v.round}`} v={v} onSelect={onSelect} />)}</tbody>
         </table>
@@ -70,13 +70,13 @@ function VerificationRow({ v, onSelect }: { v: Verification; onSelect(id: number
   return (
     <tr>
       <td><button class="link" onClick={() => onSelect(v.candidate)}>#{v.candidate}</button></td>
-      <td>{v.round}</td>
+      <td>{waits ? "measuring…" : <Holds v={v} />}</td>
       <td class="n">{metricText("latency_ms", v.predicted_ms)}</td>
       <td class="n">{metricText("latency_ms", v.median_ms)}</td>
       <td class="n">{metricText("latency_ms", v.upper_ms)}</td>
       <td class="n">{v.stable_visits < v.visits ? `${v.stable_visits} stable of ${v.visits}` : v.visits}</td>
       <td class="n">{v.blocks}</td>
-      <td>{waits ? "measuring…" : <Holds v={v} />}</td>
+      <td class="n">{v.round}</td>
     </tr>
   );
 }

@@ -68,6 +68,18 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
     }
   };
   useEffect(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [problem]);
+  /** What was refused names its limit by its place, which is another one now. */
+  const setRows = (rows: Row[]): void => {
+    set({ rows });
+    setProblem(undefined);
+  };
+  const count = useRef(draft.rows.length);
+  useEffect(() => { // the keyboard goes on where the hand is: at the new limit, or at the button below the one that is gone
+    const rows = form.current?.querySelectorAll<HTMLElement>(".limit-row select:first-child");
+    if (draft.rows.length > count.current) rows?.[draft.rows.length - 1]?.focus();
+    if (draft.rows.length < count.current) form.current?.querySelector<HTMLElement>(".limits-add")?.focus();
+    count.current = draft.rows.length;
+  }, [draft.rows.length]);
 
   return (
     <form class="panel form" ref={form} onSubmit={(e) => void submit(e)} noValidate>
@@ -88,6 +100,9 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
           {(a) => <select {...a} value={draft.objective} onChange={(e) => set({ objective: e.currentTarget.value as Metric })}>
             {METRIC_NAMES.map((m) => <option value={m}>{wish(m)}</option>)}
           </select>}
+        </Field>
+        <Field label="Label" error={error("/label")} hint="for lists; may be empty">
+          {(a) => <input {...a} value={draft.label} onInput={(e) => set({ label: e.currentTarget.value })} />}
         </Field>
         <div class="checks" role="group" aria-labelledby="also">
           <span id="also">All compromises with</span>
@@ -110,11 +125,11 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
             key={i} row={row} number={i + 1} range={problem?.ranges}
             error={places[i] === undefined ? undefined : error(`/constraints/${places[i]}`)}
             onChange={(changes) => set({ rows: draft.rows.map((r, k) => (k === i ? { ...r, ...changes } : r)) })}
-            onRemove={() => set({ rows: draft.rows.filter((_, k) => k !== i) })}
+            onRemove={() => setRows(draft.rows.filter((_, k) => k !== i))}
           />
         ))}
         {problem?.errors?.some((e) => e.pointer === "/constraints") && <p class="error">{error("/constraints")}</p>}
-        <button type="button" onClick={() => set({ rows: [...draft.rows, { metric: "size_bytes", side: "max", bound: "" }] })}>Add a limit</button>
+        <button type="button" class="limits-add" onClick={() => setRows([...draft.rows, { metric: "size_bytes", side: "max", bound: "" }])}>Add a limit</button>
       </fieldset>
 
       <fieldset>
@@ -144,9 +159,6 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
         </label>
         <NumberField label="Best to measure" name="topK" error={error("/verify/top_k")} draft={draft} set={set} />
         <NumberField label="Rounds" name="rounds" error={error("/verify/rounds")} draft={draft} set={set} />
-        <Field label="Label" error={error("/label")} hint="for lists; may be empty">
-          {(a) => <input {...a} value={draft.label} onInput={(e) => set({ label: e.currentTarget.value })} />}
-        </Field>
       </fieldset>
 
       {problem && (
@@ -256,8 +268,7 @@ function LimitRow({ row, number, range, error, onChange, onRemove }: RowProps) {
       </span>
       <button type="button" class="quiet" onClick={onRemove} aria-label={`Remove limit ${number}`}>✕</button>
       <p id={note} class={error ? "error" : "hint"}>
-        {error}
-        {possible && ` Possible: ${rangeText(row.metric, possible)}`}
+        {[error, possible && `possible: ${rangeText(row.metric, possible)}`].filter(Boolean).join("; ") || null}
       </p>
     </div>
   );
