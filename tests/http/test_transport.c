@@ -51,6 +51,7 @@ static void a_known_etag_is_304_without_a_body(void **state)
         assert_status(&reply, 304);
         assert_int_equal(reply.body.len, 0);
         assert_true(reply_has(&reply, "ETag", "\"tag\""));
+        assert_false(reply_has(&reply, "Content-Length", "0")); /* which the 200 would not have had */
     }
     TL_AUTO(reply) other = {0};
     http_do(running->port,
