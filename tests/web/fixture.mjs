@@ -130,12 +130,15 @@ function searches() {
     verified(IDS.verified, 300, {}),
     base(IDS.infeasible, "finished", "infeasible", 4000, {
       constraints: [{ metric: "latency_ms", max: 12 }, { metric: "accuracy", min: 80 }], best: null, label: "Doorbell camera", round: 0,
-      nearest, ranges: RANGES, message: "no network holds both limits", warnings: ["12 ms is within the error of the fastest network"],
+      nearest, ranges: RANGES, together: TOGETHER, message: "no network holds both limits", warnings: ["12 ms is within the error of the fastest network"],
     }),
     verified(IDS.large, 90000, { label: "A hundred thousand points", evaluations: 1e6 }),
   ];
 }
 const RANGES = { latency_ms: { min: 8.42, max: 63.1 }, accuracy: { min: 71.2, max: 82.4 }, size_bytes: { min: 1.52e7, max: 5.1e7 } };
+const TOGETHER = [
+  { metric: "latency_ms", max: 12, reaches: 16.2, proved: false }, { metric: "accuracy", min: 80, reaches: 77.31, proved: false },
+];
 
 const item = ({ id, space, device, label, state, outcome, created, updated, finished, evaluations, best, objective, constraints }) =>
   ({ id, space, device, label, state, outcome, created, updated, finished, evaluations, best, objective, constraints });
@@ -235,6 +238,10 @@ const page = (items, url) => {
 function postSearch(body) {
   const at = body.constraints.findIndex((c) => c.metric === "latency_ms" && c.max < RANGES.latency_ms.min);
   if (!Number.isInteger(body.controller.seed)) return problem(422, "must be an integer", "/controller/seed");
+  if (body.constraints.some((c) => c.metric === "macs" && c.min)) {
+    const together = [{ metric: "latency_ms", max: 18.5, reaches: 22.4, proved: true }, { metric: "macs", min: 5e8, reaches: 4.1e8, proved: true }];
+    return problem(422, "no network of the space holds these limits together", "/constraints", { ranges: RANGES, together });
+  }
   if (at >= 0) {
     return problem(422, `no network of ${body.space} is this quick on ${body.device}; the quickest takes 8.42 ms`, `/constraints/${at}/max`, { ranges: RANGES });
   }

@@ -106,10 +106,20 @@ test("what the server refuses stands at its field, an impossible limit with what
   await page.getByRole("button", { name: "Search" }).click();
   await page.waitForSelector(".limit-row [aria-invalid=true]");
   assert.match(await text("#limit-1-note"), /the quickest takes 8\.42 ms; possible: 8\.42 ms – 63\.1 ms/);
-  assert.match(await text("[role=alert]"), /Size\s+15\.2 MB – 51 MB/);
+  assert.match(await text("[role=alert]"), /Size possible\s+15\.2 MB – 51 MB/);
   assert.equal(await page.locator("#field-seed[aria-invalid=true]").count(), 0);
 
   await bound.fill("18.5");
+  await page.getByRole("button", { name: "Add a limit" }).click();
+  await page.getByLabel("Metric of limit 2").selectOption("macs");
+  await page.getByLabel("Side of limit 2").selectOption("min");
+  await page.getByLabel("Bound of limit 2").fill("500");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForSelector("fieldset > .error:has-text('holds these limits together')");
+  assert.equal(await text("#limit-1-note"), "reaches no less than 22.4 ms with the others held");
+  assert.equal(await text("#limit-2-note"), "reaches no more than 410 M with the others held");
+  await page.getByRole("button", { name: "Remove limit 2" }).click();
+
   const sent = page.waitForRequest((r) => r.method() === "POST");
   await page.getByRole("button", { name: "Search" }).click();
   const request = (await sent).postDataJSON();
@@ -147,10 +157,12 @@ test("a controller that learns from a reward has a field for it, and asking agai
   const sent = async () => {
     const request = page.waitForRequest((r) => r.method() === "POST");
     await page.getByRole("button", { name: "Search" }).click();
-    return (await request).postDataJSON().controller;
+    const { controller } = (await request).postDataJSON();
+    await page.waitForURL(`**/#/search/${IDS.running}`);
+    return controller;
   };
   assert.deepEqual(await sent(), { name: "reinforce", seed: 1, reward: "hard" });
-  await page.goto(`${service.url}/#/new?from=${IDS.running}&again`);
+  await page.goto(`${service.url}/#/new?from=${IDS.running}`);
   await page.getByLabel("Reward").selectOption("soft");
   assert.match(await text("#field-reward-note"), /may end far from them/);
   await page.getByLabel("Controller").selectOption("evolution");
@@ -186,7 +198,7 @@ test("the answer says what was measured, how sure it is, and on what", async () 
 
 test("a search without an answer shows what came nearest and what is possible", async () => {
   await visit(`#/search/${IDS.infeasible}`);
-  assert.match(await text(".answer"), /Nearest[\s\S]*No network of this space can hold these limits together[\s\S]*Latency possible\s+8\.42 ms – 63\.1 ms/);
+  assert.match(await text(".answer"), /Nearest[\s\S]*No network of this space can hold these limits together[\s\S]*Latency reaches\s+16\.2 ms with the others held, as far as was found[\s\S]*Latency possible, alone\s+8\.42 ms – 63\.1 ms/);
 });
 
 test("a limit that the interval leaves open is not ticked off", async () => {

@@ -26,8 +26,11 @@ export interface Problem {
   detail?: string;
   errors?: { pointer: string; detail: string }[];
   ranges?: Ranges;
+  together?: Together;
 }
 export type Ranges = Partial<Record<Metric, { min: number; max: number }>>;
+/** What each limit can be where the others hold. */
+export type Together = (Limit & { reaches: number | null; proved: boolean })[];
 
 export interface Variable {
   name: string;
@@ -126,6 +129,7 @@ export interface Search extends SearchItem {
   verifications: Verification[];
   nearest?: Candidate | null;
   ranges?: Ranges;
+  together?: Together;
   seconds: number | null;
 }
 

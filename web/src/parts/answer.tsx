@@ -1,7 +1,8 @@
 // answer.tsx - what a search answers: the network found and how far one may trust it, or what could be had instead.
-import type { Outcome, Ranges, Search, Verification } from "../api_types";
-import { METRIC_NAMES, METRICS, metricText, objectiveMetric, rangeText } from "../format";
+import type { Outcome, Search, Verification } from "../api_types";
+import { metricText, objectiveMetric } from "../format";
 import { MetricCards } from "./metric_card";
+import { Possible } from "./possible";
 
 const MEANING: Record<Outcome, string> = {
   verified: "Measured on the device, and inside every limit.",
@@ -17,7 +18,7 @@ export function AnswerPanel({ search, onSelect }: { search: Search; onSelect(id:
   const objective = objectiveMetric(search);
   const limits = search.constraints ?? [];
   const found = answer ?? (nearest ? { candidate: nearest.id, metrics: nearest.metrics, verified: false } : undefined);
-  if (!found && !search.ranges) return null;
+  if (!found && !search.ranges && !search.together) return null;
   return (
     <section class={`panel answer ${answer?.verified ? "verified" : ""}`}>
       <div class="title">
@@ -27,19 +28,9 @@ export function AnswerPanel({ search, onSelect }: { search: Search; onSelect(id:
       </div>
       {outcome && <p>{MEANING[outcome]}</p>}
       {found && <MetricCards metrics={found.metrics} limits={limits} objective={objective} />}
-      {!answer && search.ranges && <Possible ranges={search.ranges} />}
+      {!answer && (search.ranges ?? search.together) && <Possible ranges={search.ranges} together={search.together} />}
       {search.verifications.length > 0 && <Verifications search={search} onSelect={onSelect} />}
     </section>
-  );
-}
-
-function Possible({ ranges }: { ranges: Ranges }) {
-  return (
-    <dl class="facts ranges">
-      {METRIC_NAMES.filter((m) => ranges[m]).map((m) => (
-        <div key={m}><dt>{METRICS[m].label} possible</dt><dd>{rangeText(m, ranges[m]!)}</dd></div>
-      ))}
-    </dl>
   );
 }
 

@@ -2,10 +2,11 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, getAll, post, useResource } from "../api";
-import type { Controllers, Device, Metric, Page, Problem, Ranges, Search, Space } from "../api_types";
+import type { Controllers, Device, Metric, Page, Problem, Ranges, Search, Space, Together } from "../api_types";
 import { METRIC_NAMES, METRICS, rangeText } from "../format";
 import { Curl } from "../parts/curl";
 import { ErrorNote } from "../parts/marks";
+import { Possible, reachText } from "../parts/possible";
 import { go, href, useTitle, type Route } from "../route";
 import { draftOf, emptyDraft, requestOfDraft, type Draft, type Row } from "./new_search_draft";
 
@@ -122,13 +123,13 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
         <legend>Limits</legend>
         {draft.rows.map((row, i) => (
           <LimitRow
-            key={i} row={row} number={i + 1} range={problem?.ranges}
+            key={i} row={row} number={i + 1} range={problem?.ranges} together={problem?.together}
             error={places[i] === undefined ? undefined : error(`/constraints/${places[i]}`)}
             onChange={(changes) => set({ rows: draft.rows.map((r, k) => (k === i ? { ...r, ...changes } : r)) })}
             onRemove={() => setRows(draft.rows.filter((_, k) => k !== i))}
           />
         ))}
-        {problem?.errors?.some((e) => e.pointer === "/constraints") && <p class="error">{error("/constraints")}</p>}
+        {problem?.errors?.some((e) => e.pointer === "/constraints") && <p class="error wide">{error("/constraints")}</p>}
         <button type="button" class="limits-add" onClick={() => setRows([...draft.rows, { metric: "size_bytes", side: "max", bound: "" }])}>Add a limit</button>
       </fieldset>
 
@@ -164,7 +165,7 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
       {problem && (
         <div class="note bad" role="alert">
           <strong>{problem.title}</strong>: {problem.detail}
-          {problem.ranges && <RangeList ranges={problem.ranges} />}
+          {problem.ranges && <Possible ranges={problem.ranges} together={problem.together} />}
         </div>
       )}
       <div class="actions"><button class="button" disabled={busy}>{busy ? "Asking…" : "Search"}</button></div>
@@ -239,13 +240,15 @@ interface RowProps {
   row: Row;
   number: number;
   range: Ranges | undefined;
+  together: Together | undefined;
   error: string | undefined;
   onChange(changes: Partial<Row>): void;
   onRemove(): void;
 }
 
-function LimitRow({ row, number, range, error, onChange, onRemove }: RowProps) {
+function LimitRow({ row, number, range, together, error, onChange, onRemove }: RowProps) {
   const possible = range?.[row.metric];
+  const reach = together?.find((limit) => limit.metric === row.metric && limit[row.side] !== undefined);
   const note = `limit-${number}-note`;
   return (
     <div class="limit-row">
@@ -268,18 +271,8 @@ function LimitRow({ row, number, range, error, onChange, onRemove }: RowProps) {
       </span>
       <button type="button" class="quiet" onClick={onRemove} aria-label={`Remove limit ${number}`}>✕</button>
       <p id={note} class={error ? "error" : "hint"}>
-        {[error, possible && `possible: ${rangeText(row.metric, possible)}`].filter(Boolean).join("; ") || null}
+        {[error, reach ? `reaches ${reachText(reach)}` : possible && `possible: ${rangeText(row.metric, possible)}`].filter(Boolean).join("; ") || null}
       </p>
     </div>
-  );
-}
-
-function RangeList({ ranges }: { ranges: Ranges }) {
-  return (
-    <dl class="facts ranges">
-      {METRIC_NAMES.filter((m) => ranges[m]).map((m) => (
-        <div key={m}><dt>{METRICS[m].label}</dt><dd>{rangeText(m, ranges[m]!)}</dd></div>
-      ))}
-    </dl>
   );
 }
