@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-static double table_extreme(const struct evaluator *e, enum metric metric, bool want_max)
+double tables_extreme(const struct evaluator *e, enum metric metric, bool want_max)
 {
     const double sign = want_max ? -1 : 1;
     struct weighing w = {.memory_max = HUGE_VAL};
@@ -80,8 +80,8 @@ void evaluator_ranges(struct evaluator *e, struct metric_range ret_ranges[METRIC
             range->max = accuracy_extreme(e, true, &range->max_slack);
             continue;
         }
-        range->min = table_extreme(e, m, false);
-        range->max = table_extreme(e, m, true);
+        range->min = tables_extreme(e, m, false);
+        range->max = tables_extreme(e, m, true);
         if (m == METRIC_LATENCY_MS && !isnan(e->latency_half_width)) {
             range->min_slack = range->min * e->latency_half_width;
             range->max_slack = range->max * e->latency_half_width;

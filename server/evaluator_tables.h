@@ -85,6 +85,9 @@ struct weighing {
 bool tables_least(const struct evaluator *e, size_t resolution, const struct weighing *weighing,
                   struct cell *ret_least);
 
+/* The least or the most of one cost over all architectures, latency with the search's correction. */
+double tables_extreme(const struct evaluator *e, enum metric metric, bool want_max);
+
 /* Predicted accuracies of n architectures, `stride` bytes apart, at out[i * SEARCH_METRICS_MAX + METRIC_ACCURACY]; NAN
  * without a model. */
 void evaluator_accuracy(struct evaluator *e, const uint8_t *archs, size_t stride, size_t n, double *out,

@@ -197,11 +197,11 @@ bool evaluator_impossible(const struct evaluator *e, const struct search_limit *
 
 /* The last bound of one limit, from where it stands to the end of its metric's range, that is proved impossible with the
  * others; NAN: even the end is. */
-static double proved_reach(const struct evaluator *e, const struct search_limit *limits, size_t n, size_t which,
-                           const struct metric_range *range)
+static double proved_reach(const struct evaluator *e, const struct search_limit *limits, size_t n, size_t which)
 {
     struct search_limit moved[SEARCH_LIMITS_MAX];
-    double impossible = limits[which].bound, open = limits[which].is_min ? range->min : range->max;
+    double impossible = limits[which].bound;
+    double open = tables_extreme(e, limits[which].metric, !limits[which].is_min);
 
     memcpy(moved, limits, n * sizeof *limits);
     moved[which].bound = open;
@@ -254,22 +254,18 @@ static enum tl_rc searched_reach(struct evaluator *e, const struct search_limit 
 enum tl_rc evaluator_reach(struct evaluator *e, const struct search_limit *limits, size_t n,
                            struct limit_reach *ret_reach, struct tl_err *err)
 {
-    struct metric_range ranges[METRIC_COUNT];
     bool proves = e->rows || tables_impossible(e, limits, n, true);
     enum tl_rc rc = TL_OK;
 
     for (size_t j = 0; j < n; j++) {
         proves = proves && (e->rows || limits[j].metric != METRIC_ACCURACY);
     }
-    if (proves && !e->rows) {
-        evaluator_ranges(e, ranges);
-    }
     for (size_t j = 0; j < n && !rc; j++) {
         ret_reach[j] = (struct limit_reach){limits[j], (double)NAN, proves};
         if (e->rows) {
             ret_reach[j].value = rows_reach(e, limits, n, j);
         } else if (proves) {
-            ret_reach[j].value = proved_reach(e, limits, n, j, &ranges[limits[j].metric]);
+            ret_reach[j].value = proved_reach(e, limits, n, j);
         } else {
             rc = searched_reach(e, limits, n, j, &ret_reach[j].value, err);
         }
