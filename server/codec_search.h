@@ -58,12 +58,19 @@ TL_MUST_CHECK enum tl_rc search_request_decode(const char *json, size_t n, struc
 TL_MUST_CHECK enum tl_rc search_request_encode(const struct search_request *request, struct tl_buf *buf,
                                                struct tl_err *err);
 
-/* {"controllers": [{"name", "help", "rewards"}], "default"}: what a request's controller may be. */
+/* {"controllers": [{"name", "help", "rewards"}], "default", "rewards"}: what a request's controller and reward may be. */
 TL_MUST_CHECK enum tl_rc controllers_encode(struct tl_buf *buf, struct tl_err *err);
 
-/* The document of an impossible limit: a problem with "ranges". */
+/* What each of several limits can be where the others hold. n 0: it was not looked for. */
+struct limits_together {
+    size_t n;
+    struct limit_reach reach[SEARCH_LIMITS_MAX];
+};
+
+/* The document of impossible limits: a problem with "ranges", and "together" where they are impossible only so. */
 TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem,
-                                               const struct metric_range ranges[METRIC_COUNT], struct tl_buf *buf,
+                                               const struct metric_range ranges[METRIC_COUNT],
+                                               const struct limits_together *together, struct tl_buf *buf,
                                                struct tl_err *err);
 
 /* {"space", "device", "ranges": {metric: {"min", "max"}}}: what can be reached; device "" is left out. */
@@ -102,6 +109,7 @@ struct search_progress {
     double best_accuracy, best_latency_ms; /* of the answer, for lists; NAN: unknown */
     bool has_ranges;
     struct metric_range ranges[METRIC_COUNT];
+    struct limits_together together;
     char problem[400]; /* why it failed; "": it did not */
     size_t n_verifications;
     struct verification verifications[VERIFICATIONS_MAX];

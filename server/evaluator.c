@@ -37,14 +37,6 @@ static enum tl_rc cell_of_block(const struct evaluator *e, const struct network 
     return TL_OK;
 }
 
-static void cell_add(struct cell *sum, const struct cell *part)
-{
-    sum->macs += part->macs;
-    sum->params += part->params;
-    sum->latency_ms += part->latency_ms;
-    sum->memory_bytes = fmax(sum->memory_bytes, part->memory_bytes);
-}
-
 /* The network that shows every cell of a choice under two widths: every slot at `choice`, the places at `even` and `odd` in
  * turn. A block's shapes do not depend on its neighbours' choices. */
 struct showing {

@@ -83,6 +83,23 @@ void evaluator_describe(struct evaluator *evaluator, const uint8_t *arch, struct
  * ascent on its model. NAN where the metric is absent. */
 void evaluator_ranges(struct evaluator *evaluator, struct metric_range ret_ranges[METRIC_COUNT]);
 
+/* Is it certain that no architecture of the narrowed space holds all of these limits? Of rows exactly; of costs (latency by
+ * its interval) by a proof that is not always found; a limit on accuracy proves nothing. What can be met is never called
+ * impossible. */
+bool evaluator_impossible(const struct evaluator *evaluator, const struct search_limit *limits, size_t n_limits);
+
+/* The best value of a limit's metric where all other limits hold. */
+struct limit_reach {
+    struct search_limit limit;
+    double value; /* NAN: nothing is known to hold the others */
+    bool proved;  /* no architecture has a better one (of rows: one has it); otherwise it is the best that was found */
+};
+/* Of limits that are impossible, or that a search found nothing for: ret_reach[0..n_limits-1]. Latencies as predicted.
+ * Where it is not proved (never with a limit on accuracy, except of rows) by 3,000 evaluations a limit, always the same, on
+ * thread number 0. On failure some may be written. */
+TL_MUST_CHECK enum tl_rc evaluator_reach(struct evaluator *evaluator, const struct search_limit *limits,
+                                         size_t n_limits, struct limit_reach *ret_reach, struct tl_err *err);
+
 /* Scale predicted latencies (a correction that a search learned from its own measurements) and set the relative half width that
  * goes with it (NAN: keep the model's). */
 void evaluator_correct(struct evaluator *evaluator, double scale, double relative_half_width);

@@ -1,6 +1,7 @@
 /* flow_conclude.c - what a predicting phase found: the front kept, the candidates chosen to be measured, and the next state.
  */
 #include "server/flow_running.h"
+#include "server/together.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -411,6 +412,7 @@ enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
         choose(&o, top_k);
     } else if (rc == TL_OK && row->progress.round == 0) {
         rc = collect_nearest(r, &o, err);
+        rc = rc ? rc : together_reach(r->evaluator, &row->request, &row->progress.together, err);
     }
     row->progress.eta_s = NAN;
     if (o.n_chosen == 0 && row->progress.round > 0) {
@@ -418,10 +420,13 @@ enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
                                any ? "every network predicted to hold the limits was measured, and none did"
                                    : "corrected by what was measured, no network is predicted to hold every limit");
     } else if (!any) {
-        search_row_state(row, "finished",
+        char reach[160];
+        together_text(&row->progress.together, reach, sizeof(reach));
+        search_row_state(row, "finished", "%s%s%s",
                          search_run_nearest(r->run, &best)
                              ? "no network met every limit at once; the nearest one is given"
-                             : "no network could be valued");
+                             : "no network could be valued",
+                         reach[0] ? "; " : "", reach);
         search_row_finish(row, "finished", "none_found");
     } else if (o.n_chosen > 0) {
         row->progress.round++;

@@ -4,6 +4,7 @@
  * by what was measured. The export is written once, at the end of round 0: it is what the determinism promise speaks of.
  */
 #include "server/flow_running.h"
+#include "server/together.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -225,6 +226,25 @@ static bool check_limits(struct running *r)
     return true;
 }
 
+/* And whether they can be held together; where workers would be asked, the search itself finds out. */
+static enum tl_rc check_together(struct running *r, bool *ret_possible, struct tl_err *err)
+{
+    struct search_row *row = r->row;
+    struct tl_err why = {0};
+    const enum tl_rc rc = row->progress.round > 0 || row->request.evaluated
+                              ? TL_OK
+                              : together_check(r->evaluator, &row->request, &row->progress.together, &why);
+
+    *ret_possible = rc == TL_OK;
+    if (rc == TL_OK || row->progress.together.n == 0) {
+        return rc ? tl_fail(err, rc, "%s", why.text) : TL_OK;
+    }
+    row->progress.has_ranges = true;
+    search_row_state(row, "finished", "%s", why.text);
+    search_row_finish(row, "finished", "infeasible");
+    return TL_OK;
+}
+
 static enum tl_rc prepare(struct running *r, struct tl_err *err)
 {
     struct search_row *row = r->row;
@@ -271,13 +291,13 @@ static enum tl_rc pin(struct running *r, bool *ret_ready, struct tl_err *err)
 static enum tl_rc run_ready(struct running *r, struct tl_err *err)
 {
     struct search_row *row = r->row;
-    bool done = false;
+    bool done = false, possible = false;
     enum tl_rc rc = prepare(r, err);
 
-    if (rc) {
+    if (rc || (rc = check_limits(r) ? check_together(r, &possible, err) : TL_OK)) {
         return rc;
     }
-    if (!check_limits(r)) {
+    if (!possible) {
         return search_row_store(r->flow->service->store, row, "state", err);
     }
     if (strcmp(row->state, "running") != 0) {

@@ -6,6 +6,7 @@
 #include "server/flow_steps.h"
 #include "server/routes.h"
 #include "server/spaces.h"
+#include "server/together.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,7 @@ struct admission {
     struct snapshot snapshot;
     struct device_facts device;
     struct metric_range ranges[METRIC_COUNT];
+    struct limits_together together;
     char warning[240];
     size_t limit_at_fault;
 };
@@ -313,7 +315,9 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
             return rc;
         }
     }
-    return TL_OK;
+    rc = together_admit(&a->snapshot, request, &a->together, err);
+    *ret_out_of_reach = a->together.n > 0;
+    return rc;
 }
 
 struct insert_ctx {
@@ -380,7 +384,7 @@ static enum tl_rc answer_out_of_reach(const struct admission *a, const struct tl
 {
     response->status = tl_rc_http(problem->rc);
     response->content_type = "application/problem+json";
-    return search_problem_encode(problem, a->ranges, &response->body, err);
+    return search_problem_encode(problem, a->ranges, &a->together, &response->body, err);
 }
 
 /* After POST, and again each time a parked POST is handled: 200 when finished or when only a device is missing and

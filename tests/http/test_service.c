@@ -233,6 +233,10 @@ static void description_and_help_name_every_controller(void **state)
         assert_int_equal(json_is_true(json_object_get(item, "rewards")), ops->rewards);
         assert_non_null(strstr(command_search.help, ops->name));
     }
+    assert_true(
+        json_equal(json_at(doc.root, "rewards"),
+                   json_at(description.root, "components.schemas.SearchRequest.properties.controller.properties."
+                                             "reward.enum")));
     const char *usual = json_string_value(json_at(doc.root, "default"));
     assert_non_null(search_controller_get(usual));
     assert_string_equal(

@@ -84,6 +84,23 @@ def a_limit_below_reach_ends_infeasible_once_the_device_is_profiled(house):
 
 
 @fact
+def limits_that_exclude_each_other_end_infeasible_once_the_device_is_profiled(house):
+    server = house.server()
+    link = server.link()
+    device = PlayedDevice(DEVICE, house.seed)
+    device.register(link)
+    ranges = link.get(f"/spaces/{SPACE}/ranges")["ranges"]
+    found, _ = worked(device, link, posted(link, search_body(1e6, constraints=[
+        {"metric": "latency_ms", "max": 1e6}, {"metric": "macs", "min": 0.9 * ranges["macs"]["max"]},
+        {"metric": "params", "max": 1.01 * ranges["params"]["min"]}])))
+    assert found["state"] == "finished" and found["outcome"] == "infeasible", found
+    assert "holds these limits together" in found["message"], found["message"]
+    latency, macs, params = found["together"]
+    assert latency["reaches"] is None, latency  # the other two exclude each other
+    assert macs["proved"] and macs["reaches"] < macs["min"] and params["reaches"] > params["max"], found["together"]
+
+
+@fact
 def a_profile_on_a_busy_machine_ends_with_a_reason_and_is_made_again_for_the_next_search(house):
     server = house.server()
     link = server.link()

@@ -27,8 +27,11 @@ export interface Problem {
   detail?: string;
   errors?: { pointer: string; detail: string }[];
   ranges?: Ranges;
+  together?: Together;
 }
 export type Ranges = Partial<Record<Metric, { min: number; max: number }>>;
+/** What each limit can be where the others hold. */
+export type Together = (Limit & { reaches: number | null; proved: boolean })[];
 
 export interface Variable {
   name: string;
@@ -66,7 +69,7 @@ export interface SearchRequest {
   objective?: Objective;
   objectives?: Objective[]; // in its place: the front spans exactly these
   constraints?: Limit[];
-  controller?: { name: string; seed: number };
+  controller?: { name: string; seed: number; reward?: string };
   budget?: { evaluations?: number; seconds?: number };
   evaluate?: { by: string; metrics: Metric[] }; // by workers
   verify?: { top_k?: number; rounds?: number } | boolean;
@@ -75,6 +78,7 @@ export interface SearchRequest {
 export interface Controllers {
   controllers: { name: string; help: string; rewards: boolean }[];
   default: string;
+  rewards: string[]; // the first is the default
 }
 
 export type State =
@@ -127,6 +131,7 @@ export interface Search extends SearchItem {
   verifications: Verification[];
   nearest?: Candidate | null;
   ranges?: Ranges;
+  together?: Together;
   seconds: number | null;
 }
 

@@ -128,10 +128,10 @@ function MeasurementTable({ rows, route }: { rows: Measurement[]; route: Route }
               <th scope="row"><a class="subject" title={m.subject} href={changed(route, { m: m.id })} aria-current={m.id === chosen ? "true" : undefined}>{m.subject}</a></th>
               <td>{m.kind}</td>
               <td><span class={m.verdict === "stable" ? "good" : "warn"}>{m.verdict === "stable" ? "✓" : "!"} {m.verdict}</span>{m.reason && `: ${m.reason}`}{m.late && " (late)"}</td>
-              <td class="n">{m.ratio === null ? "–" : m.ratio.toFixed(3)}</td>
-              <td class="n">{metricText("latency_ms", m.corrected_ms)}</td>
-              <td class="n">{metricText("latency_ms", m.median_ms)}</td>
-              <td title={new Date(m.created).toLocaleString()}>{age(m.created)}</td>
+              <td class="n" data-label="ratio">{m.ratio === null ? "–" : m.ratio.toFixed(3)}</td>
+              <td class="n" data-label="corrected">{metricText("latency_ms", m.corrected_ms)}</td>
+              <td class="n" data-label="median">{metricText("latency_ms", m.median_ms)}</td>
+              <td data-label="made" title={new Date(m.created).toLocaleString()}>{age(m.created)}</td>
             </tr>
           ))}
         </tbody>

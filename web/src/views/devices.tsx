@@ -13,7 +13,7 @@ export function DevicesView() {
     <>
       <div class="title"><h1>Devices</h1></div>
       <ErrorNote error={error} />
-      <div class="tiles">{data?.items.map((d) => <DeviceTile key={d.name} device={d} onChanged={reload} />)}</div>
+      {data && data.items.length > 0 && <div class="tiles">{data.items.map((d) => <DeviceTile key={d.name} device={d} onChanged={reload} />)}</div>}
       {data && <HowToAdd first={data.items.length === 0} />}
     </>
   );
