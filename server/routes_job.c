@@ -143,6 +143,7 @@ enum tl_rc route_job_post(struct service *service, const struct http_request *re
 /* ---- leases -------------------------------------------------------------------------------------------------- */
 
 struct leasing {
+    const struct http_caller *caller;
     const struct agent_call *call;
     struct tl_buf *answer;
     unsigned threads; /* of the device's runtime */
@@ -169,7 +170,7 @@ static enum tl_rc lease_job(struct store_tx *tx, void *ctx, struct tl_err *err)
     struct leasing *leasing = ctx;
     enum tl_rc rc;
     leasing->now_ns = tl_clock_wall_ns();
-    if ((rc = service_agent(tx, leasing->call->device, leasing->call->agent_key, err)) ||
+    if ((rc = service_agent(tx, leasing->caller, leasing->call->device, leasing->call->agent_key, err)) ||
         (rc = store_device_get(tx, leasing->call->device, note_threads, leasing, err))) {
         return rc;
     }
@@ -188,7 +189,7 @@ enum tl_rc route_job_lease(struct service *service, const struct http_request *r
                            struct tl_err *err)
 {
     struct agent_call call;
-    struct leasing leasing = {.call = &call, .answer = &response->body};
+    struct leasing leasing = {.caller = &request->caller, .call = &call, .answer = &response->body};
     enum tl_rc rc;
     response->body.max = JOB_MAX_BYTES;
     if ((rc = http_query_only(request, NULL, 0, err)) ||
@@ -204,45 +205,63 @@ enum tl_rc route_job_lease(struct service *service, const struct http_request *r
 }
 
 struct job_change {
+    const struct http_caller *caller;
     const char *id;
     const struct agent_call *call;
-    bool renews; /* else: ends */
+    bool renews;                /* else: ends */
+    char device[JOB_NAME_TEXT]; /* the job's, found while changing it */
+    bool failed_before;         /* the agent says it again */
+    char standing[JOB_REASON_MAX + 80];
+    bool quarantined; /* for what `standing` says */
 };
 
-static enum tl_rc copy_device(void *ctx, const struct store_job *job, struct tl_err *err)
+static enum tl_rc note_job(void *ctx, const struct store_job *job, struct tl_err *err)
 {
+    struct job_change *change = ctx;
     (void)err;
-    snprintf(ctx, JOB_NAME_TEXT, "%s", job->device);
+    snprintf(change->device, sizeof change->device, "%s", job->device);
+    change->failed_before = strcmp(job->state, "failed") == 0;
     return TL_OK;
+}
+
+static enum tl_rc end_job(struct store_tx *tx, struct job_change *change, struct tl_err *err)
+{
+    const char *failure = change->call->reason;
+    enum tl_rc rc;
+    if ((rc = store_job_end(tx, change->id, change->call->attempt, failure, err)) ||
+        (rc = anchor_fix(tx, change->device, err)) || !failure[0] || change->failed_before) {
+        return rc;
+    }
+    snprintf(change->standing, sizeof change->standing, "three jobs failed within a minute, the last one: %s", failure);
+    return store_device_failed(tx, change->device, tl_clock_wall_ns(), change->standing, &change->quarantined, err);
 }
 
 static enum tl_rc change_job(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
-    const struct job_change *change = ctx;
+    struct job_change *change = ctx;
     const struct agent_call *call = change->call;
-    char device[JOB_NAME_TEXT];
     enum tl_rc rc;
-    if ((rc = store_job_get(tx, change->id, copy_device, device, err)) ||
-        (rc = service_agent(tx, device, call->agent_key, err))) {
+    if ((rc = store_job_get(tx, change->id, note_job, change, err)) ||
+        (rc = service_agent(tx, change->caller, change->device, call->agent_key, err))) {
         return rc;
     }
-    if (change->renews) {
-        return store_job_renew(tx, change->id, call->attempt, tl_clock_wall_ns() + LEASE_S * NS_PER_S, err);
-    }
-    rc = store_job_end(tx, change->id, call->attempt, call->reason, err);
-    return rc != TL_OK ? rc : anchor_fix(tx, device, err);
+    return change->renews ? store_job_renew(tx, change->id, call->attempt, tl_clock_wall_ns() + LEASE_S * NS_PER_S, err)
+                          : end_job(tx, change, err);
 }
 
 static enum tl_rc job_change(struct service *service, const struct http_request *request,
                              struct http_response *response, bool renews, bool has_reason, struct tl_err *err)
 {
     struct agent_call call;
-    struct job_change change = {request->params[0], &call, renews};
+    struct job_change change = {.caller = &request->caller, .id = request->params[0], .call = &call, .renews = renews};
     enum tl_rc rc;
     if ((rc = http_query_only(request, NULL, 0, err)) ||
         (rc = job_call_decode(request->body, request->body_n, has_reason, &call, err)) ||
         (rc = store_write(service->store, change_job, &change, err))) {
         return rc;
+    }
+    if (change.quarantined) {
+        tl_log(TL_LOG_WARNING, "device", "%s is quarantined: %s", change.device, change.standing);
     }
     if (!renews) {
         flow_ring(service->flow);
