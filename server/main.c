@@ -11,7 +11,7 @@
  *   conductor      (flow) judges verifications, fits models, queues jobs. No network.
  *
  * What they share, and what guards it: the store (its own queue and read connections); the models in memory (snapshots, a
- * lock and counts; models themselves never change); the list of spaces (its lock; spaces never change); parked requests and peers (the desk's lock); counts of requests and
+ * lock and counts; models themselves never change); digests of tokens (access's lock); the list of spaces (its lock; spaces never change); parked requests and peers (the desk's lock); counts of requests and
  * body bytes (http's lock); the bell that wakes searcher and conductor (flow's lock). struct service is constant while
  * threads run. No function holds two of these locks.
  */
@@ -25,7 +25,7 @@
 static const struct command *const COMMANDS[] = {
     &command_serve,  &command_search,   &command_devices,         &command_import,       &command_spaces,
     &command_train,  &command_evaluate, &command_sample_accuracy, &command_fit_accuracy, &command_run,
-    &command_export, &command_distill,  &command_convert,
+    &command_export, &command_distill,  &command_convert,         &command_tokens,
 };
 
 static void print_commands(FILE *to)
