@@ -77,7 +77,8 @@ static enum tl_rc visit_held(struct store_tx *tx, const char *device, struct job
 }
 
 /* For a device that is held nothing is due (standing's primary key). */
-#define DEVICE_WORKS " AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.device = ?1 AND standing.state <> 'active')"
+#define DEVICE_WORKS                                                                                                   \
+    " AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.device = ?1 AND standing.state <> 'active')"
 
 /* Lease the oldest job that is due. */
 static enum tl_rc take_due(struct store_tx *tx, const char *device, int64_t now_ns, int64_t lease_until_ns,
@@ -99,7 +100,8 @@ static enum tl_rc take_due(struct store_tx *tx, const char *device, int64_t now_
 static enum tl_rc next_due(struct store_tx *tx, const char *device, int64_t *ret_next_ns, struct tl_err *err)
 {
     /* job_by_state */
-    static const char SQL[] = "SELECT coalesce(min(not_before_ns), 0) FROM job WHERE device = ?1 AND state = 'queued'" DEVICE_WORKS;
+    static const char SQL[] =
+        "SELECT coalesce(min(not_before_ns), 0) FROM job WHERE device = ?1 AND state = 'queued'" DEVICE_WORKS;
     TL_AUTO(store_stmt) st = store_stmt_open(tx, SQL);
     store_bind_text(&st, device);
     return store_stmt_int(&st, ret_next_ns, err);

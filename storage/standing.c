@@ -22,13 +22,12 @@ enum tl_rc store_device_failed(struct store_tx *tx, const char *name, int64_t no
                                bool *ret_quarantined, struct tl_err *err)
 {
     /* primary key; what stands right of SET is the row as it was */
-    static const char SQL[] =
-        "INSERT INTO standing (device, state, reason, since_ns, failed_ns, failed_before_ns) "
-        "VALUES (?1, 'active', '', 0, ?2, 0) ON CONFLICT (device) DO UPDATE SET "
-        "state = iif(state = 'active' AND failed_before_ns > ?3, 'quarantined', state), "
-        "reason = iif(state = 'active' AND failed_before_ns > ?3, ?4, reason), "
-        "since_ns = iif(state = 'active' AND failed_before_ns > ?3, ?2, since_ns), "
-        "failed_before_ns = failed_ns, failed_ns = ?2 RETURNING state, since_ns";
+    static const char SQL[] = "INSERT INTO standing (device, state, reason, since_ns, failed_ns, failed_before_ns) "
+                              "VALUES (?1, 'active', '', 0, ?2, 0) ON CONFLICT (device) DO UPDATE SET "
+                              "state = iif(state = 'active' AND failed_before_ns > ?3, 'quarantined', state), "
+                              "reason = iif(state = 'active' AND failed_before_ns > ?3, ?4, reason), "
+                              "since_ns = iif(state = 'active' AND failed_before_ns > ?3, ?2, since_ns), "
+                              "failed_before_ns = failed_ns, failed_ns = ?2 RETURNING state, since_ns";
     struct verdict verdict = {.now_ns = now_ns};
     TL_AUTO(store_stmt) st = store_stmt_open(tx, SQL);
     store_bind_text(&st, name);
@@ -47,10 +46,9 @@ enum tl_rc store_device_drain(struct store_tx *tx, const char *name, int64_t now
                               struct tl_err *err)
 {
     /* unique index on name; primary key */
-    static const char SQL[] =
-        "INSERT INTO standing (device, state, reason, since_ns, failed_ns, failed_before_ns) "
-        "SELECT name, 'draining', ?3, ?2, 0, 0 FROM device WHERE name = ?1 "
-        "ON CONFLICT (device) DO UPDATE SET state = 'draining', reason = ?3, since_ns = ?2";
+    static const char SQL[] = "INSERT INTO standing (device, state, reason, since_ns, failed_ns, failed_before_ns) "
+                              "SELECT name, 'draining', ?3, ?2, 0, 0 FROM device WHERE name = ?1 "
+                              "ON CONFLICT (device) DO UPDATE SET state = 'draining', reason = ?3, since_ns = ?2";
     TL_AUTO(store_stmt) st = store_stmt_open(tx, SQL);
     store_bind_text(&st, name);
     store_bind_int(&st, now_ns);

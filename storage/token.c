@@ -87,8 +87,9 @@ enum tl_rc store_token_list(struct store_tx *tx, struct store_page page, store_t
                             struct tl_err *err)
 {
     /* primary key */
-    static const char SQL[] = "SELECT id, kind, device, label, digest, created_ns, registered_ns, revoked_ns FROM token "
-                              "WHERE id > ?1 ORDER BY id LIMIT ?2";
+    static const char SQL[] =
+        "SELECT id, kind, device, label, digest, created_ns, registered_ns, revoked_ns FROM token "
+        "WHERE id > ?1 ORDER BY id LIMIT ?2";
     enum tl_rc rc = store_page_check(page, err);
     if (rc) {
         return rc;

@@ -164,9 +164,12 @@ int main(void)
         cmocka_unit_test(hashes_are_blake2b_of_128_bits),
         cmocka_unit_test(a_secret_is_new_every_time_and_its_digest_is_blake2b_of_256_bits),
         cmocka_unit_test(two_strings_hash_as_one_stream),
-        cmocka_unit_test(a_hash_survives_being_text),       cmocka_unit_test(only_32_lower_case_digits_are_a_hash),
-        cmocka_unit_test(a_uuid_tells_when_it_was_made),    cmocka_unit_test(uuids_sort_by_creation_and_never_repeat),
-        cmocka_unit_test(threads_never_make_the_same_uuid), cmocka_unit_test(only_the_plain_form_is_a_uuid),
+        cmocka_unit_test(a_hash_survives_being_text),
+        cmocka_unit_test(only_32_lower_case_digits_are_a_hash),
+        cmocka_unit_test(a_uuid_tells_when_it_was_made),
+        cmocka_unit_test(uuids_sort_by_creation_and_never_repeat),
+        cmocka_unit_test(threads_never_make_the_same_uuid),
+        cmocka_unit_test(only_the_plain_form_is_a_uuid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
