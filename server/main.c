@@ -36,11 +36,14 @@ static void print_commands(FILE *to)
     for (size_t i = 0; i < TL_COUNT_OF(COMMANDS); i++) {
         fprintf(to, "  %-16s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
     }
-    fputs("\nA first network, measured on this machine:\n\n"
-          "  tailor serve --data data &                 # keeps everything in ./data, listens on 127.0.0.1:8080\n"
-          "  tailor-agent --server http://127.0.0.1:8080 --name this-machine &\n"
-          "  tailor search --space ofa-mbv3-w1.0 --device this-machine --max latency_ms=20\n",
-          to);
+    fputs(
+        "\nCommands that ask a server find it by TAILOR_SERVER, and a token for it by TAILOR_TOKEN_FILE or TAILOR_TOKEN;\n"
+        "for https, TAILOR_CA names certificates to trust (tailor tokens --help).\n"
+        "\nA first network, measured on this machine:\n\n"
+        "  tailor serve --data data &                 # keeps everything in ./data, listens on 127.0.0.1:8080\n"
+        "  tailor-agent --server http://127.0.0.1:8080 --name this-machine &\n"
+        "  tailor search --space ofa-mbv3-w1.0 --device this-machine --max latency_ms=20\n",
+        to);
 }
 
 static const struct command *command_find(const char *name)
