@@ -190,6 +190,25 @@ def the_command_line_shows_its_token_from_a_file_for_its_owners_eyes(house):
 
 
 @fact
+def an_agent_killed_in_the_middle_of_a_job_gets_the_same_job_again(house):
+    server = house.server()
+    link = server.link()
+    agent = house.agent(server, "board")
+    agent.line(r"registered as board", 30)
+    link.post("/jobs", {"kind": "profile", "device": "board", "space": SMALL})
+    until(lambda: link.items("/jobs?device=board&state=leased"), 30, "a leased job")
+    assert agent.kill()
+    held = link.items("/jobs?device=board&state=leased")
+    assert len(held) <= 1, held  # none: it was killed between two
+    house.agent(server, "board").line(r"registered as board", 30)
+    for job in held:
+        until(lambda: link.items("/measurements?device=board"), 60, "its measurement")
+        again = [j for j in link.items("/jobs?device=board") if j["id"] == job["id"]][0]
+        assert again["attempt"] == job["attempt"] and again["state"] in ("leased", "done"), again
+        assert link.get("/devices/board")["jobs"]["failed"] == 0
+
+
+@fact
 def a_device_whose_disk_is_full_is_quarantined_with_the_reason_and_loses_nothing(house):
     server = house.server()
     link = server.link()
