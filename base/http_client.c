@@ -99,8 +99,8 @@ static bool server_valid(const char *server, bool *ret_loopback, bool *ret_https
         return false;
     }
     *ret_https = strcmp(scheme.text, "https") == 0;
-    *ret_loopback =
-        strcmp(host.text, "localhost") == 0 || strncmp(host.text, "127.", 4) == 0 || strcmp(host.text, "[::1]") == 0;
+    bool v4_loopback = strncmp(host.text, "127.", 4) == 0 && host.text[strspn(host.text, "0123456789.")] == '\0';
+    *ret_loopback = strcmp(host.text, "localhost") == 0 || v4_loopback || strcmp(host.text, "[::1]") == 0;
     return true;
 }
 
@@ -131,11 +131,10 @@ static size_t watch_head(char *line, size_t size, size_t n, void *ctx)
 }
 
 /* Settings that hold for every request. */
-static bool set_up(struct http_client *client, bool loopback)
+static bool set_up(struct http_client *client, bool loopback, bool https)
 {
     CURL *curl = client->curl;
     bool failed = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") ||
-                  curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ||
                   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) || curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) ||
                   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S) ||
                   curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) ||
@@ -146,6 +145,7 @@ static bool set_up(struct http_client *client, bool loopback)
                   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) ||
                   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch_cancel) ||
                   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
+    failed = failed || (https && curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
     /* a proxy of the environment cannot reach our own loopback */
     return !failed && (!loopback || !curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"));
 }
@@ -168,7 +168,7 @@ enum tl_rc http_client_new(struct http_client **ret_client, const char *server, 
     size_t n = strlen(server);
     client->server = strndup(server, server[n - 1] == '/' ? n - 1 : n);
     client->curl = curl_easy_init();
-    if (!client->server || !client->curl || !set_up(client, loopback)) {
+    if (!client->server || !client->curl || !set_up(client, loopback, https)) {
         http_client_free(client);
         return tl_fail(err, TL_NO_MEMORY, "no memory for an HTTP client");
     }

@@ -11,8 +11,8 @@
  *
  * What is refused before a handler sees it: hosts that are not this machine's loopback (DNS rebinding) and writes from other
  * origins, unless every caller must show a token, which no other page has; callers that http_config.admit turns away,
- * when their headers are there and again before every call of the handler; unknown paths and methods, bodies over the route's limit (at the first byte where Content-Length tells),
- * senders that are too slow.
+ * when their headers are there and again before every call of the handler; unknown paths and methods; bodies over the
+ * route's limit (at the first byte where Content-Length tells); senders that are too slow.
  *
  * Threads: handlers run on request threads; http_ring and http_port from any thread; the rest belongs to one thread.
  */

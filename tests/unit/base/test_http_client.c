@@ -415,7 +415,8 @@ static void a_token_does_not_leave_the_machine_in_the_clear(void **state)
     (void)state;
     static const char *const hidden[] = {"https://example.org", "http://127.0.0.1", "http://localhost:8080",
                                          "http://[::1]"};
-    static const char *const clear[] = {"http://example.org", "http://128.0.0.1:8080"};
+    static const char *const clear[] = {"http://example.org", "http://127.example.org", "http://localhost.example.org",
+                                        "http://128.0.0.1:8080"};
     say("tlr_0123", "", "");
     for (size_t i = 0; i < TL_COUNT_OF(hidden); i++) {
         assert_int_equal(identify(hidden[i], NULL, NULL, NULL), TL_OK);
