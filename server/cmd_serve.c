@@ -89,6 +89,9 @@ static enum tl_rc check_exposure(bool insecure, struct serve_options *options, s
             "--insecure where the network itself is encrypted (a VPN), or behind a proxy that speaks TLS",
             options->address.host);
     }
+    if (exposed && !options->cert_file) {
+        tl_log(TL_LOG_WARNING, "serve", "on %s without TLS: tokens travel in the clear", options->address.host);
+    }
     options->tokens_required = options->tokens_required || exposed;
     return TL_OK;
 }

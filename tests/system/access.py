@@ -102,6 +102,7 @@ def beyond_loopback_it_starts_with_tokens_and_tls_or_says_what_is_missing(house)
     assert "--tls-cert" in refused("--listen", "[::]:0")
     program = house.program("tailor", "serve", "--data", house.path("data"), "--listen", "0.0.0.0:0", "--insecure")
     port = int(program.line(r"listening on http://0\.0\.0\.0:(\d+)", 60).group(1))
+    program.line(r"tokens travel in the clear", 5)
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", "/devices")  # from loopback, too: a proxy there is no way around
     assert connection.getresponse().status == 401
