@@ -29,7 +29,7 @@ static void print_row(void *ctx, const struct cli_device *device)
     for (size_t i = 0; i < device->n_models; i++) {
         printf(" %s", device->models[i].space);
     }
-    printf("%s\n", device->n_models ? "" : " none");
+    printf("%s\n", device->n_models ? "" : device->is_worker ? " (workers, which value architectures)" : " none");
     if (is_held(device)) {
         printf("    %s since %s: %s\n", device->state, device->state_since, device->state_reason);
     }
@@ -43,7 +43,9 @@ static void print_device(const struct cli_device *device)
         printf("  %-11s since %s: %s\n              tailor devices resume %s\n", device->state, device->state_since,
                device->state_reason, device->name);
     }
-    if (isfinite(device->anchor_ms)) {
+    if (device->is_worker) {
+        puts("  workers     value architectures, and measure nothing");
+    } else if (isfinite(device->anchor_ms)) {
         printf("  anchor      %.4g ms\n", device->anchor_ms);
     } else {
         puts("  anchor      not fixed yet: it takes eight stable visits");

@@ -82,6 +82,12 @@ enum tl_rc device_drain_decode(const char *json, size_t n, char ret_reason[DEVIC
     return TL_OK;
 }
 
+bool device_info_worker(struct store_bytes info)
+{
+    TL_AUTO(tl_json) doc = {.root = json_loadb(info.data, info.n, 0, NULL)};
+    return json_is_true(json_object_get(doc.root, "worker"));
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
 struct device_document {

@@ -24,6 +24,9 @@ void device_request_done(struct device_request *request);
 TL_MUST_CHECK enum tl_rc device_drain_decode(const char *json, size_t n, char ret_reason[DEVICE_REASON_TEXT],
                                              struct tl_err *err);
 
+/* Is it a pool of workers ("worker": true): programs that share the name, value architectures and measure nothing? */
+bool device_info_worker(struct store_bytes info);
+
 /* The document of one device, collected piece by piece. */
 struct device_document;
 TL_MUST_CHECK enum tl_rc device_document_new(const struct store_device *device, bool online,

@@ -14,7 +14,10 @@ enum {
     TOP_K_MAX = 16,
     ROUNDS_MAX = 10,
     VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX,
-    OBJECTIVES_MAX = 4
+    OBJECTIVES_MAX = 4,
+    EVALUATIONS_DEFAULT = 50000,
+    EVALUATIONS_DEAR =
+        500 /* the default where workers value: what a model of what was seen needs to be near the best */
 };
 
 #define CONTROLLER_DEFAULT "auto"
@@ -41,8 +44,10 @@ struct search_request {
     enum search_reward reward; /* default: not said */
     uint64_t seed;
     uint64_t evaluations;
-    double seconds; /* 0: no limit on time */
-    int top_k;      /* 0: no verification; -1: not said (3 where the device has an agent) */
+    double seconds;     /* 0: no limit on time */
+    char pool[65];      /* the workers that value; "": none */
+    uint32_t evaluated; /* bit m: they value metric m; 0: none */
+    int top_k;          /* 0: no verification; -1: not said (3 where the device has an agent) */
     int rounds;
 };
 
@@ -116,6 +121,8 @@ struct candidate_values {
     bool corrected; /* predicted latency carries the search's own correction */
     bool tabulated; /* all are looked up; the latency was timed on the device, or is a cost model's */
     bool latency_timed;
+    uint32_t evaluated; /* bit m: a worker of the pool valued metric m */
+    const char *pool;   /* borrowed; read where `evaluated` has a bit */
     bool latency_measured;
     double measured_ms, measured_lower_ms, measured_upper_ms;
     size_t n_measurements;

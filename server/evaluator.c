@@ -2,7 +2,9 @@
  */
 #include "base/model/model.h"
 #include "server/accuracy.h"
+#include "server/evaluator_table.h"
 #include "server/evaluator_tables.h"
+#include "server/evaluator_worker.h"
 #include "server/space_of_family.h"
 #include <math.h>
 #include <stdio.h>
@@ -418,6 +420,8 @@ void evaluator_free(struct evaluator *e)
     free(e->hot);
     free(e->tables);
     free(e->cells);
+    free(e->workers);
+    value_table_free(e->own_rows);
     free(e);
 }
 
@@ -438,6 +442,9 @@ const struct search_evaluator *evaluator_table(struct evaluator *e)
 
 bool evaluator_has(const struct evaluator *e, enum metric metric)
 {
+    if (evaluator_workers(e) >> metric & 1U) {
+        return true;
+    }
     if (e->rows) {
         return e->column_of[metric] >= 0;
     }

@@ -3,7 +3,8 @@
  *
  * One idea: cost and latency are sums (peak memory: a maximum) over the slots of a family, so they are tables by
  * (resolution, slot, choice), filled once; an architecture is then some twenty additions. Accuracy goes through its model in
- * batches. Where there are no networks, all values come from a table (evaluator_table.h).
+ * batches. Where there are no networks, all values come from a table (evaluator_table.h). Whatever the kind of space, workers
+ * outside may be who values a metric (evaluator_worker.h).
  *
  * The search's space is narrowed to the resolutions at which every model is valid (an accuracy model fitted at 224 keeps
  * the search at 224); evaluator_full_arch leads back to the whole space, in whose terms architectures are stored and named.

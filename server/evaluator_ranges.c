@@ -4,6 +4,7 @@
  * each width is all that the next stage needs: exact, without looking at architectures.
  */
 #include "server/evaluator_tables.h"
+#include "server/evaluator_worker.h"
 
 #include <math.h>
 #include <string.h>
@@ -179,7 +180,7 @@ void evaluator_ranges(struct evaluator *e, struct metric_range ret_ranges[METRIC
     for (enum metric m = 0; m < METRIC_COUNT; m++) {
         struct metric_range *range = &ret_ranges[m];
         *range = (struct metric_range){NAN, NAN, 0.0, 0.0};
-        if (!evaluator_has(e, m)) {
+        if (!evaluator_has(e, m) || (evaluator_workers(e) >> m & 1U)) { /* nobody knows what workers will say */
             continue;
         }
         if (m == METRIC_ACCURACY) {

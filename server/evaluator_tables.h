@@ -26,6 +26,8 @@ struct variable_map {
     int kernel[NET_SLOTS_MAX], expand[NET_SLOTS_MAX], op[NET_SLOTS_MAX];
 };
 
+struct evaluator_workers; /* evaluator_worker.c */
+
 struct evaluator {
     const struct net_family *family; /* the whole one, static */
     struct net_family narrowed;
@@ -44,8 +46,10 @@ struct evaluator {
     double latency_scale, latency_half_width;
     struct search_evaluator table;
     const struct value_table
-        *rows;                   /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
-    int column_of[METRIC_COUNT]; /* of the rows; -1: none */
+        *rows;                    /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
+    int column_of[METRIC_COUNT];  /* of the rows; -1: none */
+    struct value_table *own_rows; /* owned; NULL: the rows are somebody else's */
+    struct evaluator_workers *workers; /* owned; NULL: everything is valued here */
 };
 
 /* The cells of a slot under two widths, one a choice. Borrowed. */

@@ -1,5 +1,7 @@
 /* flow.c - the two threads, and what both need to know of devices and jobs.
  */
+#include "server/codec_device.h"
+#include "server/flow_evaluate.h"
 #include "server/flow_steps.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -187,6 +189,8 @@ static void conduct(struct flow *flow, struct search_row *row, const char *id)
         rc = flow_verify(flow, row, &err);
     } else if (strcmp(row->state, "profiling") == 0) {
         rc = flow_profile(flow, row, &err);
+    } else if (strcmp(row->state, "evaluating") == 0) {
+        rc = flow_evaluate(flow, row, &err);
     }
     if (rc == TL_OK && needs_device(row->state)) {
         rc = notice_device(flow, row, &err);
@@ -196,7 +200,7 @@ static void conduct(struct flow *flow, struct search_row *row, const char *id)
 
 static void *conductor(void *arg)
 {
-    static const char *const states[] = {"profiling", "verifying", "waiting_for_device"};
+    static const char *const states[] = {"profiling", "verifying", "waiting_for_device", "evaluating"};
     struct flow *flow = arg;
     uint64_t seen = 0;
     struct search_row *row = calloc(1, sizeof(*row));
@@ -299,7 +303,8 @@ static enum tl_rc copy_facts(void *ctx, const struct store_device *device, struc
     struct device_facts *facts = ctx;
 
     (void)err;
-    *facts = (struct device_facts){device->agent_key[0] != '\0', device->anchor_reference_ms};
+    *facts = (struct device_facts){device->agent_key[0] != '\0', device->anchor_reference_ms,
+                                   device_info_worker(device->info)};
     return TL_OK;
 }
 
@@ -328,12 +333,12 @@ static enum tl_rc tell_absence(void *ctx, const struct store_device *device, str
 
     (void)err;
     if (strcmp(device->state, "active") != 0) {
-        (void)tl_fail(&why, TL_BUSY, "%s is %s (%.100s); its measurements go on when it is resumed", device->name,
+        (void)tl_fail(&why, TL_BUSY, "%s is %s (%.100s); what it has to do waits until it is resumed", device->name,
                       device->state, device->state_reason);
     } else if (tl_clock_wall_ns() - device->seen_ns > FLOW_AWAY_NS) {
         tl_time_format(device->seen_ns, since);
-        (void)tl_fail(&why, TL_BUSY, "%s was last heard of at %s; its measurements go on when it is back", device->name,
-                      since);
+        (void)tl_fail(&why, TL_BUSY, "%s was last heard of at %s; what it has to do waits until it is back",
+                      device->name, since);
     }
     snprintf(ctx, FLOW_ABSENCE_TEXT, "%.239s", why.text);
     return TL_OK;

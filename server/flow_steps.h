@@ -47,7 +47,7 @@ TL_MUST_CHECK enum tl_rc flow_job_counts(struct store *store, const char *device
                                          const char *search, struct job_counts *ret_counts, struct tl_err *err);
 
 /* Why a device cannot measure now, as a sentence about what waits for it: its agent has been silent for longer than
- * FLOW_AWAY_NS, or it is held. "": it can. */
+ * FLOW_AWAY_NS, or it is held. "": it can. Workers likewise. */
 enum { FLOW_ABSENCE_TEXT = 240 };
 TL_MUST_CHECK enum tl_rc flow_device_absence(struct store *store, const char *device, char ret_why[FLOW_ABSENCE_TEXT],
                                              struct tl_err *err);
@@ -55,6 +55,7 @@ TL_MUST_CHECK enum tl_rc flow_device_absence(struct store *store, const char *de
 struct device_facts {
     bool has_agent;
     double reference_ms;
+    bool is_worker; /* a pool of workers, which measures nothing */
 };
 TL_MUST_CHECK enum tl_rc flow_device_facts(struct store *store, const char *device, struct device_facts *ret_facts,
                                            struct tl_err *err);

@@ -103,6 +103,7 @@ static double exchange_handle(struct desk_item *item)
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = response->body};
     request->last = item->last;
     request->waited_s = (double)(tl_clock_mono_ns() - item->submitted_ns) / 1e9;
+    request->gone = exchange->peer && http_socket_ended(exchange->peer->socket);
 
     int refusal = admit_status(exchange, &err); /* its token may have been revoked while it was parked */
     if (refusal) {

@@ -134,6 +134,25 @@ def what_was_measured_within_the_limit_is_verified_and_says_so(house):
 
 
 @fact
+def a_candidate_is_measured_again_because_somebody_asks(house):
+    server = house.server()
+    device, link, ends = profiled(house, server)
+    answer = link.search(search_body(middle(ends), verify=False), seconds=60)["answer"]
+    ordered = link.post("/jobs", {"kind": "measure", "device": DEVICE, "candidate": answer["candidate"], "visits": 3})
+    assert len(ordered["jobs"]) == 3, ordered
+    device.work_until(link, lambda: len(link.items(f"/measurements?subject={ordered['subject']}")) == 3, 60)
+    for shown in link.items(f"/measurements?subject={ordered['subject']}"):
+        assert shown["job"] in ordered["jobs"] and shown["search"] is None and shown["verdict"] == "stable", shown
+    # a search that wants these visits finds them made
+    again = link.search(search_body(middle(ends), verify={"top_k": 1, "rounds": 1}), seconds=60)
+    assert again["outcome"] == "verified" and again["answer"]["architecture"] == answer["architecture"], again
+    for wrong, pointer in (({"candidate": 10 ** 9}, "/candidate"), ({"candidate": answer["candidate"], "visits": 65}, "/visits"),
+                           ({"candidate": answer["candidate"], "device": "nobody"}, "/device"), ({}, "/candidate")):
+        refused = link.send("POST", "/jobs", {"kind": "measure", "device": DEVICE, **wrong})
+        assert refused.status == 422 and refused.json["errors"][0]["pointer"] == pointer, refused
+
+
+@fact
 def a_device_slower_than_predicted_moves_the_search_on_until_something_holds(house):
     server = house.server()
     device, link, ends = profiled(house, server)

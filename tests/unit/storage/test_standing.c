@@ -84,7 +84,7 @@ static enum tl_rc copy_id(void *ctx, const struct store_job *job, struct tl_err 
 static bool lease(struct store_tx *tx, char ret_id[TL_UUID_TEXT], int64_t *ret_next_ns)
 {
     bool leased = false;
-    assert_ok(store_job_lease(tx, "pi", 100, 200, copy_id, ret_id, &leased, ret_next_ns, &err));
+    assert_ok(store_job_lease(tx, "pi", false, 100, 200, copy_id, ret_id, &leased, ret_next_ns, &err));
     return leased;
 }
 

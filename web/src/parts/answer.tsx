@@ -7,6 +7,7 @@ const MEANING: Record<Outcome, string> = {
   verified: "Measured on the device, and inside every limit.",
   unverified: "Measured, but no candidate surely held the limit: this is the best of those measured.",
   predicted: "Not measured: these values are what the models expect.",
+  evaluated: "Workers of your own gave the values marked so; no device measured this network.",
   tabulated: "These values are a row of the space's table; they are not verified here.",
   infeasible: "No network of this space can hold these limits together. This one comes nearest.",
   none_found: "No network inside these limits was found. This one comes nearest.",

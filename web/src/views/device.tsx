@@ -8,7 +8,7 @@ import { Profile } from "../parts/profile";
 import { Standing } from "../parts/standing";
 import { Repeats } from "../parts/repeats";
 import { change, changed, href, useTitle, type Route } from "../route";
-import { Online } from "./devices";
+import { Online, isPool } from "./devices";
 
 export function DeviceView({ name, route }: { name: string; route: Route }) {
   useTitle(name);
@@ -21,7 +21,7 @@ export function DeviceView({ name, route }: { name: string; route: Route }) {
       <div class="title">
         <h1>{name}</h1>
         {device && <Online device={device} />}
-        <span class="actions"><a class="button plain" href={href(["new"], { device: name })}>Search for this device</a></span>
+        {device && !isPool(device) && <span class="actions"><a class="button plain" href={href(["new"], { device: name })}>Search for this device</a></span>}
       </div>
       <ErrorNote error={error} />
       {device && <Standing device={device} onChanged={reload} />}

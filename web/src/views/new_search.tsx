@@ -7,6 +7,7 @@ import { METRIC_NAMES, METRICS, rangeText } from "../format";
 import { Curl } from "../parts/curl";
 import { ErrorNote } from "../parts/marks";
 import { go, href, useTitle, type Route } from "../route";
+import { isPool } from "./devices";
 import { draftOf, emptyDraft, requestOfDraft, type Draft, type Row } from "./new_search_draft";
 
 export function NewSearchView({ route }: { route: Route }) {
@@ -23,7 +24,7 @@ export function NewSearchView({ route }: { route: Route }) {
       <ErrorNote error={spaces.error ?? devices.error ?? controllers.error ?? earlier.error} />
       {ready && (
         <Form
-          spaces={spaces.data!.items} devices={devices.data!.items} controllers={controllers.data!}
+          spaces={spaces.data!.items} devices={devices.data!.items.filter((d) => !isPool(d))} controllers={controllers.data!}
           start={earlier.data ? draftOf(earlier.data) : emptyDraft(route.query, spaces.data!.items, devices.data!.items)}
         />
       )}

@@ -21,6 +21,7 @@ export interface Draft {
   topK: string;
   rounds: string;
   label: string;
+  evaluate?: SearchRequest["evaluate"]; // of the search that is made again: stays as it was
 }
 
 const usual = { controller: "", seed: "1", evaluations: "50000", seconds: "", verify: true, topK: "3", rounds: "3", label: "" };
@@ -52,6 +53,7 @@ export function draftOf(search: Search): Draft {
     topK: String(verify.top_k ?? 3),
     rounds: String(verify.rounds ?? 3),
     label: search.label ?? "",
+    ...(search.evaluate && { evaluate: search.evaluate }),
   };
 }
 
@@ -82,6 +84,7 @@ export function requestOfDraft(draft: Draft): { request: SearchRequest; places: 
       ...(draft.evaluations.trim() && { evaluations: numberOr(draft.evaluations) }),
       ...(draft.seconds.trim() && { seconds: numberOr(draft.seconds) }),
     },
+    ...(draft.evaluate && { evaluate: draft.evaluate }),
     verify: draft.device && draft.verify ? { top_k: numberOr(draft.topK), rounds: numberOr(draft.rounds) } : false,
   };
   return { request, places };

@@ -5,7 +5,7 @@ import { age, integer, limitText, metricText, objectiveText } from "../format";
 import { ErrorNote, isOver, Status } from "../parts/marks";
 import { go, href, useTitle, type Route } from "../route";
 
-const STATES = ["", "running", "verifying", "waiting_for_device", "finished", "failed", "cancelled"];
+const STATES = ["", "running", "verifying", "waiting_for_device", "evaluating", "finished", "failed", "cancelled"];
 
 export function SearchesView({ route }: { route: Route }) {
   useTitle("Searches");
