@@ -295,11 +295,12 @@ static enum tl_rc keep_answer(struct store_tx *tx, const struct called *called, 
                : tl_fail(err, TL_CONFLICT, "the job was completed with other values, which stand");
 }
 
-/* A failed job counts once, however often that is said. */
+/* A failed job counts once, however often that is said. Of a pool of workers none does: one of them does not speak for the
+ * others, and a search that gets no values says why. */
 static enum tl_rc count_failure(struct store_tx *tx, const struct called *called, struct job_change *change,
                                 struct tl_err *err)
 {
-    if (called->failed) {
+    if (called->failed || called->evaluates) {
         return TL_OK;
     }
     snprintf(change->device, sizeof change->device, "%s", called->device);
