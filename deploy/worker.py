@@ -22,7 +22,9 @@ Then ask for a search whose values come from it:
 Start as many workers as you like, on as many machines: those with the same --name and --key file are one pool, and each
 works at a job of its own. The name says what is asked: what it answered is kept and used again by other searches, so give
 new weights a new name. A worker may be killed at any time (somebody else gets its job when the lease runs out, a minute
-later), and it waits for a server that is away. Only the standard library is used.
+later), and it waits for a server that is away. The token for a server that asks for one (tailor tokens add --device my-supernet-v3)
+is read from the file that TAILOR_TOKEN_FILE names, or from TAILOR_TOKEN; TAILOR_CA names certificates to trust. Only the
+standard library is used.
 
 Threads: the main one evaluates; another one renews the lease meanwhile.
 """

@@ -6,6 +6,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import sys
 
 from tailor import Program, Server, Skip, fact, main, until
 
@@ -167,6 +168,33 @@ def an_agent_measures_over_tls_with_its_token(house):
     assert link.send("DELETE", f"/tokens/{agents[0]['id']}").status == 204
     assert ended(agent) == 1
     assert "revoked" in agent.lines[-1], agent.lines[-3:]
+
+
+@fact
+def the_workers_of_a_pool_share_a_token(house):
+    authority = Authority(house)
+    client, (token,) = tokens_made(house, "pool")
+    server = safe_server(house, authority)
+    link = server.link(client)
+    module = house.path("my_eval.py")
+    with open(module, "w", encoding="utf-8") as file:
+        file.write("def evaluate(options):\n    return {'accuracy': 50}\n")
+
+    def worker(path):
+        command = [sys.executable, "-B", "deploy/worker.py", "--name", "pool", "--key", house.path("pool.key"), "--server",
+                   f"https://localhost:{server.port}", "--module", module]
+        program = Program(command, {"TAILOR_TOKEN_FILE": path, "TAILOR_CA": authority.ca})
+        house.programs.append(program)
+        return program
+    path = token_file(house, "pool.token", token)
+    for _ in range(2):
+        worker(path).line("is ready", 60)
+    found = link.search({"space": SMALL, "evaluate": {"by": "pool", "metrics": ["accuracy"]},
+                         "budget": {"evaluations": 30}})
+    assert found["answer"]["metrics"]["accuracy"]["value"] == 50, found
+    os.chmod(path, 0o644)
+    open_to_all = worker(path)
+    assert ended(open_to_all) == 1 and "chmod 600" in open_to_all.lines[-1], open_to_all.lines
 
 
 @fact
