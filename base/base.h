@@ -23,6 +23,7 @@ enum tl_rc {
     TL_MALFORMED,   /* 400: not readable at all (broken JSON, truncated file) */
     TL_INVALID,     /* 422: readable, but a value is wrong; the record names the field and what would be right */
     TL_NOT_FOUND,   /* 404 */
+    TL_FORBIDDEN,   /* 403: the caller is known and may not do this */
     TL_CONFLICT,    /* 409: the state or an earlier upload forbids it */
     TL_TOO_LARGE,   /* 413: over a stated limit */
     TL_BUSY,        /* 503: a bounded queue is full; try again later, nothing was changed */
@@ -217,6 +218,19 @@ bool tl_hash_equal(const struct tl_hash *a, const struct tl_hash *b);
 void tl_uuid(char ret_text[TL_UUID_TEXT]);
 /* Lower-case 8-4-4-4-12 form of any version. */
 bool tl_uuid_valid(const char *text);
+
+/* ---- secrets -------------------------------------------------------------------------------------------------- */
+
+enum { TL_SECRET_TEXT = 69, TL_DIGEST_TEXT = 65 };
+
+/* A new secret: "tlr_" and 32 bytes of the operating system's generator, as hexadecimal digits. */
+void tl_secret(char ret_text[TL_SECRET_TEXT]);
+/* What is kept of a secret: its BLAKE2b with 256 bits (libsodium), as hexadecimal digits. A secret has more entropy than
+ * can be tried, so that a slow hash would add nothing. */
+void tl_secret_digest(const char *secret, char ret_text[TL_DIGEST_TEXT]);
+/* Append a file that only its owner, and a group that he chose, may read (a token, a private key). As tl_file_read;
+ * TL_INVALID: others may read or change it, and what to do about that; it is no regular file. */
+TL_MUST_CHECK enum tl_rc tl_secret_read(const char *path, struct tl_buf *buf, struct tl_err *err);
 
 /* ---- files --------------------------------------------------------------------------------------------------- */
 

@@ -105,6 +105,7 @@ static const struct {
     [TL_MALFORMED] = {400, "Malformed"},
     [TL_INVALID] = {422, "Invalid value"},
     [TL_NOT_FOUND] = {404, "Not found"},
+    [TL_FORBIDDEN] = {403, "Forbidden"},
     [TL_CONFLICT] = {409, "Conflict"},
     [TL_TOO_LARGE] = {413, "Too large"},
     [TL_BUSY] = {503, "Busy"},

@@ -52,6 +52,20 @@ enum tl_rc tl_file_read(const char *path, struct tl_buf *buf, struct tl_err *err
     }
 }
 
+enum tl_rc tl_secret_read(const char *path, struct tl_buf *buf, struct tl_err *err)
+{
+    struct stat status;
+    if (stat(path, &status) == 0) { /* what is not there is tl_file_read's to tell */
+        if (!S_ISREG(status.st_mode)) {
+            return tl_fail(err, TL_INVALID, "%s is not a file", path);
+        }
+        if (status.st_mode & (S_IRWXO | S_IWGRP)) {
+            return tl_fail(err, TL_INVALID, "others than its owner may read or change %s: chmod 600 %s", path, path);
+        }
+    }
+    return tl_file_read(path, buf, err);
+}
+
 static enum tl_rc write_all(int fd, const char *path, const char *data, size_t n, struct tl_err *err)
 {
     while (n) {

@@ -1,4 +1,4 @@
-/* hash.c - content hashes and identifiers, on libsodium.
+/* hash.c - content hashes, identifiers and secrets, on libsodium.
  *
  * Threads: every function may be called from any thread; libsodium is initialised by the first one.
  */
@@ -110,4 +110,23 @@ bool tl_uuid_valid(const char *text)
         }
     }
     return text[TL_UUID_TEXT - 1] == '\0';
+}
+
+void tl_secret(char ret_text[TL_SECRET_TEXT])
+{
+    static const char PREFIX[] = "tlr_"; /* lets scanners for leaked secrets know one */
+    unsigned char bytes[(TL_SECRET_TEXT - sizeof PREFIX) / 2];
+    sodium_ready();
+    randombytes_buf(bytes, sizeof bytes);
+    memcpy(ret_text, PREFIX, sizeof PREFIX);
+    sodium_bin2hex(ret_text + sizeof PREFIX - 1, 2 * sizeof bytes + 1, bytes, sizeof bytes);
+    sodium_memzero(bytes, sizeof bytes);
+}
+
+void tl_secret_digest(const char *secret, char ret_text[TL_DIGEST_TEXT])
+{
+    unsigned char digest[TL_DIGEST_TEXT / 2];
+    sodium_ready();
+    crypto_generichash(digest, sizeof digest, (const unsigned char *)secret, strlen(secret), NULL, 0);
+    sodium_bin2hex(ret_text, TL_DIGEST_TEXT, digest, sizeof digest);
 }

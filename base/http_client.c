@@ -11,13 +11,16 @@
 enum {
     CONNECT_TIMEOUT_S = 10,
     RETRY_AFTER_MAX_S = 86400, /* what a server may ask of us at most */
+    TOKEN_MAX_BYTES = 512,
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_MAX_MS = 60000,
 };
 
 struct http_client {
-    CURL *curl;   /* owned */
-    char *server; /* owned; no slash at its end */
+    CURL *curl;          /* owned */
+    char *server;        /* owned; no slash at its end */
+    char *authorization; /* owned; "Bearer TOKEN"; NULL: none */
+    bool private;        /* what is sent cannot be read on the way: https, or our own loopback */
     size_t answer_max_bytes;
     const atomic_int *cancel; /* borrowed; NULL: never */
     char reason[CURL_ERROR_SIZE];
@@ -78,7 +81,7 @@ static bool url_has(CURLU *url, CURLUPart what)
 }
 
 /* Is `server` scheme://host[:port], http or https, and nothing more? *ret_loopback: it names this very machine. */
-static bool server_valid(const char *server, bool *ret_loopback)
+static bool server_valid(const char *server, bool *ret_loopback, bool *ret_https)
 {
     TL_AUTO(url) url = {curl_url()};
     TL_AUTO(url_part) scheme = {0};
@@ -95,8 +98,9 @@ static bool server_valid(const char *server, bool *ret_loopback)
         url_has(url.parts, CURLUPART_QUERY) || url_has(url.parts, CURLUPART_FRAGMENT)) {
         return false;
     }
-    *ret_loopback =
-        strcmp(host.text, "localhost") == 0 || strncmp(host.text, "127.", 4) == 0 || strcmp(host.text, "[::1]") == 0;
+    *ret_https = strcmp(scheme.text, "https") == 0;
+    bool v4_loopback = strncmp(host.text, "127.", 4) == 0 && host.text[strspn(host.text, "0123456789.")] == '\0';
+    *ret_loopback = strcmp(host.text, "localhost") == 0 || v4_loopback || strcmp(host.text, "[::1]") == 0;
     return true;
 }
 
@@ -127,7 +131,7 @@ static size_t watch_head(char *line, size_t size, size_t n, void *ctx)
 }
 
 /* Settings that hold for every request. */
-static bool set_up(struct http_client *client, bool loopback)
+static bool set_up(struct http_client *client, bool loopback, bool https)
 {
     CURL *curl = client->curl;
     bool failed = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") ||
@@ -141,6 +145,7 @@ static bool set_up(struct http_client *client, bool loopback)
                   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) ||
                   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch_cancel) ||
                   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
+    failed = failed || (https && curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
     /* a proxy of the environment cannot reach our own loopback */
     return !failed && (!loopback || !curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"));
 }
@@ -150,8 +155,8 @@ enum tl_rc http_client_new(struct http_client **ret_client, const char *server, 
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, curl_start);
-    bool loopback;
-    if (!server_valid(server, &loopback)) {
+    bool loopback, https;
+    if (!server_valid(server, &loopback, &https)) {
         return tl_fail(err, TL_INVALID, "the server must be a root such as http://127.0.0.1:8080, not %s", server);
     }
     struct http_client *client = calloc(1, sizeof *client);
@@ -159,10 +164,11 @@ enum tl_rc http_client_new(struct http_client **ret_client, const char *server, 
         return tl_fail(err, TL_NO_MEMORY, "no memory for an HTTP client");
     }
     client->answer_max_bytes = answer_max_bytes;
+    client->private = https || loopback;
     size_t n = strlen(server);
     client->server = strndup(server, server[n - 1] == '/' ? n - 1 : n);
     client->curl = curl_easy_init();
-    if (!client->server || !client->curl || !set_up(client, loopback)) {
+    if (!client->server || !client->curl || !set_up(client, loopback, https)) {
         http_client_free(client);
         return tl_fail(err, TL_NO_MEMORY, "no memory for an HTTP client");
     }
@@ -175,16 +181,10 @@ void http_client_free(struct http_client *client)
     if (client) {
         curl_easy_cleanup(client->curl);
         free(client->server);
+        free(client->authorization);
         free(client);
     }
 }
-
-void http_client_cancel_with(struct http_client *client, const atomic_int *cancel)
-{
-    client->cancel = cancel;
-}
-
-/* ---- one request --------------------------------------------------------------------------------------------- */
 
 /* No control character may reach a request line or a header: it could begin another one. */
 static bool is_printable(const char *text)
@@ -196,6 +196,77 @@ static bool is_printable(const char *text)
     }
     return true;
 }
+
+/* ---- who we are ---------------------------------------------------------------------------------------------- */
+
+static const char *or_variable(const char *given, const char *name)
+{
+    const char *value = given ? given : getenv(name); /* NOLINT(concurrency-mt-unsafe): set before any thread */
+    return value && value[0] ? value : NULL;
+}
+
+/* The token as its one line; whitespace around it is nobody's business. */
+static enum tl_rc take_token(struct http_client *client, const char *text, const char *whence, struct tl_err *err)
+{
+    text += strspn(text, " \t\r\n");
+    const size_t n = strcspn(text, " \t\r\n"), rest = strspn(text + n, " \t\r\n");
+    TL_AUTO(tl_buf) line = {.max = TOKEN_MAX_BYTES};
+    if (n == 0 || text[n + rest] || tl_buf_addf(&line, NULL, "Bearer %.*s", (int)n, text) != TL_OK ||
+        !is_printable(line.data)) {
+        return tl_fail(err, TL_INVALID, "%s does not hold a token: one word, as tailor tokens add shows it", whence);
+    }
+    client->authorization = tl_buf_take(&line);
+    return TL_OK;
+}
+
+static enum tl_rc find_token(struct http_client *client, const char *token_file, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) text = {.max = TOKEN_MAX_BYTES};
+    const char *path = or_variable(token_file, "TAILOR_TOKEN_FILE"), *plain = or_variable(NULL, "TAILOR_TOKEN");
+    if (!path) {
+        return plain ? take_token(client, plain, "TAILOR_TOKEN", err) : TL_OK;
+    }
+    enum tl_rc rc = tl_secret_read(path, &text, err);
+    return rc ? rc : take_token(client, text.data ? text.data : "", path, err);
+}
+
+static enum tl_rc trust(struct http_client *client, const char *path, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) pem = {.max = 4 << 20};
+    enum tl_rc rc = tl_file_read(path, &pem, err);
+    struct curl_blob blob = {.data = pem.data, .len = pem.len, .flags = CURL_BLOB_COPY};
+    if (rc || pem.len == 0) {
+        return rc ? rc : tl_fail(err, TL_INVALID, "%s holds no certificate", path);
+    }
+    return curl_easy_setopt(client->curl, CURLOPT_CAINFO_BLOB, &blob)
+               ? tl_fail(err, TL_INVALID, "this libcurl cannot trust the certificates of %s", path)
+               : TL_OK;
+}
+
+enum tl_rc http_client_identify(struct http_client *client, const char *token_file, const char *ca_file,
+                                struct tl_err *err)
+{
+    const char *ca = or_variable(ca_file, "TAILOR_CA"), *insecure = or_variable(NULL, "TAILOR_INSECURE");
+    enum tl_rc rc;
+    if ((rc = find_token(client, token_file, err)) || (ca && (rc = trust(client, ca, err)))) {
+        return rc;
+    }
+    bool exposed = client->authorization && !client->private;
+    return exposed && (!insecure || strcmp(insecure, "1") != 0)
+               ? tl_fail(
+                     err, TL_INVALID,
+                     "the token would travel to %s in the clear: use https; or set TAILOR_INSECURE=1 where the network "
+                     "itself is encrypted",
+                     client->server)
+               : TL_OK;
+}
+
+void http_client_cancel_with(struct http_client *client, const atomic_int *cancel)
+{
+    client->cancel = cancel;
+}
+
+/* ---- one request --------------------------------------------------------------------------------------------- */
 
 /* Append "name: value". */
 static enum tl_rc add_header(struct header_list *list, const char *name, const char *value, struct tl_err *err)
@@ -216,10 +287,13 @@ static enum tl_rc add_header(struct header_list *list, const char *name, const c
     return TL_OK;
 }
 
-static enum tl_rc make_headers(struct header_list *list, const char *content_type, const char *prefer, bool has_body,
-                               struct tl_err *err)
+static enum tl_rc make_headers(const struct http_client *client, struct header_list *list, const char *content_type,
+                               const char *prefer, bool has_body, struct tl_err *err)
 {
     enum tl_rc rc = add_header(list, "Accept", "*/*", err);
+    if (!rc && client->authorization) {
+        rc = add_header(list, "Authorization", client->authorization, err);
+    }
     if (!rc && has_body) {
         rc = add_header(list, "Content-Type", content_type ? content_type : "application/json", err);
     }
@@ -311,7 +385,7 @@ enum tl_rc http_request(struct http_client *client, const char *method, const ch
     TL_AUTO(header_list) headers = {0};
     TL_AUTO(http_answer) answer = {.body.max = client->answer_max_bytes};
     enum tl_rc rc = tl_buf_addf(&url, err, "%s%s", client->server, path);
-    if (rc || (rc = make_headers(&headers, content_type, prefer, body != NULL, err))) {
+    if (rc || (rc = make_headers(client, &headers, content_type, prefer, body != NULL, err))) {
         return rc;
     }
     if (!set_request(client, method, url.data, &headers, body, body_n, timeout_s)) {
@@ -346,5 +420,5 @@ int64_t http_retry_delay_ms(unsigned attempt, int64_t retry_after_s, struct tl_r
     int64_t span_ms = attempt < 6 ? (int64_t)BACKOFF_FIRST_MS << attempt : BACKOFF_MAX_MS;
     int64_t delay_ms = (int64_t)(tl_rng_unit(rng) * (double)span_ms);
     int64_t asked_s = retry_after_s < RETRY_AFTER_MAX_S ? retry_after_s : RETRY_AFTER_MAX_S;
-    return delay_ms > asked_s * 1000 ? delay_ms : asked_s * 1000;
+    return asked_s > 0 ? asked_s * 1000 + delay_ms : delay_ms;
 }

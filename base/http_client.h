@@ -26,6 +26,15 @@ TL_MUST_CHECK enum tl_rc http_client_new(struct http_client **ret_client, const 
                                          struct tl_err *err);
 void http_client_free(struct http_client *client);
 
+/* Say who we are and whom we trust; before the first request. A token is shown in every one (Authorization: Bearer).
+ *
+ * token_file: a file for its owner's eyes (tl_secret_read) with a token as its one line; NULL: the file that the variable
+ * TAILOR_TOKEN_FILE names, else the token in TAILOR_TOKEN, else none. ca_file: PEM certificates to trust instead of the
+ * system's; NULL: the file that TAILOR_CA names, else the system's. TL_INVALID: what is read is no token; or a token would
+ * travel in the clear, since the server is neither https nor this very machine, and TAILOR_INSECURE is not 1. */
+TL_MUST_CHECK enum tl_rc http_client_identify(struct http_client *client, const char *token_file, const char *ca_file,
+                                              struct tl_err *err);
+
 /* A pollable flag (for example set by a signal handler): when *cancel becomes non-zero, a request in flight ends with
  * TL_UNAVAILABLE within about a second. Borrowed for the client's life. */
 void http_client_cancel_with(struct http_client *client, const atomic_int *cancel);
@@ -41,8 +50,8 @@ TL_MUST_CHECK enum tl_rc http_request(struct http_client *client, const char *me
 /* Should a request with this outcome be sent again? True for no answer (status 0), 408, 425, 429, 502, 503, 504. */
 bool http_retry_wanted(int status);
 
-/* Milliseconds to wait before attempt `attempt` (0 first): full jitter over 1 s x 2^attempt, at most 60 s, never less
- * than the server's Retry-After. */
+/* Milliseconds to wait before attempt `attempt` (0 first): full jitter over 1 s x 2^attempt, at most 60 s, on top of the
+ * server's Retry-After (-1: none), so that a fleet that was sent away together does not come back together. */
 int64_t http_retry_delay_ms(unsigned attempt, int64_t retry_after_s, struct tl_rng *rng);
 
 #endif

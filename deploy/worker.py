@@ -22,7 +22,9 @@ Then ask for a search whose values come from it:
 Start as many workers as you like, on as many machines: those with the same --name and --key file are one pool, and each
 works at a job of its own. The name says what is asked: what it answered is kept and used again by other searches, so give
 new weights a new name. A worker may be killed at any time (somebody else gets its job when the lease runs out, a minute
-later), and it waits for a server that is away. Only the standard library is used.
+later), and it waits for a server that is away. The token for a server that asks for one (tailor tokens add --device my-supernet-v3)
+is read from the file that TAILOR_TOKEN_FILE names, or from TAILOR_TOKEN; TAILOR_CA names certificates to trust. Only the
+standard library is used.
 
 Threads: the main one evaluates; another one renews the lease meanwhile.
 """
@@ -35,6 +37,7 @@ import os
 import random
 import re
 import secrets
+import ssl
 import sys
 import threading
 import time
@@ -78,12 +81,28 @@ def detail_of(body):
         return body[:200].decode("utf-8", "replace")
 
 
+def token_of(url):
+    """The token that TAILOR_TOKEN_FILE or TAILOR_TOKEN has for the server, or None."""
+    token, path = os.environ.get("TAILOR_TOKEN"), os.environ.get("TAILOR_TOKEN_FILE")
+    if path:
+        with open(path, encoding="ascii") as file:
+            if os.fstat(file.fileno()).st_mode & 0o027:
+                sys.exit(f"others than its owner may read or change {path}: chmod 600 {path}")
+            token = file.read().strip()
+    near = re.match(r"https://|http://(localhost|127\.[0-9.]+|\[::1\])(:\d+)?$", url)
+    if token and not near and os.environ.get("TAILOR_INSECURE") != "1":
+        sys.exit(f"the token would travel to {url} in the clear: use https")
+    return token or None
+
+
 class Server:
     """POSTs, tried again for as long as the server is away (no connection, 500 and up) or asks for patience (429)."""
 
     def __init__(self, url):
         self.url = url.rstrip("/")
         self.is_away = False
+        self.token = token_of(self.url)
+        self.context = ssl.create_default_context(cafile=os.environ.get("TAILOR_CA"))
 
     def once(self, path, body, wait_s):
         """(status, document or None, seconds to wait before the next try or None)."""
@@ -91,8 +110,10 @@ class Server:
                                          {"Content-Type": "application/json"})
         if wait_s:
             request.add_header("Prefer", f"wait={wait_s}")
+        if self.token:
+            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
         try:
-            with urllib.request.urlopen(request, timeout=wait_s + 30) as answer:
+            with urllib.request.urlopen(request, timeout=wait_s + 30, context=self.context) as answer:
                 text = answer.read()
                 return answer.status, json.loads(text) if text else None, None
         except urllib.error.HTTPError as problem:

@@ -16,7 +16,8 @@ enum tl_rc cli_open(struct cli *cli, const char *server, struct tl_err *err)
 {
     const char *chosen = server ? server : getenv("TAILOR_SERVER"); /* NOLINT(concurrency-mt-unsafe): one thread */
     *cli = (struct cli){.server = chosen ? chosen : "http://127.0.0.1:8080", .timeout_s = TIMEOUT_S};
-    return http_client_new(&cli->client, cli->server, ANSWER_MAX_BYTES, err);
+    enum tl_rc rc = http_client_new(&cli->client, cli->server, ANSWER_MAX_BYTES, err);
+    return rc ? rc : http_client_identify(cli->client, NULL, NULL, err);
 }
 
 void cli_done(struct cli *cli)
@@ -30,6 +31,9 @@ static enum tl_rc status_rc(int status)
     switch (status) {
     case 400:
         return TL_MALFORMED;
+    case 401:
+    case 403:
+        return TL_FORBIDDEN;
     case 404:
         return TL_NOT_FOUND;
     case 409:

@@ -13,7 +13,8 @@ struct cli {
     int timeout_s;
 };
 
-/* `server` NULL: the variable TAILOR_SERVER, else http://127.0.0.1:8080. */
+/* `server` NULL: the variable TAILOR_SERVER, else http://127.0.0.1:8080. The token and whom to trust come from the
+ * environment (http_client_identify). On failure too: cli_done. */
 TL_MUST_CHECK enum tl_rc cli_open(struct cli *cli, const char *server, struct tl_err *err);
 void cli_done(struct cli *cli);
 

@@ -13,6 +13,11 @@ static const char *agent_text(const struct cli_device *device)
     return device->online ? "online" : device->seen[0] ? "away" : "none";
 }
 
+static bool is_held(const struct cli_device *device)
+{
+    return device->state[0] && strcmp(device->state, "active") != 0;
+}
+
 static void print_row(void *ctx, const struct cli_device *device)
 {
     size_t *n = ctx;
@@ -25,12 +30,19 @@ static void print_row(void *ctx, const struct cli_device *device)
         printf(" %s", device->models[i].space);
     }
     printf("%s\n", device->n_models ? "" : device->is_worker ? " (workers, which value architectures)" : " none");
+    if (is_held(device)) {
+        printf("    %s since %s: %s\n", device->state, device->state_since, device->state_reason);
+    }
 }
 
 static void print_device(const struct cli_device *device)
 {
     printf("%s\n  agent       %s%s%s\n", device->name, agent_text(device), device->seen[0] ? ", last seen " : "",
            device->seen);
+    if (is_held(device)) {
+        printf("  %-11s since %s: %s\n              tailor devices resume %s\n", device->state, device->state_since,
+               device->state_reason, device->name);
+    }
     if (device->is_worker) {
         puts("  workers     value architectures, and measure nothing");
     } else if (isfinite(device->anchor_ms)) {
@@ -97,6 +109,26 @@ static enum tl_rc show_device(struct cli *cli, const char *name, struct tl_err *
     return TL_OK;
 }
 
+/* Give a device no more work, or (resumes) work again; shows it as it is then. */
+static enum tl_rc hold_device(struct cli *cli, const char *name, bool resumes, const char *reason, struct tl_err *err)
+{
+    TL_AUTO(http_answer) answer = {0};
+    TL_AUTO(tl_buf) body = {0};
+    struct cli_device device;
+    char path[96];
+    enum tl_rc rc;
+    if ((rc = check_name(name, err)) || (!resumes && (rc = cli_drain_encode(reason, &body, err)))) {
+        return rc;
+    }
+    snprintf(path, sizeof path, "/devices/%s:%s", name, resumes ? "resume" : "drain");
+    if ((rc = cli_call(cli, "POST", path, NULL, resumes ? NULL : &body, &answer, err)) ||
+        (rc = cli_device_decode(answer.body.data, answer.body.len, &device, err))) {
+        return rc;
+    }
+    print_device(&device);
+    return TL_OK;
+}
+
 /* Print the lookup table of a device's model. */
 static enum tl_rc print_lut(struct cli *cli, const char *name, const char *space, const char *resolution,
                             struct tl_err *err)
@@ -125,8 +157,9 @@ static enum tl_rc print_lut(struct cli *cli, const char *name, const char *space
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    enum { SERVER, SPACE, RESOLUTION };
-    static const struct argument known[] = {{"server", false}, {"space", false}, {"resolution", false}};
+    enum { SERVER, SPACE, RESOLUTION, REASON };
+    static const struct argument known[] = {
+        {"server", false}, {"space", false}, {"resolution", false}, {"reason", false}};
     struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
     const char *options[TL_COUNT_OF(known)] = {NULL}, *words[2] = {"list", NULL}, *value = NULL;
     size_t n = 0;
@@ -144,25 +177,31 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
     }
     bool lists = strcmp(words[0], "list") == 0 && !words[1], shows = strcmp(words[0], "show") == 0 && words[1];
     bool writes = strcmp(words[0], "lut") == 0 && words[1];
-    if (rc == TL_OK && !lists && !shows && !writes) {
-        return tl_fail(err, TL_INVALID, "wants `list`, `show NAME` or `lut NAME`");
+    bool drains = strcmp(words[0], "drain") == 0 && words[1], resumes = strcmp(words[0], "resume") == 0 && words[1];
+    if (rc == TL_OK && !lists && !shows && !writes && !drains && !resumes) {
+        return tl_fail(err, TL_INVALID, "wants `list`, `show NAME`, `drain NAME`, `resume NAME` or `lut NAME`");
     }
     if (rc != TL_OK || (rc = cli_open(&cli, options[SERVER], err)) != TL_OK) {
         return rc;
     }
-    return lists    ? list_devices(&cli, err)
-           : writes ? print_lut(&cli, words[1], options[SPACE], options[RESOLUTION], err)
-                    : show_device(&cli, words[1], err);
+    return lists               ? list_devices(&cli, err)
+           : writes            ? print_lut(&cli, words[1], options[SPACE], options[RESOLUTION], err)
+           : drains || resumes ? hold_device(&cli, words[1], resumes, options[REASON], err)
+                               : show_device(&cli, words[1], err);
 }
 
 const struct command command_devices = {
     .name = "devices",
-    .summary = "list the devices of a server, show one, or write its lookup table",
+    .summary = "list the devices of a server, show one, drain or resume it, or write its lookup table",
     .help =
         "usage: tailor devices [--server URL] [list | show NAME]\n"
+        "       tailor devices [--server URL] [--reason TEXT] drain NAME\n"
+        "       tailor devices [--server URL] resume NAME\n"
         "       tailor devices [--server URL] --space SPACE [--resolution PIXELS] lut NAME\n\n"
         "A device is a machine with a runtime; it appears when tailor-agent registers it, or when a latency table of\n"
         "it is imported. --server: default the variable TAILOR_SERVER, else http://127.0.0.1:8080.\n\n"
+        "drain: give it no more work (what it is doing, it finishes), until it is resumed. A device whose jobs fail three times\n"
+        "     within a minute is quarantined by the server: the same, with the last reason.\n"
         "lut: the device's latency model as once-for-all's lookup table (YAML), for other search tools; the means over the\n"
         "     blocks of a network sum up to what the model predicts.\n\n"
         "example: tailor devices show this-machine\n"

@@ -1,4 +1,5 @@
 /* cmd_serve.c - `tailor serve`: opens the store, starts the threads, and takes them down again in order. */
+#include "server/access.h"
 #include "server/command.h"
 #include "server/flow.h"
 #include "server/routes.h"
@@ -20,6 +21,13 @@ enum { CONNECTIONS_MAX = 512 };
 struct listen_address {
     char host[64];
     uint16_t port;
+};
+
+struct serve_options {
+    const char *data;
+    struct listen_address address;
+    const char *cert_file, *key_file; /* NULL: http */
+    bool tokens_required;
 };
 
 static bool is_loopback(const char *host)
@@ -51,12 +59,6 @@ static enum tl_rc parse_listen(const char *text, struct listen_address *ret_addr
     if (rc != TL_OK) {
         return rc;
     }
-    if (!is_loopback(address.host)) {
-        return tl_fail(
-            err, TL_INVALID,
-            "listens on loopback only, since whoever reaches the server may use it: tokens do not exist yet. "
-            "From other machines, ssh -L 8080:127.0.0.1:8080 leads here");
-    }
     address.port = (uint16_t)port;
     *ret_address = address;
     return TL_OK;
@@ -73,32 +75,62 @@ static enum tl_rc add_family(const char *path, struct tl_err *err)
     return rc ? rc : net_family_add(&family, err);
 }
 
-static enum tl_rc parse(int argc, char **argv, const char **ret_data, struct listen_address *ret_address,
-                        struct tl_err *err)
+/* Beyond loopback, tokens are asked for and do not travel in the clear. */
+static enum tl_rc check_exposure(bool insecure, struct serve_options *options, struct tl_err *err)
 {
-    enum { DATA, LISTEN, FAMILY, VERBOSE };
-    static const struct argument known[] = {[DATA] = {"data", false},
-                                            [LISTEN] = {"listen", false},
-                                            [FAMILY] = {"family", false},
-                                            [VERBOSE] = {"verbose", true}};
+    bool exposed = !is_loopback(options->address.host);
+    if (!options->cert_file != !options->key_file) {
+        return tl_fail(err, TL_INVALID, "--tls-cert and --tls-key belong together");
+    }
+    if (exposed && !options->cert_file && !insecure) {
+        return tl_fail(
+            err, TL_INVALID,
+            "on %s tokens and networks would travel in the clear: give --tls-cert FILE and --tls-key FILE; or say "
+            "--insecure where the network itself is encrypted (a VPN), or behind a proxy that speaks TLS",
+            options->address.host);
+    }
+    if (exposed && !options->cert_file) {
+        tl_log(TL_LOG_WARNING, "serve", "on %s without TLS: tokens travel in the clear", options->address.host);
+    }
+    options->tokens_required = options->tokens_required || exposed;
+    return TL_OK;
+}
+
+static enum tl_rc parse(int argc, char **argv, struct serve_options *options, struct tl_err *err)
+{
+    enum { DATA, LISTEN, FAMILY, VERBOSE, TLS_CERT, TLS_KEY, INSECURE, REQUIRE_TOKEN };
+    static const struct argument known[] = {
+        [DATA] = {"data", false},         [LISTEN] = {"listen", false},
+        [FAMILY] = {"family", false},     [VERBOSE] = {"verbose", true},
+        [TLS_CERT] = {"tls-cert", false}, [TLS_KEY] = {"tls-key", false},
+        [INSECURE] = {"insecure", true},  [REQUIRE_TOKEN] = {"require-token", true}};
     struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
     const char *value = NULL;
+    bool insecure = false;
     int which = 0;
-    enum tl_rc rc = parse_listen("127.0.0.1:8080", ret_address, err);
+    enum tl_rc rc = parse_listen("127.0.0.1:8080", &options->address, err);
     while (rc == TL_OK && !(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
         if (which == DATA) {
-            *ret_data = value;
+            options->data = value;
         } else if (which == LISTEN) {
-            rc = parse_listen(value, ret_address, err);
+            rc = parse_listen(value, &options->address, err);
         } else if (which == FAMILY) {
             rc = add_family(value, err);
         } else if (which == VERBOSE) {
             tl_log_level_set(TL_LOG_DEBUG);
+        } else if (which == TLS_CERT) {
+            options->cert_file = value;
+        } else if (which == TLS_KEY) {
+            options->key_file = value;
+        } else if (which == INSECURE) {
+            insecure = true;
+        } else if (which == REQUIRE_TOKEN) {
+            options->tokens_required = true;
         } else {
             rc = tl_fail(err, TL_INVALID, "\"%.80s\" is one word too many", value);
         }
     }
-    return rc;
+    return rc ? rc : check_exposure(insecure, options, err);
 }
 
 /* Posted by the first SIGTERM or SIGINT. A handler, and no signal mask: threads that libraries start before main could take
@@ -129,12 +161,13 @@ static void wait_for_signal(void)
 }
 
 /* Start what answers and wait; the threads of flow are there already. */
-static enum tl_rc answer_until_signal(struct service *service, const struct listen_address *address, struct tl_err *err)
+static enum tl_rc answer_until_signal(struct service *service, const struct serve_options *options, struct tl_err *err)
 {
-    bool v6 = strchr(address->host, ':') != NULL;
+    const char *host = options->address.host;
+    bool v6 = strchr(host, ':') != NULL;
     enum tl_rc rc = http_start(service->http, err);
     if (rc == TL_OK) {
-        printf("listening on http://%s%s%s:%u\n", v6 ? "[" : "", address->host, v6 ? "]" : "",
+        printf("listening on http%s://%s%s%s:%u\n", options->cert_file ? "s" : "", v6 ? "[" : "", host, v6 ? "]" : "",
                http_port(service->http));
         fflush(stdout);
         wait_for_signal();
@@ -143,40 +176,50 @@ static enum tl_rc answer_until_signal(struct service *service, const struct list
     return rc;
 }
 
-static enum tl_rc serve_store(struct store *store, const struct listen_address *address, struct tl_err *err)
+static enum tl_rc serve_store(struct store *store, const struct serve_options *options, const struct tl_buf *cert,
+                              const struct tl_buf *key, struct tl_err *err)
 {
     struct service service = {.store = store};
-    struct http_config config = {.host = address->host,
-                                 .port = address->port,
+    struct http_config config = {.host = options->address.host,
+                                 .port = options->address.port,
+                                 .admit = access_admit,
+                                 .tokens_required = options->tokens_required,
+                                 .tls_cert = cert->data,
+                                 .tls_key = key->data,
                                  .connections_max = CONNECTIONS_MAX,
                                  .routes = routes_all,
                                  .n_routes = routes_count,
                                  .service = &service};
     enum tl_rc rc;
-    if (!(rc = spaces_new(store, &service.spaces, err)) &&
+    if (!(rc = access_new(store, options->tokens_required, &service.access, err)) &&
+        !(rc = spaces_new(store, &service.spaces, err)) &&
         !(rc = snapshots_new(store, service.spaces, &service.snapshots, err)) &&
         !(rc = http_new(&config, &service.http, err)) && !(rc = flow_start(&service, &service.flow, err))) {
-        rc = answer_until_signal(&service, address, err);
+        rc = answer_until_signal(&service, options, err);
         flow_stop(service.flow);
     }
     http_free(service.http);
     snapshots_free(service.snapshots);
     spaces_free(service.spaces);
+    access_free(service.access);
     return rc;
 }
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    struct listen_address address;
-    const char *data = "data";
+    struct serve_options options = {.data = "data"};
+    TL_AUTO(tl_buf) cert = {0};
+    TL_AUTO(tl_buf) key = {0};
     struct store *store = NULL;
     enum tl_rc rc;
     catch_signals();
-    if ((rc = parse(argc, argv, &data, &address, err)) || (rc = tl_dir_make(data, err)) ||
-        (rc = store_open(data, NULL, &store, err))) {
+    if ((rc = parse(argc, argv, &options, err)) ||
+        (options.cert_file &&
+         ((rc = tl_file_read(options.cert_file, &cert, err)) || (rc = tl_secret_read(options.key_file, &key, err)))) ||
+        (rc = tl_dir_make(options.data, err)) || (rc = store_open(options.data, NULL, &store, err))) {
         return rc;
     }
-    rc = serve_store(store, &address, err);
+    rc = serve_store(store, &options, &cert, &key, err);
     store_close(store);
     return rc;
 }
@@ -185,12 +228,19 @@ const struct command command_serve = {
     .name = "serve",
     .summary = "run the server: searches, devices, measurements, the page",
     .help =
-        "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--family FILE.json]... [--verbose]\n\n"
+        "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--tls-cert FILE --tls-key FILE] [--require-token]\n"
+        "                    [--insecure] [--family FILE.json]... [--verbose]\n\n"
         "Keeps everything in DIR (default: data) and answers on HOST:PORT (default: 127.0.0.1:8080; port 0: any).\n"
-        "Prints the address it listens on as one line on stdout, and its log on stderr. Listens on loopback only.\n"
+        "Prints the address it listens on as one line on stdout, and its log on stderr.\n"
         "Each --family adds a family of your own to the spaces; supernet/families/ shows the form, `tailor spaces show\n"
         "FILE.json` checks one.\n"
         "Ctrl-C or SIGTERM stop it; a search that was running goes on at the next start.\n\n"
-        "example: tailor serve --data /var/lib/tailor --listen 127.0.0.1:8080\n",
+        "On loopback whoever reaches it may use it. On another address (0.0.0.0 or [::]: all) every request must show a\n"
+        "token, and it starts only when a client has one (tailor tokens --help) and with TLS:\n"
+        "  --tls-cert, --tls-key  PEM files of the certificate (with its chain) and its key, for https\n"
+        "  --insecure             speak http all the same: where the network is encrypted, or a proxy speaks TLS\n"
+        "  --require-token        ask for tokens on loopback too: behind a proxy on this machine\n\n"
+        "example: tailor serve --data /var/lib/tailor --listen 127.0.0.1:8080\n"
+        "         tailor serve --data /var/lib/tailor --listen 0.0.0.0:8443 --tls-cert server.pem --tls-key server.key\n",
     .run = run,
 };

@@ -118,6 +118,9 @@ static void read_device(const json_t *root, struct cli_device *device)
                                   .failed = get_int(jobs, "failed")};
     get_text(root, "name", device->name, sizeof device->name);
     get_text(root, "seen", device->seen, sizeof device->seen);
+    get_text(root, "state", device->state, sizeof device->state);
+    get_text(root, "state_reason", device->state_reason, sizeof device->state_reason);
+    get_text(root, "state_since", device->state_since, sizeof device->state_since);
     for (size_t i = 0; i < json_array_size(models) && i < TL_COUNT_OF(device->models); i++) {
         const json_t *model = json_array_get(models, i);
         get_text(model, "space", device->models[i].space, sizeof device->models[i].space);
@@ -167,6 +170,60 @@ void cli_artifacts_decode(const char *json, size_t n, char *ret_names, size_t si
         len += (size_t)snprintf(ret_names + len, size - len, "%s%s", i ? "," : "", name ? name : "");
     }
     json_decref(root);
+}
+
+enum tl_rc cli_drain_encode(const char *reason, struct tl_buf *buf, struct tl_err *err)
+{
+    return tl_json_dump_take(json_pack("{s:s*}", "reason", reason), buf, err);
+}
+
+/* ---- tokens -------------------------------------------------------------------------------------------------- */
+
+enum tl_rc cli_token_encode(const char *device, const char *label, struct tl_buf *buf, struct tl_err *err)
+{
+    return tl_json_dump_take(
+        json_pack("{s:s, s:s*, s:s*}", "kind", device ? "agent" : "client", "device", device, "label", label), buf,
+        err);
+}
+
+static void read_token(const json_t *root, struct cli_token *token)
+{
+    *token = (struct cli_token){.id = get_int(root, "id")};
+    get_text(root, "kind", token->kind, sizeof token->kind);
+    get_text(root, "device", token->device, sizeof token->device);
+    get_text(root, "label", token->label, sizeof token->label);
+    get_text(root, "created", token->created, sizeof token->created);
+    get_text(root, "registered", token->registered, sizeof token->registered);
+    get_text(root, "revoked", token->revoked, sizeof token->revoked);
+    get_text(root, "token", token->secret, sizeof token->secret);
+}
+
+enum tl_rc cli_token_decode(const char *json, size_t n, struct cli_token *ret_token, struct tl_err *err)
+{
+    TL_AUTO(tl_json) doc = {0};
+    enum tl_rc rc = tl_json_parse(&doc, json, n, err);
+    if (rc == TL_OK) {
+        read_token(doc.root, ret_token);
+    }
+    return rc;
+}
+
+enum tl_rc cli_tokens_decode(const char *json, size_t n, cli_token_fn *fn, void *ctx, char ret_next[32],
+                             struct tl_err *err)
+{
+    TL_AUTO(tl_json) doc = {0};
+    enum tl_rc rc = tl_json_parse(&doc, json, n, err);
+    if (rc != TL_OK) {
+        return rc;
+    }
+    const json_t *items = json_object_get(doc.root, "items");
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        struct cli_token token;
+        read_token(json_array_get(items, i), &token);
+        fn(ctx, &token);
+    }
+    get_text(doc.root, "next_page_token", ret_next, 32);
+    return TL_OK;
 }
 
 /* ---- models -------------------------------------------------------------------------------------------------- */

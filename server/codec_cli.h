@@ -43,7 +43,8 @@ TL_MUST_CHECK enum tl_rc cli_search_decode(const char *json, size_t n, struct cl
 struct cli_device {
     char name[65], seen[TL_TIME_TEXT];
     bool online, is_worker;
-    double anchor_ms; /* NAN: not fixed */
+    char state[16], state_reason[320], state_since[TL_TIME_TEXT]; /* state "": an older server's */
+    double anchor_ms;                                             /* NAN: not fixed */
     int64_t queued, leased, done, failed;
     size_t n_models;
     struct {
@@ -60,9 +61,29 @@ TL_MUST_CHECK enum tl_rc cli_device_decode(const char *json, size_t n, struct cl
 TL_MUST_CHECK enum tl_rc cli_devices_decode(const char *json, size_t n, cli_device_fn *fn, void *ctx, char ret_next[32],
                                             struct tl_err *err);
 
+/* Body of POST /devices/{name}:drain. */
+TL_MUST_CHECK enum tl_rc cli_drain_encode(const char *reason, struct tl_buf *buf, struct tl_err *err);
+
 /* Body of POST /jobs for a profile. */
 TL_MUST_CHECK enum tl_rc cli_profile_encode(const char *space, const char *device, struct tl_buf *buf,
                                             struct tl_err *err);
+
+/* ---- tokens -------------------------------------------------------------------------------------------------- */
+
+struct cli_token {
+    int64_t id;
+    char kind[16], device[65], label[101];
+    char created[TL_TIME_TEXT], registered[TL_TIME_TEXT], revoked[TL_TIME_TEXT]; /* "": not yet */
+    char secret[TL_SECRET_TEXT];                                                 /* "" but when it was just made */
+};
+
+/* Body of POST /tokens: an agent's token for `device`, or (NULL) a client's. */
+TL_MUST_CHECK enum tl_rc cli_token_encode(const char *device, const char *label, struct tl_buf *buf,
+                                          struct tl_err *err);
+TL_MUST_CHECK enum tl_rc cli_token_decode(const char *json, size_t n, struct cli_token *ret_token, struct tl_err *err);
+typedef void cli_token_fn(void *ctx, const struct cli_token *token);
+TL_MUST_CHECK enum tl_rc cli_tokens_decode(const char *json, size_t n, cli_token_fn *fn, void *ctx, char ret_next[32],
+                                           struct tl_err *err);
 
 /* ---- models -------------------------------------------------------------------------------------------------- */
 

@@ -67,6 +67,21 @@ enum tl_rc device_request_decode(const char *json, size_t n, struct device_reque
     return TL_OK;
 }
 
+enum tl_rc device_drain_decode(const char *json, size_t n, char ret_reason[DEVICE_REASON_TEXT], struct tl_err *err)
+{
+    TL_AUTO(tl_json) doc = {0};
+    struct tl_json_object top;
+    const char *reason = "maintenance";
+    enum tl_rc rc;
+    if (n > 0 && ((rc = tl_json_parse(&doc, json, n, err)) || (rc = tl_json_object_open(&top, doc.root, "", err)) ||
+                  (rc = tl_json_string(&top, "reason", TL_OPTIONAL, DEVICE_REASON_TEXT - 1, &reason, err)) ||
+                  (rc = tl_json_object_close(&top, err)))) {
+        return rc;
+    }
+    snprintf(ret_reason, DEVICE_REASON_TEXT, "%s", reason);
+    return TL_OK;
+}
+
 bool device_info_worker(struct store_bytes info)
 {
     TL_AUTO(tl_json) doc = {.root = json_loadb(info.data, info.n, 0, NULL)};
@@ -84,8 +99,10 @@ enum tl_rc device_document_new(const struct store_device *device, bool online, s
 {
     struct device_document *document = calloc(1, sizeof *document);
     json_t *json = json_pack(
-        "{s:s, s:o, s:o, s:o, s:b, s:o, s:[]}", "name", device->name, "info", text_json_load(device->info), "created",
-        text_json_time(device->created_ns), "seen", text_json_time(device->seen_ns), "online", online,
+        "{s:s, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:[]}", "name", device->name, "info",
+        text_json_load(device->info), "created", text_json_time(device->created_ns), "seen",
+        text_json_time(device->seen_ns), "online", online, "state", device->state, "state_reason",
+        text_json_or_null(device->state_reason), "state_since", text_json_time(device->state_since_ns),
         "anchor_reference_ms",
         device->anchor_reference_ms > 0 ? tl_json_number(device->anchor_reference_ms) : json_null(), "models");
     if (!document || !json) {

@@ -5,7 +5,7 @@
 
 #include "storage/storage.h"
 
-enum { DEVICE_NAME_TEXT = 65 };
+enum { DEVICE_NAME_TEXT = 65, DEVICE_REASON_TEXT = 201 };
 
 struct job_counts;
 
@@ -19,6 +19,10 @@ struct device_request {
 TL_MUST_CHECK enum tl_rc device_request_decode(const char *json, size_t n, struct device_request *ret_request,
                                                struct tl_err *err);
 void device_request_done(struct device_request *request);
+
+/* Read a body of POST /devices/{name}:drain: nothing, or {"reason"}. */
+TL_MUST_CHECK enum tl_rc device_drain_decode(const char *json, size_t n, char ret_reason[DEVICE_REASON_TEXT],
+                                             struct tl_err *err);
 
 /* Is it a pool of workers ("worker": true): programs that share the name, value architectures and measure nothing? */
 bool device_info_worker(struct store_bytes info);

@@ -19,7 +19,7 @@ struct command {
 /* One of each in cmd_NAME.c. */
 extern const struct command command_serve, command_search, command_devices, command_import, command_spaces,
     command_fit_accuracy, command_train, command_evaluate, command_sample_accuracy, command_distill, command_run,
-    command_export, command_convert;
+    command_export, command_convert, command_tokens;
 
 /* ---- arguments ----------------------------------------------------------------------------------------------- */
 

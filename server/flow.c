@@ -153,18 +153,15 @@ static enum tl_rc list_state(struct store_tx *tx, void *ctx, struct tl_err *err)
 /* A search waits for its device, or goes on with it. */
 static enum tl_rc notice_device(struct flow *flow, struct search_row *row, struct tl_err *err)
 {
-    bool away = false, waits = strcmp(row->state, "waiting_for_device") == 0;
-    int64_t seen_ns = 0;
-    char since[TL_TIME_TEXT];
-    enum tl_rc rc = flow_device_away(flow->service->store, row->device, &away, &seen_ns, err);
+    bool waits = strcmp(row->state, "waiting_for_device") == 0;
+    char why[FLOW_ABSENCE_TEXT];
+    enum tl_rc rc = flow_device_absence(flow->service->store, row->device, why, err);
 
-    if (rc || away == waits) {
+    if (rc || (!why[0] && !waits) || (waits && strcmp(why, row->progress.message) == 0)) {
         return rc;
     }
-    if (away) {
-        tl_time_format(seen_ns, since);
-        search_row_state(row, "waiting_for_device",
-                         "%s was last heard of at %s; its measurements go on when it is back", row->device, since);
+    if (why[0]) {
+        search_row_state(row, "waiting_for_device", "%s", why);
     } else {
         search_row_state(row, row->progress.round > 0 ? "verifying" : "profiling", "%s is back", row->device);
     }
@@ -306,7 +303,7 @@ static enum tl_rc copy_facts(void *ctx, const struct store_device *device, struc
     struct device_facts *facts = ctx;
 
     (void)err;
-    *facts = (struct device_facts){device->agent_key[0] != '\0', device->anchor_reference_ms, device->seen_ns,
+    *facts = (struct device_facts){device->agent_key[0] != '\0', device->anchor_reference_ms,
                                    device_info_worker(device->info)};
     return TL_OK;
 }
@@ -324,17 +321,40 @@ enum tl_rc flow_device_facts(struct store *store, const char *device, struct dev
     return store_read(store, read_facts, &(struct facts_ctx){device, ret_facts}, err);
 }
 
-enum tl_rc flow_device_away(struct store *store, const char *device, bool *ret_away, int64_t *ret_seen_ns,
-                            struct tl_err *err)
-{
-    struct device_facts facts;
-    enum tl_rc rc = flow_device_facts(store, device, &facts, err);
+struct absence {
+    const char *device;
+    char *why;
+};
 
-    if (rc == TL_OK) {
-        *ret_away = tl_clock_wall_ns() - facts.seen_ns > FLOW_AWAY_NS;
-        *ret_seen_ns = facts.seen_ns;
+static enum tl_rc tell_absence(void *ctx, const struct store_device *device, struct tl_err *err)
+{
+    struct tl_err why = {0}; /* its text is whole characters, also where a reason is cut */
+    char since[TL_TIME_TEXT];
+
+    (void)err;
+    if (strcmp(device->state, "active") != 0) {
+        (void)tl_fail(&why, TL_BUSY, "%s is %s (%.100s); what it has to do waits until it is resumed", device->name,
+                      device->state, device->state_reason);
+    } else if (tl_clock_wall_ns() - device->seen_ns > FLOW_AWAY_NS) {
+        tl_time_format(device->seen_ns, since);
+        (void)tl_fail(&why, TL_BUSY, "%s was last heard of at %s; what it has to do waits until it is back",
+                      device->name, since);
     }
-    return rc;
+    snprintf(ctx, FLOW_ABSENCE_TEXT, "%.239s", why.text);
+    return TL_OK;
+}
+
+static enum tl_rc read_absence(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    const struct absence *absence = ctx;
+
+    return store_device_get(tx, absence->device, tell_absence, absence->why, err);
+}
+
+enum tl_rc flow_device_absence(struct store *store, const char *device, char ret_why[FLOW_ABSENCE_TEXT],
+                               struct tl_err *err)
+{
+    return store_read(store, read_absence, &(struct absence){device, ret_why}, err);
 }
 
 struct counts_ctx {

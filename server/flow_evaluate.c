@@ -276,19 +276,15 @@ static enum tl_rc show_batch(struct flow *flow, struct search_row *row, const st
     struct search_progress *p = &row->progress;
     const char *pool = row->request.pool;
     const size_t answered = batch->archs - batch->archs_open;
-    char before[sizeof(p->message)], since[TL_TIME_TEXT];
-    bool away = false;
-    int64_t seen_ns = 0;
-    enum tl_rc rc = flow_device_away(flow->service->store, pool, &away, &seen_ns, err);
+    char before[sizeof(p->message)], why[FLOW_ABSENCE_TEXT];
+    enum tl_rc rc = flow_device_absence(flow->service->store, pool, why, err);
 
     if (rc) {
         return rc;
     }
     memcpy(before, p->message, sizeof(before));
-    tl_time_format(seen_ns, since);
-    if (away) {
-        search_row_state(row, "evaluating", "no worker of %s was heard of since %s; %zu architectures wait for one",
-                         pool, since, batch->archs_open);
+    if (why[0]) {
+        search_row_state(row, "evaluating", "%zu architectures wait: %s", batch->archs_open, why);
     } else {
         search_row_state(row, "evaluating", "%s is valuing %zu architectures, %zu are done", pool, batch->archs,
                          answered);

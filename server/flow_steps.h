@@ -46,14 +46,15 @@ struct job_counts {
 TL_MUST_CHECK enum tl_rc flow_job_counts(struct store *store, const char *device, const char *space, const char *kind,
                                          const char *search, struct job_counts *ret_counts, struct tl_err *err);
 
-/* Is the device's agent silent for longer than FLOW_AWAY_NS? *ret_seen_ns: when it was last heard of. */
-TL_MUST_CHECK enum tl_rc flow_device_away(struct store *store, const char *device, bool *ret_away, int64_t *ret_seen_ns,
-                                          struct tl_err *err);
+/* Why a device cannot measure now, as a sentence about what waits for it: its agent has been silent for longer than
+ * FLOW_AWAY_NS, or it is held. "": it can. Workers likewise. */
+enum { FLOW_ABSENCE_TEXT = 240 };
+TL_MUST_CHECK enum tl_rc flow_device_absence(struct store *store, const char *device, char ret_why[FLOW_ABSENCE_TEXT],
+                                             struct tl_err *err);
 /* The device's facts: does it have an agent, its anchor's reference (0: not fixed). TL_NOT_FOUND. */
 struct device_facts {
     bool has_agent;
     double reference_ms;
-    int64_t seen_ns;
     bool is_worker; /* a pool of workers, which measures nothing */
 };
 TL_MUST_CHECK enum tl_rc flow_device_facts(struct store *store, const char *device, struct device_facts *ret_facts,

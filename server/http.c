@@ -85,6 +85,13 @@ static void problem_set(struct http_response *response, int status, const struct
     }
 }
 
+/* 0, or the status of a refusal. */
+static int admit_status(struct exchange *exchange, struct tl_err *err)
+{
+    const struct http_config *config = &exchange->http->config;
+    return config->admit ? config->admit(config->service, exchange->match.route, &exchange->request, err) : 0;
+}
+
 /* Run the handler once; afterwards the response is complete, or asks to be parked. */
 static double exchange_handle(struct desk_item *item)
 {
@@ -98,6 +105,11 @@ static double exchange_handle(struct desk_item *item)
     request->waited_s = (double)(tl_clock_mono_ns() - item->submitted_ns) / 1e9;
     request->gone = exchange->peer && http_socket_ended(exchange->peer->socket);
 
+    int refusal = admit_status(exchange, &err); /* its token may have been revoked while it was parked */
+    if (refusal) {
+        problem_set(response, refusal, &err);
+        return 0;
+    }
     enum tl_rc rc = exchange->match.route->handler(exchange->http->config.service, request, response, &err);
     if (rc != TL_OK) {
         int status = tl_rc_http(rc);
@@ -167,6 +179,7 @@ static void headers_add(struct MHD_Response *mhd, const struct http_response *re
     header_add(mhd, "Content-Disposition", disposition);
     header_add(mhd, "Retry-After", retry_after);
     header_add(mhd, "Allow", allow);
+    header_add(mhd, "WWW-Authenticate", response->status == MHD_HTTP_UNAUTHORIZED ? "Bearer realm=\"tailor\"" : "");
     if (response->asset && response->asset_gzip) {
         header_add(mhd, "Content-Encoding", "gzip");
         header_add(mhd, "Vary", "Accept-Encoding");
@@ -264,7 +277,7 @@ static int headers_status(struct exchange *exchange, struct tl_err *err)
 {
     const struct http_request *request = &exchange->request;
     const struct http_route *route = exchange->match.route;
-    int status = sender_status(request, err);
+    int status = exchange->http->config.tokens_required ? 0 : sender_status(request, err);
     if (status) {
         return status;
     }
@@ -275,6 +288,9 @@ static int headers_status(struct exchange *exchange, struct tl_err *err)
     if (!route) {
         return tl_rc_http(
             tl_fail(err, TL_NOT_FOUND, "there is nothing at %s; /openapi.json lists what is", request->path));
+    }
+    if ((status = admit_status(exchange, err))) {
+        return status;
     }
     const char *length = http_header(request, "Content-Length");
     if (length && strtoull(length, NULL, 10) > route->body_max) {
@@ -498,12 +514,20 @@ enum tl_rc http_new(const struct http_config *config, struct http **ret_http, st
 static struct MHD_Daemon *daemon_start(struct http *http, int listener)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, tl_unconst(http->config.tls_cert)},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, tl_unconst(http->config.tls_key)},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, tl_unconst("NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2")},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    flags |= http->config.tls_cert ? MHD_USE_TLS : 0;
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
                             MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE, MOVERS,
                             MHD_OPTION_CONNECTION_LIMIT, http->config.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
                             IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_ARRAY,
+                            http->config.tls_cert ? tls : &tls[TL_COUNT_OF(tls) - 1], MHD_OPTION_END);
 }
 
 enum tl_rc http_start(struct http *http, struct tl_err *err)
@@ -514,7 +538,8 @@ enum tl_rc http_start(struct http *http, struct tl_err *err)
         return rc;
     }
     if ((rc = desk_start(&http->desk, err)) == TL_OK && !(http->daemon = daemon_start(http, listener))) {
-        rc = tl_fail(err, TL_IO, "libmicrohttpd does not start on %s port %u", http->config.host, http->port);
+        rc = tl_fail(err, TL_IO, "libmicrohttpd does not start on %s port %u%s", http->config.host, http->port,
+                     http->config.tls_cert ? "; are these a PEM certificate and its key?" : "");
     }
     if (rc != TL_OK) {
         close(listener);

@@ -9,9 +9,10 @@
  *                    ^         |
  *                    +- parked <                            parked -> queued: http_ring, the deadline, http_stop
  *
- * What is refused before a handler sees it: hosts that are not this machine's loopback (DNS rebinding), writes from other
- * origins, unknown paths and methods, bodies over the route's limit (at the first byte where Content-Length tells),
- * senders that are too slow.
+ * What is refused before a handler sees it: hosts that are not this machine's loopback (DNS rebinding) and writes from other
+ * origins, unless every caller must show a token, which no other page has; callers that http_config.admit turns away,
+ * when their headers are there and again before every call of the handler; unknown paths and methods; bodies over the
+ * route's limit (at the first byte where Content-Length tells); senders that are too slow.
  *
  * Threads: handlers run on request threads; http_ring and http_port from any thread; the rest belongs to one thread.
  */
@@ -23,6 +24,12 @@
 struct service;
 
 enum { HTTP_PARAMS_MAX = 3, HTTP_JSON_MAX = 1 << 20, HTTP_MEASUREMENT_MAX = 4 << 20 };
+
+/* What a token says of who sends a request; set by http_config.admit. */
+struct http_caller {
+    int64_t token;   /* its id; 0: none was shown */
+    char device[65]; /* the one device that its agent speaks for; "": not an agent's token */
+};
 
 struct http_request {
     const char *method; /* "GET" also for HEAD */
@@ -38,7 +45,8 @@ struct http_request {
                                   waits for what it made finds it here and does not make it twice */
     bool last;                 /* the deadline has come: answer now */
     bool gone;                 /* who asked has hung up, maybe while it was parked: nobody will read the answer */
-    void *mhd;                 /* for http_query and http_header */
+    struct http_caller caller;
+    void *mhd; /* for http_query and http_header */
 };
 
 /* Request header (any case) or NULL; borrowed. */
@@ -88,8 +96,14 @@ struct http_route {
 struct http;
 
 struct http_config {
-    const char *host; /* a loopback address: "127.0.0.1", "::1" */
+    const char *host; /* a numeric address: "127.0.0.1", "::" */
     uint16_t port;    /* 0: any */
+    /* May this caller use the route? 0: yes, and request->caller says who it is; else the status of the refusal (401, 403)
+     * and why. Must not wait. NULL: everybody may use everything. */
+    int (*admit)(struct service *service, const struct http_route *route, struct http_request *request,
+                 struct tl_err *err);
+    bool tokens_required;           /* admit lets nobody in without a token: any host name and origin will do */
+    const char *tls_cert, *tls_key; /* PEM, for https; NULL: http */
     unsigned connections_max;
     double receive_s;                /* for the headers, and again for every 2 MiB of body the route allows; 0: 30 */
     const struct http_route *routes; /* static */

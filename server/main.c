@@ -11,7 +11,7 @@
  *   conductor      (flow) judges verifications, fits models, queues jobs. No network.
  *
  * What they share, and what guards it: the store (its own queue and read connections); the models in memory (snapshots, a
- * lock and counts; models themselves never change); the list of spaces (its lock; spaces never change); parked requests and peers (the desk's lock); counts of requests and
+ * lock and counts; models themselves never change); digests of tokens (access's lock); the list of spaces (its lock; spaces never change); parked requests and peers (the desk's lock); counts of requests and
  * body bytes (http's lock); the bell that wakes searcher and conductor (flow's lock). struct service is constant while
  * threads run. No function holds two of these locks.
  */
@@ -25,7 +25,7 @@
 static const struct command *const COMMANDS[] = {
     &command_serve,  &command_search,   &command_devices,         &command_import,       &command_spaces,
     &command_train,  &command_evaluate, &command_sample_accuracy, &command_fit_accuracy, &command_run,
-    &command_export, &command_distill,  &command_convert,
+    &command_export, &command_distill,  &command_convert,         &command_tokens,
 };
 
 static void print_commands(FILE *to)
@@ -36,11 +36,14 @@ static void print_commands(FILE *to)
     for (size_t i = 0; i < TL_COUNT_OF(COMMANDS); i++) {
         fprintf(to, "  %-16s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
     }
-    fputs("\nA first network, measured on this machine:\n\n"
-          "  tailor serve --data data &                 # keeps everything in ./data, listens on 127.0.0.1:8080\n"
-          "  tailor-agent --server http://127.0.0.1:8080 --name this-machine &\n"
-          "  tailor search --space ofa-mbv3-w1.0 --device this-machine --max latency_ms=20\n",
-          to);
+    fputs(
+        "\nCommands that ask a server find it by TAILOR_SERVER, and a token for it by TAILOR_TOKEN_FILE or TAILOR_TOKEN;\n"
+        "for https, TAILOR_CA names certificates to trust (tailor tokens --help).\n"
+        "\nA first network, measured on this machine:\n\n"
+        "  tailor serve --data data &                 # keeps everything in ./data, listens on 127.0.0.1:8080\n"
+        "  tailor-agent --server http://127.0.0.1:8080 --name this-machine &\n"
+        "  tailor search --space ofa-mbv3-w1.0 --device this-machine --max latency_ms=20\n",
+        to);
 }
 
 static const struct command *command_find(const char *name)

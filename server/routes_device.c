@@ -130,6 +130,7 @@ enum tl_rc route_device_get(struct service *service, const struct http_request *
 }
 
 struct registration {
+    const struct http_caller *caller;
     const struct device_request *request;
     bool known;
     char key[TL_HASH_TEXT]; /* that the store has */
@@ -144,20 +145,30 @@ static enum tl_rc on_known(void *ctx, const struct store_device *device, struct 
     return TL_OK;
 }
 
-/* A name belongs to the first agent that takes it; a device that came from an imported table has none yet. */
+/* A name belongs to the first agent that takes it; a device that came from an imported table has none yet. With a token
+ * that nobody has registered with, an agent takes over the name that the token is for: the one before is gone. */
 static enum tl_rc register_device(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct registration *registration = ctx;
     const struct device_request *request = registration->request;
     struct tl_err none = {0};
     int64_t now_ns = tl_clock_wall_ns();
+    bool takes_over = false;
     enum tl_rc rc = store_device_get(tx, request->name, on_known, registration, &none);
     if (rc != TL_OK && rc != TL_NOT_FOUND) {
         return tl_fail(err, rc, "%s", none.text);
     }
-    if (registration->key[0] && strcmp(registration->key, request->agent_key) != 0) {
-        return tl_fail_at(err, TL_CONFLICT, "/name", "another agent holds the name %s; choose another one",
-                          request->name);
+    if ((rc = service_speaks_for(registration->caller, request->name, err)) ||
+        (registration->caller->device[0] &&
+         (rc = store_token_registered(tx, registration->caller->token, now_ns, &takes_over, err)))) {
+        return rc;
+    }
+    if (registration->key[0] && strcmp(registration->key, request->agent_key) != 0 && !takes_over) {
+        return tl_fail_at(
+            err, TL_CONFLICT, "/name",
+            "another agent holds the name %s; choose another one, or, if that agent is gone, let this one "
+            "take over with a new token (tailor tokens add --device %s)",
+            request->name, request->name);
     }
     return store_device_put(tx,
                             &(struct store_device){.name = request->name,
@@ -172,7 +183,7 @@ enum tl_rc route_device_post(struct service *service, const struct http_request 
                              struct http_response *response, struct tl_err *err)
 {
     TL_AUTO(device_request) device = {0};
-    struct registration registration = {.request = &device};
+    struct registration registration = {.caller = &request->caller, .request = &device};
     enum tl_rc rc;
     if ((rc = http_query_only(request, NULL, 0, err)) ||
         (rc = device_request_decode(request->body, request->body_n, &device, err)) ||
@@ -184,4 +195,46 @@ enum tl_rc route_device_post(struct service *service, const struct http_request 
     snprintf(response->location, sizeof response->location, "/devices/%s", device.name);
     flow_ring(service->flow);
     return TL_OK;
+}
+
+/* ---- held devices -------------------------------------------------------------------------------------------- */
+
+struct holding {
+    const char *device;
+    const char *reason; /* NULL: resume */
+};
+
+static enum tl_rc hold_device(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    const struct holding *holding = ctx;
+    return holding->reason ? store_device_drain(tx, holding->device, tl_clock_wall_ns(), holding->reason, err)
+                           : store_device_resume(tx, holding->device, err);
+}
+
+static enum tl_rc device_hold(struct service *service, const struct http_request *request, const char *reason,
+                              struct http_response *response, struct tl_err *err)
+{
+    struct holding holding = {request->params[0], reason};
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = store_write(service->store, hold_device, &holding, err)) ||
+        (rc = device_answer(service, holding.device, response, err))) {
+        return rc;
+    }
+    flow_ring(service->flow);
+    return TL_OK;
+}
+
+enum tl_rc route_device_drain(struct service *service, const struct http_request *request,
+                              struct http_response *response, struct tl_err *err)
+{
+    char reason[DEVICE_REASON_TEXT];
+    enum tl_rc rc = device_drain_decode(request->body, request->body_n, reason, err);
+    return rc ? rc : device_hold(service, request, reason, response, err);
+}
+
+enum tl_rc route_device_resume(struct service *service, const struct http_request *request,
+                               struct http_response *response, struct tl_err *err)
+{
+    return device_hold(service, request, NULL, response, err);
 }

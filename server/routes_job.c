@@ -167,6 +167,7 @@ enum tl_rc route_job_post(struct service *service, const struct http_request *re
 /* ---- leases -------------------------------------------------------------------------------------------------- */
 
 struct leasing {
+    const struct http_caller *caller;
     const struct agent_call *call;
     struct tl_buf *answer;
     unsigned threads; /* of the device's runtime */
@@ -196,7 +197,7 @@ static enum tl_rc lease_job(struct store_tx *tx, void *ctx, struct tl_err *err)
     struct leasing *leasing = ctx;
     enum tl_rc rc;
     leasing->now_ns = tl_clock_wall_ns();
-    if ((rc = service_agent(tx, leasing->call->device, leasing->call->agent_key, err)) ||
+    if ((rc = service_agent(tx, leasing->caller, leasing->call->device, leasing->call->agent_key, err)) ||
         (rc = store_device_get(tx, leasing->call->device, note_info, leasing, err))) {
         return rc;
     }
@@ -216,7 +217,7 @@ enum tl_rc route_job_lease(struct service *service, const struct http_request *r
                            struct tl_err *err)
 {
     struct agent_call call;
-    struct leasing leasing = {.call = &call, .answer = &response->body};
+    struct leasing leasing = {.caller = &request->caller, .call = &call, .answer = &response->body};
     enum tl_rc rc;
     response->body.max = JOB_MAX_BYTES;
     if (request->gone) { /* a job leased to nobody would wait for the lease to run out */
@@ -236,23 +237,28 @@ enum tl_rc route_job_lease(struct service *service, const struct http_request *r
 }
 
 struct job_change {
+    const struct http_caller *caller;
     const char *id;
     const struct agent_call *call;
     const struct evaluate_answer *answer; /* NULL: renews, or fails */
     bool renews;                          /* else: ends */
+    char device[JOB_NAME_TEXT], standing[JOB_REASON_MAX + 80];
+    bool quarantined; /* `device` is, for what `standing` says */
 };
 
 /* The job that a call is about. */
 struct called {
     char device[JOB_NAME_TEXT], space[JOB_NAME_TEXT];
-    bool evaluates, done;
+    bool evaluates, done, failed;
     struct evaluate_asked asked;
 };
 
 static enum tl_rc copy_called(void *ctx, const struct store_job *job, struct tl_err *err)
 {
     struct called *called = ctx;
-    *called = (struct called){.evaluates = strcmp(job->kind, "evaluate") == 0, .done = strcmp(job->state, "done") == 0};
+    *called = (struct called){.evaluates = strcmp(job->kind, "evaluate") == 0,
+                              .done = strcmp(job->state, "done") == 0,
+                              .failed = strcmp(job->state, "failed") == 0};
     snprintf(called->device, JOB_NAME_TEXT, "%s", job->device);
     snprintf(called->space, JOB_NAME_TEXT, "%s", job->space);
     return called->evaluates ? evaluate_asked_decode(job->work, &called->asked, err) : TL_OK;
@@ -289,14 +295,28 @@ static enum tl_rc keep_answer(struct store_tx *tx, const struct called *called, 
                : tl_fail(err, TL_CONFLICT, "the job was completed with other values, which stand");
 }
 
+/* A failed job counts once, however often that is said. Of a pool of workers none does: one of them does not speak for the
+ * others, and a search that gets no values says why. */
+static enum tl_rc count_failure(struct store_tx *tx, const struct called *called, struct job_change *change,
+                                struct tl_err *err)
+{
+    if (called->failed || called->evaluates) {
+        return TL_OK;
+    }
+    snprintf(change->device, sizeof change->device, "%s", called->device);
+    snprintf(change->standing, sizeof change->standing, "three jobs failed within a minute, the last one: %s",
+             change->call->reason);
+    return store_device_failed(tx, called->device, tl_clock_wall_ns(), change->standing, &change->quarantined, err);
+}
+
 static enum tl_rc change_job(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
-    const struct job_change *change = ctx;
+    struct job_change *change = ctx;
     const struct agent_call *call = change->call;
     struct called called;
     enum tl_rc rc;
     if ((rc = store_job_get(tx, change->id, copy_called, &called, err)) ||
-        (rc = service_agent(tx, called.device, call->agent_key, err))) {
+        (rc = service_agent(tx, change->caller, called.device, call->agent_key, err))) {
         return rc;
     }
     if (change->renews) {
@@ -304,18 +324,22 @@ static enum tl_rc change_job(struct store_tx *tx, void *ctx, struct tl_err *err)
     }
     if ((change->answer && (rc = check_answer(&called, change->answer, err))) ||
         (rc = store_job_end(tx, change->id, call->attempt, call->reason, err)) ||
-        (change->answer && (rc = keep_answer(tx, &called, change->answer, err)))) {
+        (change->answer && (rc = keep_answer(tx, &called, change->answer, err))) ||
+        (call->reason[0] && (rc = count_failure(tx, &called, change, err)))) {
         return rc;
     }
     return called.evaluates ? TL_OK : anchor_fix(tx, called.device, err);
 }
 
-static enum tl_rc change(struct service *service, const struct job_change *change, struct http_response *response,
+static enum tl_rc change(struct service *service, struct job_change *change, struct http_response *response,
                          struct tl_err *err)
 {
-    enum tl_rc rc = store_write(service->store, change_job, tl_unconst(change), err);
+    enum tl_rc rc = store_write(service->store, change_job, change, err);
     if (rc) {
         return rc;
+    }
+    if (change->quarantined) {
+        tl_log(TL_LOG_WARNING, "device", "%s is quarantined: %s", change->device, change->standing);
     }
     if (!change->renews) {
         flow_ring(service->flow);
@@ -334,7 +358,10 @@ enum tl_rc route_job_renew(struct service *service, const struct http_request *r
         (rc = job_call_decode(request->body, request->body_n, false, &call, err))) {
         return rc;
     }
-    return change(service, &(struct job_change){request->params[0], &call, NULL, true}, response, err);
+    return change(
+        service,
+        &(struct job_change){.caller = &request->caller, .id = request->params[0], .call = &call, .renews = true},
+        response, err);
 }
 
 enum tl_rc route_job_complete(struct service *service, const struct http_request *request,
@@ -347,7 +374,10 @@ enum tl_rc route_job_complete(struct service *service, const struct http_request
         (rc = complete_call_decode(request->body, request->body_n, &call, &answer, err))) {
         return rc;
     }
-    return change(service, &(struct job_change){request->params[0], &call, &answer, false}, response, err);
+    return change(
+        service,
+        &(struct job_change){.caller = &request->caller, .id = request->params[0], .call = &call, .answer = &answer},
+        response, err);
 }
 
 enum tl_rc route_job_fail(struct service *service, const struct http_request *request, struct http_response *response,
@@ -359,5 +389,6 @@ enum tl_rc route_job_fail(struct service *service, const struct http_request *re
         (rc = job_call_decode(request->body, request->body_n, true, &call, err))) {
         return rc;
     }
-    return change(service, &(struct job_change){request->params[0], &call, NULL, false}, response, err);
+    return change(service, &(struct job_change){.caller = &request->caller, .id = request->params[0], .call = &call},
+                  response, err);
 }

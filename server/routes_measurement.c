@@ -105,7 +105,7 @@ static enum tl_rc store_upload(struct store_tx *tx, void *ctx, struct tl_err *er
     struct upload *upload = ctx;
     const char *device = upload->measurement.device;
     enum tl_rc rc;
-    if ((rc = service_agent(tx, device, upload->measurement.agent_key, err)) ||
+    if ((rc = service_agent(tx, &upload->request->caller, device, upload->measurement.agent_key, err)) ||
         (rc = store_job_get(tx, upload->measurement.job, on_lease, upload, err))) {
         return rc;
     }

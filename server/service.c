@@ -19,8 +19,17 @@ static enum tl_rc check_key(void *ctx, const struct store_device *device, struct
     return TL_OK;
 }
 
-enum tl_rc service_agent(struct store_tx *tx, const char *device, const char *agent_key, struct tl_err *err)
+enum tl_rc service_speaks_for(const struct http_caller *caller, const char *device, struct tl_err *err)
 {
-    enum tl_rc rc = store_device_get(tx, device, check_key, &(struct key_check){agent_key}, err);
+    return !caller->device[0] || strcmp(caller->device, device) == 0
+               ? TL_OK
+               : tl_fail(err, TL_FORBIDDEN, "this token is for the agent of %s, not of %s", caller->device, device);
+}
+
+enum tl_rc service_agent(struct store_tx *tx, const struct http_caller *caller, const char *device,
+                         const char *agent_key, struct tl_err *err)
+{
+    enum tl_rc rc = service_speaks_for(caller, device, err);
+    rc = rc ? rc : store_device_get(tx, device, check_key, &(struct key_check){agent_key}, err);
     return rc != TL_OK ? rc : store_device_seen(tx, device, tl_clock_wall_ns(), err);
 }

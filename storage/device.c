@@ -1,7 +1,10 @@
 /* device.c - rows of table device. */
 #include "storage/statement.h"
 
-#define DEVICE_COLUMNS "seq, name, agent_key, created_ns, seen_ns, anchor_reference_ms, info"
+/* The join goes by standing's primary key. */
+#define DEVICE_ROWS                                                                                                    \
+    "SELECT seq, name, agent_key, created_ns, seen_ns, anchor_reference_ms, info, coalesce(state, 'active'), "         \
+    "coalesce(reason, ''), coalesce(since_ns, 0) FROM device LEFT JOIN standing ON standing.device = name "
 
 struct device_visit {
     store_device_fn *fn;
@@ -19,6 +22,9 @@ static enum tl_rc visit_device(void *arg, struct store_stmt *st, struct tl_err *
         .seen_ns = store_column_int(st, 4),
         .anchor_reference_ms = store_column_real(st, 5),
         .info = store_column_bytes(st, 6),
+        .state = store_column_text(st, 7),
+        .state_reason = store_column_text(st, 8),
+        .state_since_ns = store_column_int(st, 9),
     };
     enum tl_rc rc = store_stmt_check(st, err);
     return rc ? rc : visit->fn(visit->ctx, &device, err);
@@ -79,7 +85,7 @@ enum tl_rc store_device_anchor(struct store_tx *tx, const char *name, double ref
 enum tl_rc store_device_get(struct store_tx *tx, const char *name, store_device_fn *fn, void *ctx, struct tl_err *err)
 {
     /* unique index on name */
-    static const char SQL[] = "SELECT " DEVICE_COLUMNS " FROM device WHERE name = ?1";
+    static const char SQL[] = DEVICE_ROWS "WHERE name = ?1";
     TL_AUTO(store_stmt) st = store_stmt_open(tx, SQL);
     store_bind_text(&st, name);
     struct device_visit visit = {fn, ctx};
@@ -92,7 +98,7 @@ enum tl_rc store_device_list(struct store_tx *tx, struct store_page page, store_
                              struct tl_err *err)
 {
     /* primary key */
-    static const char SQL[] = "SELECT " DEVICE_COLUMNS " FROM device WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    static const char SQL[] = DEVICE_ROWS "WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     enum tl_rc rc = store_page_check(page, err);
     if (rc) {
         return rc;

@@ -76,6 +76,10 @@ static enum tl_rc visit_held(struct store_tx *tx, const char *device, struct job
     return store_stmt_one(&st, visit_job, visit, ret_found, err);
 }
 
+/* For a device that is held nothing is due (standing's primary key). */
+#define DEVICE_WORKS                                                                                                   \
+    " AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.device = ?1 AND standing.state <> 'active')"
+
 /* Lease the oldest job that is due. */
 static enum tl_rc take_due(struct store_tx *tx, const char *device, int64_t now_ns, int64_t lease_until_ns,
                            struct job_visit *visit, bool *ret_found, struct tl_err *err)
@@ -83,7 +87,8 @@ static enum tl_rc take_due(struct store_tx *tx, const char *device, int64_t now_
     /* job_by_state, past those that are not due; then the primary key */
     static const char SQL[] =
         "UPDATE job SET state = 'leased', lease_until_ns = ?3, attempt = attempt + 1 WHERE seq = "
-        "(SELECT seq FROM job WHERE device = ?1 AND state = 'queued' AND not_before_ns <= ?2 ORDER BY seq LIMIT 1) "
+        "(SELECT seq FROM job WHERE device = ?1 AND state = 'queued' AND not_before_ns <= ?2" DEVICE_WORKS
+        " ORDER BY seq LIMIT 1) "
         "RETURNING " JOB_COLUMNS;
     TL_AUTO(store_stmt) st = store_stmt_open(tx, SQL);
     store_bind_text(&st, device);
@@ -95,7 +100,8 @@ static enum tl_rc take_due(struct store_tx *tx, const char *device, int64_t now_
 static enum tl_rc next_due(struct store_tx *tx, const char *device, int64_t *ret_next_ns, struct tl_err *err)
 {
     /* job_by_state */
-    static const char SQL[] = "SELECT coalesce(min(not_before_ns), 0) FROM job WHERE device = ?1 AND state = 'queued'";
+    static const char SQL[] =
+        "SELECT coalesce(min(not_before_ns), 0) FROM job WHERE device = ?1 AND state = 'queued'" DEVICE_WORKS;
     TL_AUTO(store_stmt) st = store_stmt_open(tx, SQL);
     store_bind_text(&st, device);
     return store_stmt_int(&st, ret_next_ns, err);

@@ -54,9 +54,30 @@ static const char *const steps[] = {
     "    PRIMARY KEY (source, space, arch, metric) -- store_evaluation_put, _get\n"
     ") STRICT, WITHOUT ROWID;\n"
     "PRAGMA user_version = 3;",
+
+    "CREATE TABLE token (                         -- who may talk to the server; only the two last columns change\n"
+    "    id INTEGER PRIMARY KEY AUTOINCREMENT,    -- store_token_list, _registered, _revoke; never used again\n"
+    "    kind TEXT NOT NULL CHECK (kind IN ('agent', 'client')),\n"
+    "    device TEXT NOT NULL,                    -- an agent's; it may register later\n"
+    "    label TEXT NOT NULL,\n"
+    "    digest TEXT NOT NULL UNIQUE,             -- of the secret, which is kept nowhere\n"
+    "    created_ns INTEGER NOT NULL,\n"
+    "    registered_ns INTEGER NOT NULL,          -- when an agent first registered with it\n"
+    "    revoked_ns INTEGER NOT NULL\n"
+    ") STRICT;"
+    "CREATE INDEX token_valid ON token (kind) WHERE revoked_ns = 0;"
+    "CREATE TABLE standing (                      -- of devices that failed jobs or are held; without a row: active\n"
+    "    device TEXT PRIMARY KEY REFERENCES device (name),\n"
+    "    state TEXT NOT NULL CHECK (state IN ('active', 'quarantined', 'draining')),\n"
+    "    reason TEXT NOT NULL,\n"
+    "    since_ns INTEGER NOT NULL,\n"
+    "    failed_ns INTEGER NOT NULL,              -- when its last job failed\n"
+    "    failed_before_ns INTEGER NOT NULL        -- and the one before that\n"
+    ") STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 4;",
 };
 
-const struct store_schema store_schema = {.version = 3, .sql = store_schema_sql, .steps = steps};
+const struct store_schema store_schema = {.version = TL_COUNT_OF(steps) + 1, .sql = store_schema_sql, .steps = steps};
 
 static enum tl_rc read_int(struct store_tx *tx, const char *sql, int64_t *ret_value, struct tl_err *err)
 {

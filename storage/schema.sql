@@ -1,11 +1,11 @@
--- schema.sql - everything Tailor must not forget; version 3.
+-- schema.sql - everything Tailor must not forget; version 4.
 --
 -- seq (id of a candidate) is the rowid: it gives lists their order and stands, unsaid, at the end of every index, so that
 -- an index on (search) serves "search = ? AND seq > ? ORDER BY seq". Times are wall-clock nanoseconds, 0: not yet.
 -- '' is none. BLOBs are opaque bytes made by codecs, mostly JSON; the large ones stand last, where lists skip them.
 
 PRAGMA application_id = 1413565522; -- "TALR"
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 CREATE TABLE device (
     seq INTEGER PRIMARY KEY,                 -- store_device_list
@@ -134,3 +134,24 @@ CREATE TABLE measurement (                   -- written once, never changed
 CREATE INDEX measurement_by_search ON measurement (search);   -- store_measurement_list of one search
 CREATE INDEX measurement_by_subject ON measurement (subject); -- store_measurement_list of one subject
 CREATE INDEX measurement_by_device ON measurement (device);   -- store_measurement_list of one device
+
+CREATE TABLE token (                         -- who may talk to the server; only the two last columns change
+    id INTEGER PRIMARY KEY AUTOINCREMENT,    -- store_token_list, _registered, _revoke; never used again
+    kind TEXT NOT NULL CHECK (kind IN ('agent', 'client')),
+    device TEXT NOT NULL,                    -- an agent's; it may register later
+    label TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,             -- of the secret, which is kept nowhere
+    created_ns INTEGER NOT NULL,
+    registered_ns INTEGER NOT NULL,          -- when an agent first registered with it
+    revoked_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX token_valid ON token (kind) WHERE revoked_ns = 0; -- store_token_count
+
+CREATE TABLE standing (                      -- of devices that failed jobs or are held; without a row: active
+    device TEXT PRIMARY KEY REFERENCES device (name),
+    state TEXT NOT NULL CHECK (state IN ('active', 'quarantined', 'draining')),
+    reason TEXT NOT NULL,
+    since_ns INTEGER NOT NULL,
+    failed_ns INTEGER NOT NULL,              -- when its last job failed
+    failed_before_ns INTEGER NOT NULL        -- and the one before that
+) STRICT, WITHOUT ROWID;

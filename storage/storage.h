@@ -63,8 +63,16 @@ struct store_device {
     const char *agent_key; /* secret that tells one agent's requests from another's; "" for a device without agent */
     int64_t created_ns, seen_ns; /* seen 0: never */
     double anchor_reference_ms;  /* 0: not yet fixed */
+    const char *state;           /* "active" | "quarantined" | "draining"; ignored in what is put */
+    const char *state_reason;    /* "" of an active one */
+    int64_t state_since_ns;      /* likewise 0 */
     struct store_bytes info;     /* JSON */
 };
+
+/*     active -> quarantined                the third store_device_failed within a minute
+ *     active | quarantined -> draining     store_device_drain
+ *     quarantined | draining -> active     store_device_resume
+ * A device that is not active keeps the lease it holds, and gets no other. */
 
 /* Insert, or update agent_key, seen_ns and info of the name. */
 TL_MUST_CHECK enum tl_rc store_device_put(struct store_tx *tx, const struct store_device *device, struct tl_err *err);
@@ -73,12 +81,46 @@ TL_MUST_CHECK enum tl_rc store_device_seen(struct store_tx *tx, const char *name
 /* Fix the anchor's reference; TL_NOT_FOUND; TL_CONFLICT when it is already fixed. */
 TL_MUST_CHECK enum tl_rc store_device_anchor(struct store_tx *tx, const char *name, double reference_ms,
                                              struct tl_err *err);
+/* Count a job that failed at now_ns; the third of an active device within a minute quarantines it for `reason` and sets
+ * *ret_quarantined. */
+TL_MUST_CHECK enum tl_rc store_device_failed(struct store_tx *tx, const char *name, int64_t now_ns, const char *reason,
+                                             bool *ret_quarantined, struct tl_err *err);
+/* TL_NOT_FOUND, both. Resuming an active device also forgets its failures. */
+TL_MUST_CHECK enum tl_rc store_device_drain(struct store_tx *tx, const char *name, int64_t now_ns, const char *reason,
+                                            struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_device_resume(struct store_tx *tx, const char *name, struct tl_err *err);
 /* Visit one (TL_NOT_FOUND) or a page, oldest first. */
 typedef enum tl_rc store_device_fn(void *ctx, const struct store_device *device, struct tl_err *err);
 TL_MUST_CHECK enum tl_rc store_device_get(struct store_tx *tx, const char *name, store_device_fn *fn, void *ctx,
                                           struct tl_err *err);
 TL_MUST_CHECK enum tl_rc store_device_list(struct store_tx *tx, struct store_page page, store_device_fn *fn, void *ctx,
                                            struct tl_err *err);
+
+/* ---- tokens -------------------------------------------------------------------------------------------------- */
+
+struct store_token {
+    int64_t id;         /* given by the store, in order; list cursor */
+    const char *kind;   /* "agent" | "client" */
+    const char *device; /* the only one that an agent's token speaks for; it need not be known yet. "" of a client's */
+    const char *label;
+    const char *digest; /* of the secret; unique */
+    int64_t created_ns;
+    int64_t registered_ns; /* when an agent first registered with it; 0: not yet */
+    int64_t revoked_ns;    /* 0: valid */
+};
+
+TL_MUST_CHECK enum tl_rc store_token_add(struct store_tx *tx, const struct store_token *token, int64_t *ret_id,
+                                         struct tl_err *err);
+/* An agent registers with it: *ret_first says whether that is the first time. TL_NOT_FOUND: none, or revoked. */
+TL_MUST_CHECK enum tl_rc store_token_registered(struct store_tx *tx, int64_t id, int64_t now_ns, bool *ret_first,
+                                                struct tl_err *err);
+/* For good; one that is revoked keeps its time. TL_NOT_FOUND. */
+TL_MUST_CHECK enum tl_rc store_token_revoke(struct store_tx *tx, int64_t id, int64_t now_ns, struct tl_err *err);
+/* Valid ones of a kind. */
+TL_MUST_CHECK enum tl_rc store_token_count(struct store_tx *tx, const char *kind, int64_t *ret_n, struct tl_err *err);
+typedef enum tl_rc store_token_fn(void *ctx, const struct store_token *token, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc store_token_list(struct store_tx *tx, struct store_page page, store_token_fn *fn, void *ctx,
+                                          struct tl_err *err);
 
 /* ---- spaces --------------------------------------------------------------------------------------------------- */
 
@@ -227,7 +269,8 @@ typedef enum tl_rc store_job_fn(void *ctx, const struct store_job *job, struct t
  * A job whose lease the device still holds comes first and is visited as it stands, so that asking twice returns the
  * same one; unless the device is `shared` by several programs, which work at a job each. A job leased 5 times without an
  * end becomes failed. Nothing to do is TL_OK with *ret_leased false (a failing closure would undo what expired);
- * *ret_next_ns is then when a queued job becomes due (0: none), else 0. */
+ * *ret_next_ns is then when a queued job becomes due (0: none), else 0. For a device
+ * that is not active nothing is runnable or due. */
 TL_MUST_CHECK enum tl_rc store_job_lease(struct store_tx *tx, const char *device, bool shared, int64_t now_ns,
                                          int64_t lease_until_ns, store_job_fn *fn, void *ctx, bool *ret_leased,
                                          int64_t *ret_next_ns, struct tl_err *err);

@@ -26,6 +26,7 @@ struct agent_config {
     char server[AGENT_URL_MAX];
     char name[LAT_DEVICE_TEXT];
     char state_dir[AGENT_DIR_MAX];
+    char token_file[AGENT_DIR_MAX], ca_file[AGENT_DIR_MAX]; /* "": what the environment says (http_client_identify) */
     unsigned threads;
     int64_t once_idle_s; /* leave after this long without work; -1: never */
 };
@@ -158,7 +159,7 @@ void agent_problem_text(const struct http_answer *answer, char *ret_text, size_t
 typedef void agent_say_fn(enum tl_log_level level, const char *text);
 
 /* Work until *stop or, with once_idle_s, until there is nothing to do. TL_OK: left in good order. TL_CONFLICT,
- * TL_INVALID: the server or another agent forbids it, and it would go on doing so. */
+ * TL_INVALID, TL_FORBIDDEN: the server or another agent forbids it, and it would go on doing so; what is spooled stays. */
 TL_MUST_CHECK enum tl_rc agent_run(const struct agent_config *config, const atomic_int *stop, agent_say_fn *say,
                                    struct tl_err *err);
 

@@ -10,14 +10,17 @@ enum { THREADS_MAX = 256 };
 
 const char *agent_help(void)
 {
-    return "usage: tailor-agent --server URL --name NAME [--threads N] [--state DIR] [--once-idle SECONDS]\n"
+    return "usage: tailor-agent --server URL --name NAME [--token-file FILE] [--ca FILE] [--threads N] [--state DIR]\n"
+           "                    [--once-idle SECONDS]\n"
            "\n"
            "Measures networks on this machine for a Tailor server: asks it for jobs, runs them, uploads the raw times.\n"
            "\n"
-           "  --server URL         the server's root, such as http://127.0.0.1:8080 (a server elsewhere: through an ssh\n"
-           "                       tunnel, ssh -L 8080:127.0.0.1:8080 HOST)\n"
+           "  --server URL         the server's root, such as http://127.0.0.1:8080 or https://tailor.example:8443\n"
            "  --name NAME          the device's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'. The same board with another\n"
            "                       number of threads is another device: give it another name\n"
+           "  --token-file FILE    the token that the server gave for NAME (tailor tokens add --device NAME), in a file that\n"
+           "                       others cannot read (default: the variable TAILOR_TOKEN_FILE, or a token in TAILOR_TOKEN)\n"
+           "  --ca FILE            PEM certificates to trust instead of the system's (default: the variable TAILOR_CA)\n"
            "  --threads N          run networks on N threads (default 1)\n"
            "  --state DIR          where measurements wait until the server has them, and the key that proves that NAME\n"
            "                       is this agent's (default $XDG_STATE_HOME/tailor-agent/NAME). One agent a folder\n"
@@ -26,7 +29,8 @@ const char *agent_help(void)
            "\n"
            "Stop it with Ctrl-C or SIGTERM: it leaves within a second, and what it measured is sent when it starts again.\n"
            "\n"
-           "example: tailor-agent --server http://127.0.0.1:8080 --name this-machine\n";
+           "example: tailor-agent --server http://127.0.0.1:8080 --name this-machine\n"
+           "         tailor-agent --server https://tailor.example:8443 --name rack3-pi --token-file rack3-pi.token\n";
 }
 
 static enum tl_rc parse_number(const char *option, const char *text, long min, long max, long *ret_value,
@@ -54,8 +58,8 @@ static enum tl_rc copy_text(const char *option, const char *text, char *ret_text
 
 static enum tl_rc parse_option(const char *option, const char *value, struct agent_config *config, struct tl_err *err)
 {
-    static const char *const names[] = {"--server",    "--name", "--threads", "--state",
-                                        "--once-idle", "--help", "--version"};
+    static const char *const names[] = {"--server", "--name",      "--threads", "--state",  "--token-file",
+                                        "--ca",     "--once-idle", "--help",    "--version"};
     enum tl_rc rc;
     long number = 0;
 
@@ -67,6 +71,12 @@ static enum tl_rc parse_option(const char *option, const char *value, struct age
     }
     if (strcmp(option, "--state") == 0) {
         return copy_text(option, value, config->state_dir, sizeof config->state_dir, err);
+    }
+    if (strcmp(option, "--token-file") == 0) {
+        return copy_text(option, value, config->token_file, sizeof config->token_file, err);
+    }
+    if (strcmp(option, "--ca") == 0) {
+        return copy_text(option, value, config->ca_file, sizeof config->ca_file, err);
     }
     if (strcmp(option, "--threads") == 0) {
         rc = parse_number(option, value, 1, THREADS_MAX, &number, err);

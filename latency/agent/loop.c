@@ -1,7 +1,8 @@
 /* loop.c - register, then send, lease, measure, spool, send, complete, for ever.
  *
  * One idea: every request may fail and is made again (with growing pauses) until the server answers or the agent is told
- * to stop; only an answer that would be the same next time ends something.
+ * to stop; only an answer that would be the same next time ends something. A server that no longer lets this agent in ends
+ * it, with what it measured still in its spool.
  *
  * When it is told to stop in the middle of a job it says nothing: the lease stays this device's, and the same job comes
  * first when it asks again.
@@ -79,7 +80,7 @@ static void pause_ms(const struct agent *agent, int64_t ms)
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
 /* Ask until the server answers with something that would not change by asking again: *ret_status says what (the rest is
- * in agent->answer). TL_UNAVAILABLE: stopped meanwhile. */
+ * in agent->answer). TL_UNAVAILABLE: stopped meanwhile. TL_FORBIDDEN: the token is missing, revoked or another's. */
 static enum tl_rc ask(struct agent *agent, const char *method, const char *path, const char *prefer,
                       const struct tl_buf *body, int timeout_s, int *ret_status, struct tl_err *err)
 {
@@ -94,6 +95,11 @@ static enum tl_rc ask(struct agent *agent, const char *method, const char *path,
             break;
         }
         const int status = rc ? 0 : agent->answer.status;
+        if (status == 401 || status == 403) {
+            char text[400];
+            agent_problem_text(&agent->answer, text, sizeof text);
+            return tl_fail(err, TL_FORBIDDEN, "the server does not let this agent in; it answers %s", text);
+        }
         if (status != 0 && status < 500 && !http_retry_wanted(status)) {
             *ret_status = status;
             return TL_OK;
@@ -316,6 +322,9 @@ static enum tl_rc do_job(struct agent *agent, struct tl_err *err)
     if (!rc || stopped(agent)) {
         return TL_OK;
     }
+    if (rc == TL_FORBIDDEN) {
+        return tl_fail(err, rc, "%s", failure.text);
+    }
     char reason[sizeof failure.pointer + sizeof failure.text + 2];
     (void)snprintf(reason, sizeof reason, "%s%s%s", failure.pointer, failure.pointer[0] != '\0' ? " " : "",
                    failure.text);
@@ -406,7 +415,9 @@ static enum tl_rc start(struct agent *agent, struct tl_err *err)
 
     if ((rc = agent_state_open(config->state_dir, &agent->state, err)) ||
         (rc = agent_spool_open(config->state_dir, &agent->spool, err)) ||
-        (rc = http_client_new(&agent->client, config->server, ANSWER_MAX, err))) {
+        (rc = http_client_new(&agent->client, config->server, ANSWER_MAX, err)) ||
+        (rc = http_client_identify(agent->client, config->token_file[0] ? config->token_file : NULL,
+                                   config->ca_file[0] ? config->ca_file : NULL, err))) {
         return rc;
     }
     if (config->threads > 1 && (rc = tl_pool_new(&agent->pool, config->threads, err))) {

@@ -23,6 +23,7 @@ struct server {
     int jobs_left; /* leases answered with a job */
     int register_status;
     int busy_puts; /* PUTs answered 503 before the others */
+    const char *busy_headers;
     int put_status;
     bool broken_job;
     bool lease_hangs; /* never answers a lease, and sets *stop instead */
@@ -63,14 +64,19 @@ static char *job_text(bool broken)
     return tl_buf_take(&text);
 }
 
-static void answer(int fd, int status, const char *body)
+static void answer_with(int fd, int status, const char *headers, const char *body)
 {
     char head[256];
 
-    const int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-                           status, strlen(body));
+    const int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n",
+                           status, strlen(body), headers);
     (void)send(fd, head, (size_t)n, MSG_NOSIGNAL);
     (void)send(fd, body, strlen(body), MSG_NOSIGNAL);
+}
+
+static void answer(int fd, int status, const char *body)
+{
+    answer_with(fd, status, "", body);
 }
 
 /* What the case wants as an answer to this request. */
@@ -91,7 +97,7 @@ static void respond(struct server *server, int fd, const char *line)
         answer(fd, 204, "");
     } else if (strncmp(line, "PUT ", 4) == 0 && server->busy_puts > 0) {
         server->busy_puts--;
-        answer(fd, 503, "{}");
+        answer_with(fd, 503, server->busy_headers != NULL ? server->busy_headers : "", "{}");
     } else if (strncmp(line, "PUT ", 4) == 0) {
         answer(fd, server->put_status, "{\"detail\": \"as the case wants\"}");
     } else {
@@ -250,6 +256,40 @@ static void a_busy_server_gets_the_same_bytes_again(void **state)
     server_stop(&server);
 }
 
+static void a_server_that_says_when_is_not_asked_earlier(void **state)
+{
+    struct server server = {.register_status = 200,
+                            .put_status = 200,
+                            .jobs_left = 1,
+                            .busy_puts = 1,
+                            .busy_headers = "Retry-After: 2\r\n"};
+    const int64_t from_ns = tl_clock_mono_ns();
+
+    assert_int_equal(run_agent(&server, *state, NULL), TL_OK);
+    assert_true(tl_clock_mono_ns() - from_ns >= 2000000000);
+    assert_int_equal(spooled(*state), 0);
+    server_stop(&server);
+}
+
+static void a_revoked_token_ends_the_agent_and_what_it_measured_stays(void **state)
+{
+    static const int statuses[] = {401, 403};
+
+    for (size_t i = 0; i < TL_COUNT_OF(statuses); i++) {
+        struct server server = {.register_status = 200, .put_status = statuses[i], .jobs_left = 1};
+        struct tl_err err = {0};
+        assert_int_equal(run_agent(&server, *state, &err), TL_FORBIDDEN);
+        assert_non_null(strstr(err.text, "as the case wants"));
+        assert_int_equal(find(&server, "POST /jobs/", 0), -1); /* the job is neither done nor failed */
+        assert_int_equal(spooled(*state), 2);
+        server_stop(&server);
+    }
+    struct server server = {.register_status = 200, .put_status = 201};
+    assert_int_equal(run_agent(&server, *state, NULL), TL_OK); /* with a new one */
+    assert_int_equal(spooled(*state), 0);
+    server_stop(&server);
+}
+
 static void a_refused_measurement_is_kept_aside_and_the_job_goes_on(void **state)
 {
     struct server server = {.register_status = 201, .put_status = 422, .jobs_left = 1};
@@ -329,6 +369,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_job_is_measured_uploaded_and_completed, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(a_busy_server_gets_the_same_bytes_again, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(a_server_that_says_when_is_not_asked_earlier, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(a_revoked_token_ends_the_agent_and_what_it_measured_stays, folder_make,
+                                        folder_remove),
         cmocka_unit_test_setup_teardown(a_refused_measurement_is_kept_aside_and_the_job_goes_on, folder_make,
                                         folder_remove),
         cmocka_unit_test_setup_teardown(what_an_earlier_run_left_is_sent_before_anything_is_leased, folder_make,

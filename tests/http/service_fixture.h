@@ -7,6 +7,7 @@
 #include "base/model/model.h"
 #include "latency/codec_job.h"
 #include "latency/codec_measurement.h"
+#include "server/access.h"
 #include "server/flow.h"
 #include "server/routes.h"
 #include "server/snapshots.h"
@@ -18,6 +19,7 @@ struct running {
     struct service service;
     uint16_t port;
     char *folder; /* owned */
+    bool tokens_required;
 };
 
 #define assert_ok(call)                                                                                                \
@@ -32,12 +34,15 @@ struct running {
 static inline void service_resume(struct running *running)
 {
     const struct http_config config = {.host = "127.0.0.1",
+                                       .admit = access_admit,
+                                       .tokens_required = running->tokens_required,
                                        .connections_max = 128,
                                        .routes = routes_all,
                                        .n_routes = routes_count,
                                        .service = &running->service};
     running->service = (struct service){0};
     assert_ok(store_open(running->folder, NULL, &running->service.store, &err));
+    assert_ok(access_new(running->service.store, running->tokens_required, &running->service.access, &err));
     assert_ok(spaces_new(running->service.store, &running->service.spaces, &err));
     assert_ok(snapshots_new(running->service.store, running->service.spaces, &running->service.snapshots, &err));
     assert_ok(http_new(&config, &running->service.http, &err));
@@ -53,6 +58,7 @@ static inline void service_pause(struct running *running)
     http_free(running->service.http);
     snapshots_free(running->service.snapshots);
     spaces_free(running->service.spaces);
+    access_free(running->service.access);
     store_close(running->service.store);
 }
 

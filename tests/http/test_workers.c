@@ -299,7 +299,7 @@ static void a_search_says_since_when_no_worker_was_heard_of_and_can_be_cancelled
     post_search(running->port, path);
     take(running->port, &job);
     assert_ok(store_write(running->service.store, away, NULL, &err));
-    await(running->port, path, "message", "no worker of pool was heard of since 2023-11-14T");
+    await(running->port, path, "message", "pool was last heard of at 2023-11-14T");
     (void)snprintf(cancel, sizeof cancel, "%s:cancel", path);
     http_call(running->port, "POST", cancel, NULL, &cancelled);
     assert_status(&cancelled, 200);

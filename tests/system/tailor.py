@@ -192,8 +192,11 @@ class Server:
         self.port = 0
         return self.program.end(signal.SIGTERM, seconds)
 
-    def link(self):
-        return Link(self)
+    def connection(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port)
+
+    def link(self, token=None):
+        return Link(self, token)
 
 
 # ---- HTTP ------------------------------------------------------------------------------------------------------------
@@ -216,8 +219,9 @@ class Answer:
 class Link:
     """One connection to a server, made again when it broke."""
 
-    def __init__(self, server):
+    def __init__(self, server, token=None):
         self.server = server
+        self.token = token
         self.port = 0
         self.connection = None
 
@@ -229,6 +233,8 @@ class Link:
     def send(self, method, path, body=None, wait=None, timeout=60, headers=None):
         """One try. A body that is no bytes is sent as JSON. Raises Gone when there was no complete answer."""
         headers = dict(headers or {})
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         if body is not None:
@@ -242,7 +248,7 @@ class Link:
             raise Gone("it is not up")
         try:
             if not self.connection or not self.connection.sock:  # it may have said that it closes
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port)
+                self.connection = self.server.connection()
                 self.connection.connect()
             self.connection.sock.settimeout(timeout)
             self.connection.request(method, path, body, headers)

@@ -170,13 +170,13 @@ function history() {
 
 const device = (name, more) => ({
   name, info: { cpu: "Intel(R) Xeon(R) Processor @ 2.70GHz", isa: "avx512", threads: 1, runtime: "tailor", os: "Debian GNU/Linux 12", kernel: "6.1.0", cores: 2 },
-  created: ago(9e5), seen: ago(4), online: true, anchor_reference_ms: 21.38,
+  created: ago(9e5), seen: ago(4), online: true, state: "active", state_reason: null, state_since: null, anchor_reference_ms: 21.38,
   models: [{ space: "ofa-mbv3-w1.0", hash: "aa12", created: ago(8e5), networks: 60, blocks: 210, mape: 2.13, spearman: 0.991, half_width: 0.045 }],
   jobs: { queued: 0, leased: 0, done: 41, failed: 0 }, profile: null, ...more,
 });
 const DEVICES = [
   device("this-machine", {}),
-  device("rack3-pi", { info: { cpu: "Cortex-A72", isa: "neon", threads: 4 }, models: [], jobs: { queued: 12, leased: 1, done: 8, failed: 1 }, profile: { done: 52, total: 180 } }),
+  device("rack3-pi", { state: "quarantined", state_reason: "three jobs failed within a minute, the last one: the disk is full", state_since: ago(70), info: { cpu: "Cortex-A72", isa: "neon", threads: 4 }, models: [], jobs: { queued: 12, leased: 1, done: 8, failed: 1 }, profile: { done: 52, total: 180 } }),
   device("note10", { info: null, online: false, seen: null, anchor_reference_ms: null, models: [{ ...device("x").models[0], mape: null, spearman: null, half_width: null, networks: 0, blocks: 5215 }], jobs: { queued: 0, leased: 0, done: 0, failed: 0 } }),
 ];
 
@@ -266,6 +266,7 @@ function answer(method, url, body, state) {
     }
     case "GET devices": return page(state.empty ? [] : DEVICES, url);
     case "GET devices/{}": return DEVICES.find((d) => d.name === id) ?? problem(404, `no device is called ${id}`);
+    case "POST devices/{}": state.resumed = id; return problem(409, "it cannot be resumed here");
     case "GET controllers": return CONTROLLERS;
     case "GET spaces": return page(SPACES, url);
     case "GET measurements": return page(Array.from({ length: 120 }, (_, i) => measurement(i)).filter((m) => m.kind === (url.searchParams.get("kind") ?? m.kind)), url);

@@ -288,6 +288,11 @@ test("devices say whether they are there, how well they are known and what they 
   await page.waitForSelector(".tile");
   assert.match(await text(".tile"), /this-machine[\s\S]*online[\s\S]*off by 2\.1 % on average, rank correlation 0\.991/);
   assert.match(await page.locator(".tile").nth(1).innerText(), /52 of 180/);
+  assert.match(await page.locator(".tile").nth(1).innerText(), /Quarantined[\s\S]*the last one: the disk is full[\s\S]*Resume/);
+  const resumed = page.waitForRequest((r) => r.method() === "POST");
+  await page.getByRole("button", { name: "Resume" }).click();
+  assert.equal(new URL((await resumed).url()).pathname, "/devices/rack3-pi:resume");
+  await page.waitForSelector(".standing [role=alert]:has-text('cannot be resumed here')");
   const sent = page.waitForRequest((r) => r.method() === "POST");
   await page.locator(".tile button", { hasText: "Profile" }).first().click();
   assert.deepEqual((await sent).postDataJSON(), { kind: "profile", device: "this-machine", space: "ofa-mbv3-w1.0" });

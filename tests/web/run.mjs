@@ -27,7 +27,7 @@ if (!install()) skip("playwright-core and axe could not be installed from npm");
 const { CHROMIUM } = await import("./browser.mjs");
 if (!CHROMIUM) skip("no Chromium here; set CHROMIUM to one");
 
-const files = ["page.test.mjs", ...(existsSync(process.env.TAILOR_BIN ?? "") ? ["service.test.mjs"] : [])];
+const files = ["page.test.mjs", ...(existsSync(process.env.TAILOR_BIN ?? "") ? ["service.test.mjs", "access.test.mjs"] : [])];
 if (files.length < 2) console.log("without TAILOR_BIN: the page alone, not with the service");
 const run = spawnSync(process.execPath, ["--test", ...files.map((f) => join(here, f))], { stdio: "inherit" });
 process.exit(run.status ?? 1);

@@ -1,5 +1,6 @@
 // api.ts - talking to the service: one request, and a resource that a view keeps fresh while it is looked at.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { fetchAllowed } from "./access";
 import type { Page, Problem } from "./api_types";
 
 export class ApiError extends Error {
@@ -19,7 +20,7 @@ async function problemOf(response: Response): Promise<Problem> {
 async function send(path: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetchAllowed(path, init);
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new ApiError({ title: "No answer", status: 0, detail: "the server does not answer; is tailor still running?" });

@@ -192,6 +192,9 @@ export interface Device {
   created: string;
   seen: string | null;
   online: boolean;
+  state: "active" | "quarantined" | "draining"; // the two others get no work
+  state_reason: string | null;
+  state_since: string | null;
   anchor_reference_ms: number | null;
   models: DeviceModel[];
   jobs: { queued: number; leased: number; done: number; failed: number };

@@ -30,13 +30,17 @@ static void a_full_command_line_is_taken(void **state)
     struct agent_config config;
 
     assert_int_equal(
-        parse("--server http://h:1 --name rack3-pi --threads 4 --state /var/t --once-idle 5", &config, NULL), TL_OK);
+        parse("--server http://h:1 --name rack3-pi --threads 4 --state /var/t --once-idle 5 --token-file /t --ca /c",
+              &config, NULL),
+        TL_OK);
     assert_int_equal(config.action, AGENT_RUN);
     assert_string_equal(config.server, "http://h:1");
     assert_string_equal(config.name, "rack3-pi");
     assert_string_equal(config.state_dir, "/var/t");
     assert_int_equal(config.threads, 4);
     assert_true(config.once_idle_s == 5);
+    assert_string_equal(config.token_file, "/t");
+    assert_string_equal(config.ca_file, "/c");
 }
 
 static void the_state_folder_follows_xdg(void **state)

@@ -109,7 +109,7 @@ static void a_failure_names_its_file_once(void **state)
 static void every_result_has_one_status_and_title(void **state)
 {
     (void)state;
-    static const int status[TL_RC_COUNT] = {200, 400, 422, 404, 409, 413, 503, 503, 500, 500};
+    static const int status[TL_RC_COUNT] = {200, 400, 422, 404, 403, 409, 413, 503, 503, 500, 500};
     for (int rc = 0; rc < TL_RC_COUNT; rc++) {
         assert_int_equal(tl_rc_http((enum tl_rc)rc), status[rc]);
         assert_true(strlen(tl_rc_title((enum tl_rc)rc)) > 0);

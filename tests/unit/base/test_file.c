@@ -141,6 +141,27 @@ static void a_write_that_fails_leaves_no_trace(void **state)
     assert_int_equal(tl_file_write(in_folder("no/such/f"), "x", 1, NULL), TL_IO);
 }
 
+static void a_secret_that_others_may_read_is_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    static const struct {
+        mode_t mode;
+        enum tl_rc rc;
+    } modes[] = {{0600, TL_OK},      {0400, TL_OK},      {0440, TL_OK},     {0644, TL_INVALID},
+                 {0604, TL_INVALID}, {0602, TL_INVALID}, {0620, TL_INVALID}};
+    assert_int_equal(tl_file_write(in_folder("f"), "secret", 6, NULL), TL_OK);
+    for (size_t i = 0; i < TL_COUNT_OF(modes); i++) {
+        TL_AUTO(tl_buf) buf = {0};
+        struct tl_err err = {0};
+        assert_int_equal(chmod(in_folder("f"), modes[i].mode), 0);
+        assert_int_equal(tl_secret_read(in_folder("f"), &buf, &err), modes[i].rc);
+        assert_true(modes[i].rc ? !buf.data && strstr(err.text, "chmod 600") : strcmp(buf.data, "secret") == 0);
+    }
+    assert_int_equal(tl_secret_read(in_folder("none"), &(struct tl_buf){0}, NULL), TL_NOT_FOUND);
+    assert_int_equal(tl_secret_read(folder, &(struct tl_buf){0}, NULL), TL_INVALID);
+    assert_int_equal(tl_file_remove(in_folder("f"), NULL), TL_OK);
+}
+
 static void a_removed_file_is_gone_and_may_be_removed_again(void **state)
 {
     (void)state;
@@ -218,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_not_found),
         cmocka_unit_test(a_file_is_replaced_whole_and_leaves_no_trace),
         cmocka_unit_test(a_write_that_fails_leaves_no_trace),
+        cmocka_unit_test(a_secret_that_others_may_read_is_refused_with_the_remedy),
         cmocka_unit_test(a_removed_file_is_gone_and_may_be_removed_again),
         cmocka_unit_test(folders_are_made_with_their_parents),
         cmocka_unit_test(a_file_in_the_way_is_no_folder),

@@ -143,13 +143,33 @@ static void only_the_plain_form_is_a_uuid(void **state)
     }
 }
 
+static void a_secret_is_new_every_time_and_its_digest_is_blake2b_of_256_bits(void **state)
+{
+    (void)state;
+    char a[TL_SECRET_TEXT], b[TL_SECRET_TEXT], digest[TL_DIGEST_TEXT];
+    tl_secret(a);
+    tl_secret(b);
+    assert_string_not_equal(a, b);
+    assert_memory_equal(a, "tlr_", 4);
+    assert_int_equal(strlen(a), TL_SECRET_TEXT - 1);
+    assert_int_equal(strspn(a + 4, "0123456789abcdef"), 64);
+    /* hashlib.blake2b(b"abc", digest_size=32) of Python */
+    tl_secret_digest("abc", digest);
+    assert_string_equal(digest, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hashes_are_blake2b_of_128_bits),   cmocka_unit_test(two_strings_hash_as_one_stream),
-        cmocka_unit_test(a_hash_survives_being_text),       cmocka_unit_test(only_32_lower_case_digits_are_a_hash),
-        cmocka_unit_test(a_uuid_tells_when_it_was_made),    cmocka_unit_test(uuids_sort_by_creation_and_never_repeat),
-        cmocka_unit_test(threads_never_make_the_same_uuid), cmocka_unit_test(only_the_plain_form_is_a_uuid),
+        cmocka_unit_test(hashes_are_blake2b_of_128_bits),
+        cmocka_unit_test(a_secret_is_new_every_time_and_its_digest_is_blake2b_of_256_bits),
+        cmocka_unit_test(two_strings_hash_as_one_stream),
+        cmocka_unit_test(a_hash_survives_being_text),
+        cmocka_unit_test(only_32_lower_case_digits_are_a_hash),
+        cmocka_unit_test(a_uuid_tells_when_it_was_made),
+        cmocka_unit_test(uuids_sort_by_creation_and_never_repeat),
+        cmocka_unit_test(threads_never_make_the_same_uuid),
+        cmocka_unit_test(only_the_plain_form_is_a_uuid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { REQUEST_BYTES = 8192, ANSWERS_MAX = 4 };
@@ -368,6 +369,96 @@ static void nothing_can_be_smuggled_into_a_request(void **state)
     http_client_free(client);
 }
 
+/* The variables that say who we are, as this process has them. */
+static void say(const char *token, const char *token_file, const char *insecure)
+{
+    assert_int_equal(setenv("TAILOR_TOKEN", token, 1), 0);
+    assert_int_equal(setenv("TAILOR_TOKEN_FILE", token_file, 1), 0);
+    assert_int_equal(setenv("TAILOR_INSECURE", insecure, 1), 0);
+}
+
+static void a_token_is_shown_in_every_request(void **state)
+{
+    (void)state;
+    static const char EMPTY[] = "HTTP/1.1 204 No Content\r\n\r\n";
+    struct responder responder = {.answers = {EMPTY, EMPTY}};
+    struct http_client *client;
+    responder_start(&responder);
+    assert_int_equal(http_client_new(&client, responder.url, 0, NULL), TL_OK);
+    say(" tlr_0123\n", "", "");
+    assert_int_equal(http_client_identify(client, NULL, NULL, NULL), TL_OK);
+    for (int i = 0; i < 2; i++) {
+        TL_AUTO(http_answer) answer = {0};
+        assert_int_equal(
+            http_request(client, i ? "PUT" : "GET", "/x", NULL, NULL, i ? "b" : NULL, (size_t)i, 5, &answer, NULL),
+            TL_OK);
+    }
+    http_client_free(client);
+    responder_stop(&responder);
+    say("", "", "");
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(strstr(responder.requests[i], "\r\nAuthorization: Bearer tlr_0123\r\n"));
+    }
+}
+
+static enum tl_rc identify(const char *server, const char *token_file, const char *ca_file, struct tl_err *err)
+{
+    struct http_client *client;
+    assert_int_equal(http_client_new(&client, server, 0, NULL), TL_OK);
+    const enum tl_rc rc = http_client_identify(client, token_file, ca_file, err);
+    http_client_free(client);
+    return rc;
+}
+
+static void a_token_does_not_leave_the_machine_in_the_clear(void **state)
+{
+    (void)state;
+    static const char *const hidden[] = {"https://example.org", "http://127.0.0.1", "http://localhost:8080",
+                                         "http://[::1]"};
+    static const char *const clear[] = {"http://example.org", "http://127.example.org", "http://localhost.example.org",
+                                        "http://128.0.0.1:8080"};
+    say("tlr_0123", "", "");
+    for (size_t i = 0; i < TL_COUNT_OF(hidden); i++) {
+        assert_int_equal(identify(hidden[i], NULL, NULL, NULL), TL_OK);
+    }
+    for (size_t i = 0; i < TL_COUNT_OF(clear); i++) {
+        struct tl_err err = {0};
+        say("tlr_0123", "", "");
+        assert_int_equal(identify(clear[i], NULL, NULL, &err), TL_INVALID);
+        assert_non_null(strstr(err.text, "TAILOR_INSECURE=1"));
+        assert_null(strstr(err.text, "tlr_0123"));
+        say("tlr_0123", "", "1");
+        assert_int_equal(identify(clear[i], NULL, NULL, NULL), TL_OK);
+        say("", "", "");
+        assert_int_equal(identify(clear[i], NULL, NULL, NULL), TL_OK);
+    }
+}
+
+static void what_is_no_token_or_no_certificate_is_said_before_anything_is_sent(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {"two words", "a\r\nHost: evil", "\x7f", " \n"};
+    static char path[] = "/tmp/tailor-token-XXXXXX";
+    const int fd = mkstemp(path); /* for its owner's eyes */
+    struct tl_err err = {0};
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < TL_COUNT_OF(odd); i++) {
+        assert_int_equal(tl_file_write(path, odd[i], strlen(odd[i]), NULL), TL_OK);
+        assert_int_equal(chmod(path, 0600), 0);
+        assert_int_equal(identify("http://127.0.0.1", path, NULL, NULL), TL_INVALID);
+        say("", path, "");
+        assert_int_equal(identify("http://127.0.0.1", NULL, NULL, NULL), TL_INVALID);
+        say("", "", "");
+    }
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(identify("http://127.0.0.1", path, NULL, &err), TL_INVALID);
+    assert_non_null(strstr(err.text, "chmod 600"));
+    assert_int_equal(identify("http://127.0.0.1", "/nowhere/token", NULL, NULL), TL_NOT_FOUND);
+    assert_int_equal(identify("https://example.org", NULL, "/nowhere/ca.pem", NULL), TL_NOT_FOUND);
+    (void)close(fd);
+    (void)unlink(path);
+}
+
 static void what_may_pass_by_itself_is_sent_again(void **state)
 {
     (void)state;
@@ -398,8 +489,9 @@ static void retries_back_off_with_full_jitter(void **state)
         assert_true(most_ms < span_ms[attempt] && most_ms > span_ms[attempt] * 9 / 10);
     }
     assert_true(http_retry_delay_ms(UINT32_MAX, -1, &rng) < 60000);
-    assert_true(http_retry_delay_ms(0, 120, &rng) == 120000);
-    assert_true(http_retry_delay_ms(0, INT64_MAX, &rng) == 86400000);
+    assert_in_range(http_retry_delay_ms(0, 120, &rng), 120000, 120999); /* not all of a fleet at once */
+    assert_true(http_retry_delay_ms(0, 120, &rng) != http_retry_delay_ms(0, 120, &rng));
+    assert_in_range(http_retry_delay_ms(0, INT64_MAX, &rng), 86400000, 86400999);
 }
 
 static enum tl_rc make_client_and_fail_to_connect(void *ctx, struct tl_err *err)
@@ -439,6 +531,9 @@ int main(void)
         cmocka_unit_test(one_connection_carries_many_requests),
         cmocka_unit_test(only_a_root_is_a_server),
         cmocka_unit_test(nothing_can_be_smuggled_into_a_request),
+        cmocka_unit_test(a_token_is_shown_in_every_request),
+        cmocka_unit_test(a_token_does_not_leave_the_machine_in_the_clear),
+        cmocka_unit_test(what_is_no_token_or_no_certificate_is_said_before_anything_is_sent),
         cmocka_unit_test(what_may_pass_by_itself_is_sent_again),
         cmocka_unit_test(retries_back_off_with_full_jitter),
         cmocka_unit_test(every_allocation_may_fail),

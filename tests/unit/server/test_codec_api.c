@@ -172,6 +172,9 @@ static void a_device_document_is_read_back(void **state)
                                      .created_ns = 1,
                                      .seen_ns = 2,
                                      .anchor_reference_ms = 1.25,
+                                     .state = "quarantined",
+                                     .state_reason = "no fan",
+                                     .state_since_ns = 4,
                                      .info = {"{\"cpu\":\"x\"}", 11}};
     const struct store_model model = {.kind = "latency",
                                       .space = "s",
@@ -196,6 +199,9 @@ static void a_device_document_is_read_back(void **state)
     assert_int_equal(cli_device_decode(buf.data, buf.len, &device, &err), TL_OK);
     assert_string_equal(device.name, "pi");
     assert_true(device.online && device.anchor_ms == 1.25);
+    assert_string_equal(device.state, "quarantined");
+    assert_string_equal(device.state_reason, "no fan");
+    assert_string_equal(device.state_since, "1970-01-01T00:00:00.000Z");
     assert_int_equal(device.leased, 2);
     assert_int_equal(device.n_models, 1);
     assert_int_equal(device.models[0].networks, 40);
@@ -234,8 +240,11 @@ static enum tl_rc read_and_show_a_device(void *ctx, struct tl_err *err)
     if ((rc = device_request_decode(json, sizeof json - 1, &request, err))) {
         return rc;
     }
-    const struct store_device row = {
-        .name = request.name, .agent_key = "", .info = {request.info.data, request.info.len}};
+    const struct store_device row = {.name = request.name,
+                                     .agent_key = "",
+                                     .state = "active",
+                                     .state_reason = "",
+                                     .info = {request.info.data, request.info.len}};
     if (!(rc = device_document_new(&row, false, &document, err))) {
         rc = device_document_encode(document, &buf, err);
     }

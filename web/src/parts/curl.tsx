@@ -1,5 +1,6 @@
 // curl.tsx - the same without the page.
 import { useState } from "preact/hooks";
+import { hasToken } from "../access";
 import type { SearchRequest } from "../api_types";
 
 /** A request's own fields out of a search, in the order in which people write them. */
@@ -12,7 +13,7 @@ export function requestOf(search: SearchRequest): SearchRequest {
 export function Curl({ request }: { request: SearchRequest }) {
   const [copied, setCopied] = useState(false);
   const json = JSON.stringify(request).replaceAll("'", "'\\''");
-  const text = `curl -sS ${location.origin}/search -H 'Content-Type: application/json' -H 'Prefer: wait=60' \\\n  -d '${json}'`;
+  const text = `curl -sS ${location.origin}/search -H 'Content-Type: application/json' -H 'Prefer: wait=60'${hasToken() ? ' -H "Authorization: Bearer $TAILOR_TOKEN"' : ""} \\\n  -d '${json}'`;
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(text);
     setCopied(true);

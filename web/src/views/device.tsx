@@ -5,6 +5,7 @@ import type { Device, Measurement, MeasurementDetail, Page } from "../api_types"
 import { age, integer, metricText, number, percent } from "../format";
 import { ErrorNote } from "../parts/marks";
 import { Profile } from "../parts/profile";
+import { Standing } from "../parts/standing";
 import { Repeats } from "../parts/repeats";
 import { change, changed, href, useTitle, type Route } from "../route";
 import { Online, isPool } from "./devices";
@@ -23,6 +24,7 @@ export function DeviceView({ name, route }: { name: string; route: Route }) {
         {device && !isPool(device) && <span class="actions"><a class="button plain" href={href(["new"], { device: name })}>Search for this device</a></span>}
       </div>
       <ErrorNote error={error} />
+      {device && <Standing device={device} onChanged={reload} />}
       {device && <About device={device} onChanged={reload} />}
       <ErrorNote error={raw.error} />
       {raw.data && <Repeats measurement={raw.data} />}

@@ -2,8 +2,10 @@
 import { getAll, useResource } from "../api";
 import type { Device, Page } from "../api_types";
 import { age, integer, number } from "../format";
+import { hasToken } from "../access";
 import { ErrorNote } from "../parts/marks";
 import { Profile } from "../parts/profile";
+import { Standing } from "../parts/standing";
 import { href, useTitle } from "../route";
 
 export function DevicesView() {
@@ -31,6 +33,7 @@ function DeviceTile({ device, onChanged }: { device: Device; onChanged(): void }
   return (
     <article class="panel tile">
       <div class="title"><h2><a href={href(["devices", device.name])}>{device.name}</a></h2><Online device={device} /></div>
+      <Standing device={device} onChanged={onChanged} />
       <p class="muted">{isPool(device) ? "workers: your own code values architectures" : String(device.info?.["cpu"] ?? "imported, without an agent")}</p>
       <dl class="facts">
         <div><dt>Seen</dt><dd>{age(device.seen)}</dd></div>
@@ -54,7 +57,7 @@ function HowToAdd({ first }: { first: boolean }) {
     <section class={first ? "empty" : "panel"}>
       <h2>{first ? "No device yet" : "Another device"}</h2>
       <p>Build or copy <code>tailor-agent</code> to the machine (it needs nothing else), and start it there. It registers under the name given, and measures when it is asked to.</p>
-      <pre tabIndex={0} role="region" aria-label="Command">tailor-agent --server {location.origin} --name my-device</pre>
+      <pre tabIndex={0} role="region" aria-label="Command">{hasToken() && "(umask 077; tailor tokens add --device my-device > my-device.token)\n"}tailor-agent --server {location.origin} --name my-device{hasToken() && " --token-file my-device.token"}</pre>
     </section>
   );
 }
