@@ -20,6 +20,11 @@ TL_MUST_CHECK enum tl_rc device_request_decode(const char *json, size_t n, struc
                                                struct tl_err *err);
 void device_request_done(struct device_request *request);
 
+/* A device is a machine with a runtime: TL_CONFLICT, with the field, where the request has another runtime (its version
+ * may change), number of threads, batch or number type than the device's info. What either does not say is no conflict. */
+TL_MUST_CHECK enum tl_rc device_request_same(const struct device_request *request, struct store_bytes info,
+                                             struct tl_err *err);
+
 /* The document of one device, collected piece by piece. */
 struct device_document;
 TL_MUST_CHECK enum tl_rc device_document_new(const struct store_device *device, bool online,

@@ -15,7 +15,7 @@ http_handler route_controller_list, route_search_post, route_search_list, route_
 /* routes_device.c */
 http_handler route_device_post, route_device_list, route_device_get, route_job_post, route_job_list, route_job_lease,
     route_job_renew, route_job_complete, route_job_fail, route_measurement_put, route_measurement_list,
-    route_measurement_get;
+    route_measurement_get, route_job_model;
 /* routes_model.c */
 http_handler route_space_list, route_space_get, route_space_post, route_space_ranges, route_table_put, route_model_post,
     route_model_list, route_artifact_put, route_artifact_get;

@@ -138,10 +138,9 @@ struct registration {
 static enum tl_rc on_known(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     struct registration *registration = ctx;
-    (void)err;
     registration->known = true;
     snprintf(registration->key, sizeof registration->key, "%s", device->agent_key);
-    return TL_OK;
+    return device->agent_key[0] ? device_request_same(registration->request, device->info, err) : TL_OK;
 }
 
 /* A name belongs to the first agent that takes it; a device that came from an imported table has none yet. */
@@ -152,12 +151,12 @@ static enum tl_rc register_device(struct store_tx *tx, void *ctx, struct tl_err 
     struct tl_err none = {0};
     int64_t now_ns = tl_clock_wall_ns();
     enum tl_rc rc = store_device_get(tx, request->name, on_known, registration, &none);
-    if (rc != TL_OK && rc != TL_NOT_FOUND) {
-        return tl_fail(err, rc, "%s", none.text);
-    }
     if (registration->key[0] && strcmp(registration->key, request->agent_key) != 0) {
         return tl_fail_at(err, TL_CONFLICT, "/name", "another agent holds the name %s; choose another one",
                           request->name);
+    }
+    if (rc != TL_OK && rc != TL_NOT_FOUND) {
+        return tl_fail_at(err, rc, none.pointer, "%s", none.text);
     }
     return store_device_put(tx,
                             &(struct store_device){.name = request->name,

@@ -145,7 +145,7 @@ enum tl_rc route_job_post(struct service *service, const struct http_request *re
 struct leasing {
     const struct agent_call *call;
     struct tl_buf *answer;
-    unsigned threads; /* of the device's runtime */
+    struct work_runtime runtime; /* of the device */
     bool leased;
     int64_t now_ns, next_ns; /* wall; next: when a queued job becomes due, 0: none */
 };
@@ -153,14 +153,14 @@ struct leasing {
 static enum tl_rc on_leased(void *ctx, const struct store_job *job, struct tl_err *err)
 {
     const struct leasing *leasing = ctx;
-    return work_lease_encode(job, LEASE_S, leasing->threads, leasing->answer, err);
+    return work_lease_encode(job, LEASE_S, leasing->runtime, leasing->answer, err);
 }
 
-static enum tl_rc note_threads(void *ctx, const struct store_device *device, struct tl_err *err)
+static enum tl_rc note_runtime(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     struct leasing *leasing = ctx;
     (void)err;
-    leasing->threads = work_device_threads(device->info);
+    leasing->runtime = work_device_runtime(device->info);
     return TL_OK;
 }
 
@@ -170,7 +170,7 @@ static enum tl_rc lease_job(struct store_tx *tx, void *ctx, struct tl_err *err)
     enum tl_rc rc;
     leasing->now_ns = tl_clock_wall_ns();
     if ((rc = service_agent(tx, leasing->call->device, leasing->call->agent_key, err)) ||
-        (rc = store_device_get(tx, leasing->call->device, note_threads, leasing, err))) {
+        (rc = store_device_get(tx, leasing->call->device, note_runtime, leasing, err))) {
         return rc;
     }
     return store_job_lease(tx, leasing->call->device, leasing->now_ns, leasing->now_ns + LEASE_S * NS_PER_S, on_leased,

@@ -186,7 +186,10 @@ static void remember(enum tl_log_level level, const char *text)
 static enum tl_rc run_agent(struct server *server, const char *dir, struct tl_err *err)
 {
     static atomic_int stop;
-    struct agent_config config = {.name = "pi", .threads = 1, .once_idle_s = 0};
+    struct agent_config config = {
+        .name = "pi",
+        .once_idle_s = 0,
+        .runner = {.format = "onnx", .number_type = "float32", .timeout_s = 5, .threads = 1, .batch = 1}};
 
     stop = 0;
     said[0] = '\0';

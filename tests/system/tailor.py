@@ -148,8 +148,9 @@ class House:
         return server
 
     def agent(self, server, name, *arguments):
+        """An agent of this house: its agents measure one at a time, whatever other tests do."""
         return self.program("tailor-agent", "--server", f"http://127.0.0.1:{server.port}", "--name", name, "--state",
-                            self.path("agent-" + name), *arguments)
+                            self.path("agent-" + name), "--lock", self.path("lock"), *arguments)
 
     def tell(self):
         for program in self.programs:

@@ -35,7 +35,7 @@ static void a_full_command_line_is_taken(void **state)
     assert_string_equal(config.server, "http://h:1");
     assert_string_equal(config.name, "rack3-pi");
     assert_string_equal(config.state_dir, "/var/t");
-    assert_int_equal(config.threads, 4);
+    assert_int_equal(config.runner.threads, 4);
     assert_true(config.once_idle_s == 5);
 }
 
@@ -47,7 +47,7 @@ static void the_state_folder_follows_xdg(void **state)
 
     assert_int_equal(parse("--server http://h --name pi", &config, NULL), TL_OK);
     assert_string_equal(config.state_dir, "/home/me/.local/state/tailor-agent/pi");
-    assert_int_equal(config.threads, 1);
+    assert_int_equal(config.runner.threads, 1);
     assert_true(config.once_idle_s == -1);
     assert_int_equal(agent_config_parse(5, argv, "/state", "/home/me", &config, NULL), TL_OK);
     assert_string_equal(config.state_dir, "/state/tailor-agent/pi");
