@@ -17,7 +17,7 @@
 #include "base/codec_json.h"
 #include "latency/latency.h"
 
-enum { LAT_DEVICE_TEXT = 65, LAT_CONTEXT_TEXT = 33, LAT_RUNTIME_TEXT = 81 };
+enum { LAT_DEVICE_TEXT = 65, LAT_CONTEXT_TEXT = 33, LAT_RUNTIME_TEXT = 97 };
 
 /* The machine around a visit; also visit.others_cpu and visit.steal. NAN or "": unknown. */
 struct lat_context {
