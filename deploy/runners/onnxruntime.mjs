@@ -5,17 +5,29 @@
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const wasm = process.argv.includes('--wasm');
 const threads = Number(process.argv[process.argv.indexOf('--threads') + 1] || 1);
-const require = createRequire(process.env.TAILOR_NODE_MODULES ? join(process.env.TAILOR_NODE_MODULES, 'x') : import.meta.url);
 const name = wasm ? 'onnxruntime-web' : 'onnxruntime-node';
-const entry = require.resolve(name);
-// Node's own build of onnxruntime-web is the one without a browser's backends.
-const module = await import(pathToFileURL(wasm ? join(dirname(entry), 'ort.node.min.mjs') : entry));
-const ort = module.InferenceSession ? module : module.default;
+
+function say(answer) {
+  process.stdout.write(JSON.stringify(answer) + '\n');
+}
+
+async function importRuntime() {
+  const modules = process.env.TAILOR_NODE_MODULES;
+  const entry = createRequire(modules ? join(resolve(modules), 'x') : import.meta.url).resolve(name);
+  // Node's own build of onnxruntime-web is the one without a browser's backends.
+  const module = await import(pathToFileURL(wasm ? join(dirname(entry), 'ort.node.min.mjs') : entry));
+  return module.InferenceSession ? module : module.default;
+}
+
+const ort = await importRuntime().catch((error) => {
+  say({ error: `${name} is not installed (npm ci in the folder of onnxruntime.mjs): ${error.message.split('\n')[0]}` });
+  process.exit(1);
+});
 const version = ort.env.versions[wasm ? 'web' : 'node'] ?? ort.env.versions.common;
 if (wasm) {
   ort.env.wasm.numThreads = threads;
@@ -26,10 +38,6 @@ const options = wasm
   : { executionProviders: ['cpu'], graphOptimizationLevel: 'all', executionMode: 'sequential',
       intraOpNumThreads: threads, interOpNumThreads: 1 };
 const models = new Map(); // id: {session, feeds}
-
-function say(answer) {
-  process.stdout.write(JSON.stringify(answer) + '\n');
-}
 
 // Inputs of order one from a fixed generator: their values do not change the time.
 function makeFeeds(session) {
