@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 100, GRACE_MS = 1000, READ_BYTES = 1 << 16 };
+enum { LOOK_MS = 100, GRACE_MS = 1000, READ_BYTES = 1 << 16, READS_MAX = 32 };
 
 extern char **environ;
 
@@ -199,6 +199,9 @@ enum tl_rc child_start(struct child *child, const struct child_words *words, str
     for (size_t i = 0; i < copy.n; i++, at += strlen(at) + 1) {
         argv[i] = at;
     }
+    if (argv[0] == NULL) {
+        return tl_fail(err, TL_INVALID, "a command without words");
+    }
     if (!ends_open(&ends)) {
         return tl_fail_sys(err, "no pipe to %s", argv[0]);
     }
@@ -288,14 +291,14 @@ static void hear(struct child *child, const char *bytes, size_t n)
     }
 }
 
-/* Take what is there; a pipe at its end is closed. TL_TOO_LARGE: the output is over its limit. */
+/* Take what is there, of a flood a part; a pipe at its end is closed. TL_TOO_LARGE: the output is over its limit. */
 static enum tl_rc drain(struct child *child, int *fd, bool is_output, struct tl_err *err)
 {
     char bytes[READ_BYTES];
     ssize_t n = 1;
     enum tl_rc rc = TL_OK;
 
-    while (*fd >= 0 && !rc && (n = read(*fd, bytes, sizeof bytes)) > 0) {
+    for (int reads = 0; *fd >= 0 && !rc && reads < READS_MAX && (n = read(*fd, bytes, sizeof bytes)) > 0; reads++) {
         if (is_output) {
             rc = tl_buf_add(&child->text, bytes, (size_t)n, err);
         } else {
@@ -416,20 +419,20 @@ enum tl_rc child_finish(struct child *child, int timeout_s, const struct agent_w
 /* utime and stime, the 14th and 15th field of /proc/PID/stat; the 2nd is in parentheses and may hold spaces. */
 static double live_cpu_s(pid_t pid)
 {
+    enum { BEFORE_UTIME = 12 }; /* spaces between the parenthesis and utime */
     TL_AUTO(tl_buf) text = {.max = 4096};
-    char path[64];
-    unsigned long user = 0, kernel = 0;
+    char path[64], *end = NULL;
     const long per_s = sysconf(_SC_CLK_TCK);
 
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (per_s <= 0 || tl_file_read(path, &text, NULL) != TL_OK || text.data == NULL) {
+    const char *at = tl_file_read(path, &text, NULL) == TL_OK && text.len > 0 ? strrchr(text.data, ')') : NULL;
+    for (int i = 0; at != NULL && i < BEFORE_UTIME; i++) {
+        at = strchr(at + 1, ' ');
+    }
+    if (at == NULL || per_s <= 0) {
         return NAN;
     }
-    const char *after = strrchr(text.data, ')');
-    if (after == NULL ||
-        sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2) {
-        return NAN;
-    }
+    const unsigned long long user = strtoull(at, &end, 10), kernel = strtoull(end, &end, 10);
     return (double)(user + kernel) / (double)per_s;
 }
 

@@ -45,7 +45,10 @@ enum tl_rc agent_encode_attempt(int64_t attempt, const char *key, const char *re
     size_t n = 0;
 
     for (; reason != NULL && n < AGENT_REASON_MAX && reason[n] != '\0'; n++) {
-        text[n] = reason[n] >= ' ' && reason[n] <= '~' ? reason[n] : '?'; /* a runner's words may be anything */
+        text[n] = reason[n];
+        if (reason[n] < ' ' || reason[n] > '~') { /* a runner's words may be anything */
+            text[n] = '?';
+        }
     }
     return tl_json_dump_take(json_pack("{s:I, s:s, s:s*}", "attempt", (json_int_t)attempt, "agent_key", key, "reason",
                                        reason != NULL ? text : NULL),

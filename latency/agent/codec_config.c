@@ -172,12 +172,11 @@ static enum tl_rc read_all(struct tl_json_object *top, const char *here, struct 
         (rc = read_unsigned(top, "threads", AGENT_THREADS_MAX, &config->runner.threads, err)) ||
         (rc = read_unsigned(top, "batch", LAT_BATCH_MAX, &config->runner.batch, err)) ||
         (rc = tl_json_nested(top, "runner", TL_OPTIONAL, &runner, &there, err)) ||
-        (there &&
-         ((rc = read_runner(&runner, here, &config->runner, err)) || (rc = check_runner(&config->runner, err)))) ||
-        (rc = tl_json_object_close(top, err))) {
+        (there && (rc = read_runner(&runner, here, &config->runner, err)))) {
         return rc;
     }
-    return TL_OK;
+    rc = there ? check_runner(&config->runner, err) : TL_OK;
+    return rc ? rc : tl_json_object_close(top, err);
 }
 
 enum tl_rc agent_config_read(const char *path, struct agent_config *config, struct tl_err *err)
@@ -188,14 +187,12 @@ enum tl_rc agent_config_read(const char *path, struct agent_config *config, stru
     struct tl_err why = {0};
     char here[AGENT_DIR_MAX] = ".";
     const char *slash = strrchr(path, '/');
-    enum tl_rc rc;
 
     if (slash != NULL) {
         (void)snprintf(here, sizeof here, "%.*s", slash == path ? 1 : (int)(slash - path), path);
     }
-    if ((rc = tl_file_read(path, &text, &why)) ||
-        (rc = tl_json_parse(&doc, text.data != NULL ? text.data : "", text.len, &why)) ||
-        (rc = tl_json_object_open(&top, doc.root, "", &why)) || (rc = read_all(&top, here, config, &why))) {
+    if (tl_file_read(path, &text, &why) || tl_json_parse(&doc, text.len > 0 ? text.data : "", text.len, &why) ||
+        tl_json_object_open(&top, doc.root, "", &why) || read_all(&top, here, config, &why)) {
         return tl_fail(err, TL_INVALID, "%.200s: %s%s%s", path, why.pointer, why.pointer[0] != '\0' ? " " : "",
                        why.text);
     }

@@ -108,6 +108,7 @@ static enum tl_rc read_results(struct command *command, size_t slot, bool has_fi
     return results_parse(command->config->parser, &text, results, err);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): results are written there */
 static enum tl_rc command_run(struct runner *runner, size_t slot, const struct runner_block *block, int64_t *ret_ns,
                               uint16_t *ret_n, const struct agent_watch *watch, struct tl_err *err)
 {

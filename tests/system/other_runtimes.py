@@ -12,7 +12,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "tests", "onnx"))
 from ort import install  # noqa: E402  pylint: disable=wrong-import-position
 
-SPACE = "mnist-mbv3"
+SPACE = "cifar-mbv3"
 PROFILES_MAX = 3
 RUNTIMES = {"node": "onnxruntime-node", "wasm": "onnxruntime-wasm"}
 
@@ -80,7 +80,7 @@ def models(link):
 
 
 def search_body(device, limit_ms):
-    return {"space": SPACE, "device": device, "objective": {"maximize": "macs"},
+    return {"space": SPACE, "device": device, "objective": {"maximize": "accuracy"},
             "constraints": [{"metric": "latency_ms", "max": limit_ms}], "controller": {"name": "evolution", "seed": 1},
             "budget": {"evaluations": 2000}, "verify": {"top_k": 2, "rounds": 2}}
 
