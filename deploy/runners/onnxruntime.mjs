@@ -7,9 +7,12 @@ import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 
-const wasm = process.argv.includes('--wasm');
-const threads = Number(process.argv[process.argv.indexOf('--threads') + 1] || 1);
+const { values: { wasm, threads: threadsText } } = parseArgs({
+  options: { wasm: { type: 'boolean', default: false }, threads: { type: 'string', default: '1' } },
+});
+const threads = Number(threadsText);
 const name = wasm ? 'onnxruntime-web' : 'onnxruntime-node';
 
 function say(answer) {

@@ -226,6 +226,19 @@ static void a_leased_job_has_its_networks_as_models_for_timing_alone(void **stat
     assert_status(&none, 404);
 }
 
+static void a_job_is_timed_as_its_device_runs(void **state)
+{
+    const struct running *running = *state;
+    TL_AUTO(lat_job) job = {0};
+    TL_AUTO(reply) told = {0};
+    start_profile(running->port);
+    register_with(running->port, "\"threads\":3,\"batch\":4", &told);
+    assert_status(&told, 200);
+    lease_job(running->port, &job);
+    assert_int_equal(job.protocol.threads, 3);
+    assert_int_equal(job.protocol.batch, 4);
+}
+
 static void a_job_has_no_models_before_it_is_leased(void **state)
 {
     const struct running *running = *state;
@@ -522,6 +535,7 @@ int main(void)
         served(a_failed_job_says_why),
         served(a_leased_job_has_its_networks_as_models_for_timing_alone),
         served(a_job_has_no_models_before_it_is_leased),
+        served(a_job_is_timed_as_its_device_runs),
         served(a_parked_lease_wakes_when_a_job_is_queued),
         served(a_lease_without_work_is_204),
         served(the_same_bytes_again_are_200_and_others_409),

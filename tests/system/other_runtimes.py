@@ -69,7 +69,7 @@ def check_files(link, name):
 def models(link):
     """The latency models of both devices. Where too few visits were stable, more profiles add to them."""
     for _ in range(PROFILES_MAX):
-        until(lambda: not open_jobs(link), 300, "the profiles' jobs ended")
+        until(lambda: not open_jobs(link), 600, "the profiles' jobs ended")
         try:
             return until(lambda: all(d["models"] for d in devices(link).values()) and devices(link), 10, "models")
         except AssertionError:
@@ -96,7 +96,7 @@ def two_runtimes_of_one_machine_are_two_devices(house):
         assert info["runtime"].startswith(RUNTIMES[name] + " ") and info["batch"] == 1, info
         assert info["number_type"] == "float32" and info["threads"] == 1, info
         profile(link, name)
-    until(lambda: not open_jobs(link), 400, "the profiles' jobs ended")
+    until(lambda: not open_jobs(link), 600, "the profiles' jobs ended")
     states = {job["state"] for job in link.items("/jobs")}
     assert states == {"done"}, [job for job in link.items("/jobs") if job["state"] != "done"]
     assert check_files(link, "node") == check_files(link, "wasm"), "the same networks are other files"
