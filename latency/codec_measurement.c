@@ -49,14 +49,14 @@ static json_t *encode_context(const struct lat_measurement *measurement)
 {
     const struct lat_context *context = &measurement->context;
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:o}", "others_cpu",
-                     tl_json_number(measurement->visit.others_cpu), "steal", tl_json_number(measurement->visit.steal),
-                     "governor", text_or_null(context->governor), "khz_before", tl_json_number(context->khz_before),
-                     "khz_after", tl_json_number(context->khz_after), "temp_c_before",
-                     tl_json_number(context->temp_c_before), "temp_c_after", tl_json_number(context->temp_c_after),
-                     "load1", tl_json_number(context->load1), "threads", (int)context->threads, "isa", context->isa,
-                     "agent", context->agent, "runtime", text_or_null(context->runtime), "model",
-                     text_or_null(context->model));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:o}", "others_cpu",
+        tl_json_number(measurement->visit.others_cpu), "steal", tl_json_number(measurement->visit.steal), "governor",
+        text_or_null(context->governor), "khz_before", tl_json_number(measurement->visit.khz_before), "khz_after",
+        tl_json_number(measurement->visit.khz_after), "temp_c_before", tl_json_number(context->temp_c_before),
+        "temp_c_after", tl_json_number(context->temp_c_after), "load1", tl_json_number(context->load1), "threads",
+        (int)context->threads, "isa", context->isa, "agent", context->agent, "runtime", text_or_null(context->runtime),
+        "model", text_or_null(context->model));
 }
 
 enum tl_rc lat_measurement_encode(const struct lat_measurement *measurement, struct tl_buf *buf, struct tl_err *err)
@@ -145,8 +145,8 @@ static enum tl_rc read_context(struct tl_json_object *top, struct lat_measuremen
         (rc = read_maybe(&object, "others_cpu", 0, 1e6, &measurement->visit.others_cpu, err)) ||
         (rc = read_maybe(&object, "steal", 0, 1, &measurement->visit.steal, err)) ||
         (rc = read_text(&object, "governor", context->governor, sizeof context->governor, err)) ||
-        (rc = read_maybe(&object, "khz_before", 0, 1e9, &context->khz_before, err)) ||
-        (rc = read_maybe(&object, "khz_after", 0, 1e9, &context->khz_after, err)) ||
+        (rc = read_maybe(&object, "khz_before", 0, 1e9, &measurement->visit.khz_before, err)) ||
+        (rc = read_maybe(&object, "khz_after", 0, 1e9, &measurement->visit.khz_after, err)) ||
         (rc = read_maybe(&object, "temp_c_before", -300, 1000, &context->temp_c_before, err)) ||
         (rc = read_maybe(&object, "temp_c_after", -300, 1000, &context->temp_c_after, err)) ||
         (rc = read_maybe(&object, "load1", 0, 1e6, &context->load1, err)) ||
@@ -231,6 +231,8 @@ static enum tl_rc read_visit(struct tl_json_object *top, struct lat_measurement 
                                             .anchor_ns = ns + item_runs,
                                             .others_cpu = NAN,
                                             .steal = NAN,
+                                            .khz_before = NAN,
+                                            .khz_after = NAN,
                                             .means = samples == 1};
     return TL_OK;
 }

@@ -19,10 +19,9 @@
 
 enum { LAT_DEVICE_TEXT = 65, LAT_CONTEXT_TEXT = 33, LAT_RUNTIME_TEXT = 97 };
 
-/* The machine around a visit; also visit.others_cpu and visit.steal. NAN or "": unknown. */
+/* The machine around a visit, beside what the visit itself holds. NAN or "": unknown. */
 struct lat_context {
     char governor[LAT_CONTEXT_TEXT];
-    double khz_before, khz_after;       /* clock of processor 0 */
     double temp_c_before, temp_c_after; /* the hottest thermal zone */
     double load1;                       /* the machine's load average over a minute, the agent's own work included */
     unsigned threads;

@@ -9,6 +9,7 @@
  * and the sum of their means becomes the block's time. Whatever else the table holds is left alone.
  * Threads: pure functions.
  */
+#include "latency/lut_keys.h"
 #include "latency/model.h"
 
 #include <assert.h>
@@ -18,7 +19,6 @@
 #include <yaml.h>
 
 enum {
-    OFA_KEY_MAX = 160,      /* the longest that ofa_key can spell has some 130 */
     OFA_ENTRIES_MAX = 4096, /* the published tables have 96 */
     OFA_BYTES_MAX = 1 << 20,
 };
@@ -26,13 +26,14 @@ enum {
 static const double MEAN_MAX_MS = 1e9;
 
 struct ofa_entry {
-    char key[OFA_KEY_MAX];
+    char key[LUT_KEY_MAX];
     double mean_ms; /* 0: not given */
 };
 
 /* One table: entries sorted by key once it is read. */
 struct ofa_table {
     unsigned resolution;
+    enum lat_table_style style;
     struct ofa_entry *entries; /* owned */
     size_t n, cap;
 };
@@ -145,9 +146,9 @@ static enum tl_rc read_entries(struct reader *reader, struct ofa_table *table, s
         if (reader->event.type != YAML_SCALAR_EVENT) {
             return unexpected(reader, "a key", err);
         }
-        if (table->n == OFA_ENTRIES_MAX || strlen(scalar_of(reader)) >= OFA_KEY_MAX) {
+        if (table->n == OFA_ENTRIES_MAX || strlen(scalar_of(reader)) >= LUT_KEY_MAX) {
             return tl_fail(err, TL_TOO_LARGE, "table %u, line %zu: over %d keys, or a key over %d characters",
-                           reader->resolution, reader->event.start_mark.line + 1, OFA_ENTRIES_MAX, OFA_KEY_MAX - 1);
+                           reader->resolution, reader->event.start_mark.line + 1, OFA_ENTRIES_MAX, LUT_KEY_MAX - 1);
         }
         (void)snprintf(entry.key, sizeof entry.key, "%s", scalar_of(reader));
         if ((rc = reader_expect(reader, YAML_MAPPING_START_EVENT, "{count, mean, std}", err)) ||
@@ -160,6 +161,17 @@ static enum tl_rc read_entries(struct reader *reader, struct ofa_table *table, s
 static int compare_entries(const void *a, const void *b)
 {
     return strcmp(((const struct ofa_entry *)a)->key, ((const struct ofa_entry *)b)->key);
+}
+
+/* Keys of MobileNetV3's tables say whether a block squeezes; those of ProxylessNAS' end before. */
+static enum lat_table_style style_of(const struct ofa_table *table)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        if (strstr(table->entries[i].key, "-idskip:") != NULL) {
+            return strstr(table->entries[i].key, "-se:") != NULL ? LAT_TABLE_MOBILENETV3 : LAT_TABLE_PROXYLESS;
+        }
+    }
+    return LAT_TABLE_MOBILENETV3;
 }
 
 static enum tl_rc read_table(const struct lat_table_text *text, struct ofa_table *table, struct tl_err *err)
@@ -193,45 +205,11 @@ static enum tl_rc read_table(const struct lat_table_text *text, struct ofa_table
         }
     }
     table->resolution = text->resolution;
+    table->style = style_of(table);
     return TL_OK;
 }
 
-/* ---- the table's names for our blocks -------------------------------------------------------------------------- */
-
-static const struct net_op *find_kind(const struct net_op *ops, size_t n, enum net_op_kind kind)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (ops[i].kind == kind) {
-            return &ops[i];
-        }
-    }
-    return NULL;
-}
-
-/* An inverted residual block, named as a whole. hs: the activation of its middle. */
-static void inverted_key(const struct net_op *ops, size_t n, const struct net_op *depthwise, char ret_key[OFA_KEY_MAX])
-{
-    const struct net_op *last = &ops[n - 1];
-
-    (void)snprintf(ret_key, OFA_KEY_MAX,
-                   "expanded_conv-input:%ux%ux%u-output:%ux%ux%u-expand:%u-kernel:%u-stride:%u-idskip:%d-se:%d-hs:%d",
-                   ops->h_in, ops->w_in, ops->ci, last->h_out, last->w_out, last->co, depthwise->co, depthwise->kernel,
-                   depthwise->stride, find_kind(ops, n, NET_ADD) != NULL, find_kind(ops, n, NET_SE) != NULL,
-                   depthwise->act == NET_ACT_HSWISH);
-}
-
-/* An operator of the stem or the head: Conv, Conv_1 before the pool, AvgPool2D, Conv_2 behind it, Logits. */
-static void operator_key(const struct net_op *op, char ret_key[OFA_KEY_MAX])
-{
-    const char *conv = op->kernel > 1 ? "Conv" : op->h_in > 1 ? "Conv_1" : "Conv_2";
-
-    if (op->kind == NET_LINEAR) {
-        (void)snprintf(ret_key, OFA_KEY_MAX, "Logits-input:1x1x%u-output:%u", op->ci, op->co);
-        return;
-    }
-    (void)snprintf(ret_key, OFA_KEY_MAX, "%s-input:%ux%ux%u-output:%ux%ux%u", op->kind == NET_POOL ? "AvgPool2D" : conv,
-                   op->h_in, op->w_in, op->ci, op->h_out, op->w_out, op->co);
-}
+/* ---- the model ------------------------------------------------------------------------------------------------- */
 
 static enum tl_rc add_mean(const struct ofa_table *table, const struct ofa_entry *wanted, double *sum_ms,
                            struct tl_err *err)
@@ -252,19 +230,14 @@ static enum tl_rc add_mean(const struct ofa_table *table, const struct ofa_entry
 static enum tl_rc block_ms(const struct ofa_table *table, const struct network *net, size_t block, double *ret_ms,
                            struct tl_err *err)
 {
-    const struct net_op *ops = &net->ops[net->blocks[block].first_op];
-    const size_t n = net->blocks[block].n_ops;
-    const struct net_op *depthwise = find_kind(ops, n, NET_DEPTHWISE);
-    struct ofa_entry wanted;
+    struct lut_key keys[LUT_BLOCK_KEYS_MAX];
     double sum_ms = 0;
-    enum tl_rc rc = TL_OK;
+    size_t n = 0;
+    enum tl_rc rc = lut_block_keys(net, block, table->style, keys, &n, err);
 
-    if (depthwise != NULL) {
-        inverted_key(ops, n, depthwise, wanted.key);
-        rc = add_mean(table, &wanted, &sum_ms, err);
-    }
-    for (size_t i = 0; !rc && depthwise == NULL && i < n; i++) {
-        operator_key(&ops[i], wanted.key);
+    for (size_t i = 0; !rc && i < n; i++) {
+        struct ofa_entry wanted;
+        memcpy(wanted.key, keys[i].text, sizeof wanted.key);
         rc = add_mean(table, &wanted, &sum_ms, err);
     }
     if (!rc) {
@@ -272,8 +245,6 @@ static enum tl_rc block_ms(const struct ofa_table *table, const struct network *
     }
     return rc;
 }
-
-/* ---- the model ------------------------------------------------------------------------------------------------- */
 
 /* Add the blocks of one table to a model that has room for them. */
 static enum tl_rc add_table(struct lat_model *model, const struct net_family *family, const struct ofa_table *table,

@@ -9,12 +9,14 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const double NS_PER_MS = 1e6;
 
 const char *lat_reason_text(enum lat_reason reason)
 {
-    static const char *const texts[LAT_REASON_COUNT] = {"", "noisy", "short"};
+    static const char *const texts[LAT_REASON_COUNT] = {"",      "short",   "loaded", "throttled",
+                                                        "drift", "bimodal", "noisy"};
     return texts[reason];
 }
 
@@ -61,16 +63,80 @@ static void block_medians(const uint16_t *block_n, size_t blocks, const int64_t 
     }
 }
 
-static void judge_ratios(struct lat_verdict *verdict, bool is_short)
-{
-    double sorted[LAT_ROUNDS_MAX];
+/* ---- why a visit is unstable ------------------------------------------------------------------------------------ */
 
-    for (size_t r = 0; r < verdict->n_ratios; r++) {
-        sorted[r] = verdict->ratios[r];
+/* Kendall's tau of the ratios against time. */
+static double trend(const double *ratios, size_t n)
+{
+    int rising = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = i + 1; j < n; j++) {
+            rising += (ratios[j] > ratios[i]) - (ratios[j] < ratios[i]);
+        }
     }
-    verdict->ratio = stat_median(sorted, verdict->n_ratios);
-    verdict->spread = stat_mad(sorted, verdict->n_ratios) / verdict->ratio;
-    verdict->reason = is_short ? LAT_SHORT : verdict->spread <= LAT_SPREAD_MAX ? LAT_STABLE : LAT_NOISY;
+    return (double)rising / ((double)(n * (n - 1)) / 2);
+}
+
+static double squares(const double *values, size_t n)
+{
+    double sum = 0, left = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += values[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        left += (values[i] - sum / (double)n) * (values[i] - sum / (double)n);
+    }
+    return left;
+}
+
+/* The share of the variance of sorted values that the best split in two leaves; a fifth of them stand on each side. */
+static double left_by_split(const double *sorted, size_t n)
+{
+    const double all = squares(sorted, n);
+    double least = all;
+
+    for (size_t k = (n + 4) / 5; k <= n - (n + 4) / 5; k++) {
+        least = fmin(least, squares(sorted, k) + squares(sorted + k, n - k));
+    }
+    return all > 0 ? least / all : 1;
+}
+
+static bool loaded(const struct lat_visit *visit)
+{
+    return visit->others_cpu > LAT_OTHERS_MAX || visit->steal > LAT_STEAL_MAX; /* NAN is neither */
+}
+
+/* Why ratios spread. `sorted`: the same, ascending. */
+static enum lat_reason explain(const struct lat_visit *visit, const struct lat_verdict *verdict, const double *sorted)
+{
+    const size_t n = verdict->n_ratios;
+
+    if (loaded(visit)) {
+        return LAT_LOADED;
+    }
+    if (visit->khz_after < (1 - LAT_CLOCK_MAX) * visit->khz_before) {
+        return LAT_THROTTLED;
+    }
+    if (n >= LAT_SHAPE_ROUNDS && fabs(trend(verdict->ratios, n)) >= LAT_DRIFT_TAU) {
+        return LAT_DRIFT;
+    }
+    return n >= LAT_SHAPE_ROUNDS && left_by_split(sorted, n) < LAT_MODES_LEFT ? LAT_BIMODAL : LAT_NOISY;
+}
+
+static void judge_ratios(const struct lat_visit *visit, struct lat_verdict *verdict, bool is_short)
+{
+    double sorted[LAT_ROUNDS_MAX], deviations[LAT_ROUNDS_MAX];
+    const size_t n = verdict->n_ratios;
+
+    memcpy(sorted, verdict->ratios, n * sizeof *sorted);
+    memcpy(deviations, verdict->ratios, n * sizeof *sorted);
+    verdict->ratio = stat_median(sorted, n);
+    verdict->spread = stat_mad(deviations, n) / verdict->ratio;
+    verdict->reason = is_short                            ? LAT_SHORT
+                      : verdict->spread <= LAT_SPREAD_MAX ? LAT_STABLE
+                                                          : explain(visit, verdict, sorted);
 }
 
 enum tl_rc lat_judge(const struct lat_visit *visit, struct lat_verdict *ret_verdict, struct tl_err *err)
@@ -99,13 +165,46 @@ enum tl_rc lat_judge(const struct lat_visit *visit, struct lat_verdict *ret_verd
     for (size_t r = 0; r < visit->rounds; r++) {
         verdict.ratios[r] = item_ms[r] / ((anchor_ms[r] + anchor_ms[r + 1]) / 2);
     }
-    judge_ratios(&verdict, is_short && !visit->means);
+    judge_ratios(visit, &verdict, is_short && !visit->means);
     verdict.anchor_ms = stat_median(anchor_ms, visit->rounds + 1);
     to_ms(visit->item_ns, item_runs, runs_ms);
     verdict.median_ms = stat_median(runs_ms, item_runs);
     verdict.p90_ms = visit->means ? (double)NAN : stat_quantile(runs_ms, item_runs, 0.9);
     free(runs_ms);
     *ret_verdict = verdict;
+    return TL_OK;
+}
+
+/* The order statistic of rank stat_quantile_upper_rank, of sorted values; NAN: too few. */
+static double upper_of(const double *sorted, size_t n, double q)
+{
+    const size_t rank = stat_quantile_upper_rank(n, q, 0.95);
+    return rank > 0 ? sorted[rank - 1] : (double)NAN;
+}
+
+enum tl_rc lat_summarise(const struct lat_visit *visit, struct lat_summary *ret_summary, struct tl_err *err)
+{
+    size_t n = 0;
+
+    for (size_t b = 0; b < visit->rounds; b++) {
+        n += visit->item_n[b];
+    }
+    double *const ms = n > 0 ? malloc(n * sizeof *ms) : NULL;
+    if (ms == NULL) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory to summarise %zu runs", n);
+    }
+    to_ms(visit->item_ns, n, ms);
+    const size_t rank = stat_quantile_upper_rank(n, 0.5, 0.95);
+    const double median_ms = stat_median(ms, n); /* sorted from here on */
+    *ret_summary = (struct lat_summary){.n = n,
+                                        .min_ms = ms[0],
+                                        .median_ms = median_ms,
+                                        .p90_ms = stat_quantile(ms, n, 0.9),
+                                        .median_lower_ms = rank > 0 ? ms[n - rank] : (double)NAN,
+                                        .median_upper_ms = upper_of(ms, n, 0.5),
+                                        .p90_upper_ms = upper_of(ms, n, 0.9)};
+    ret_summary->mad_ms = stat_mad(ms, n);
+    free(ms);
     return TL_OK;
 }
 
@@ -122,23 +221,16 @@ double lat_reference(const double *anchor_ms, size_t n)
     return stat_quantile(first, LAT_REFERENCE_VISITS, 0.25);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 void lat_verify(double *ratios, size_t n, size_t stable_visits, double reference_ms, double limit_ms,
                 struct lat_verification *ret_verification)
 {
     struct lat_verification result = {.visits = stable_visits, .blocks = n, .median_ms = NAN, .upper_ms = HUGE_VAL};
 
     if (n > 0) {
-        result.median_ms = stat_median(ratios, n) * reference_ms;
+        result.median_ms = stat_median(ratios, n) * reference_ms; /* sorted from here on */
     }
     result.enough = stable_visits >= LAT_VERIFY_VISITS && n >= LAT_VERIFY_BLOCKS;
     if (result.enough) {
-        qsort(ratios, n, sizeof *ratios, compare_doubles);
         result.upper_ms = ratios[stat_quantile_upper_rank(n, 0.5, 0.95) - 1] * reference_ms;
         result.holds = result.upper_ms <= limit_ms;
     }

@@ -33,20 +33,34 @@ struct lat_visit {
     const int64_t *item_ns;   /* all runs, block after block */
     const uint16_t *anchor_n; /* (rounds + 1) */
     const int64_t *anchor_ns;
-    double others_cpu; /* CPU used by other processes during the visit, in processors; NAN: unknown */
-    double steal;      /* share of time stolen by the hypervisor; NAN: unknown */
+    double others_cpu;            /* CPU used by other processes during the visit, in processors; NAN: unknown */
+    double steal;                 /* share of time stolen by the hypervisor; NAN: unknown */
+    double khz_before, khz_after; /* clock of processor 0; NAN: unknown */
     bool means; /* a run here is the mean (or median) of one invocation of the runner, which tells no single runs */
 };
 
+/* A visit is stable unless a block is short or the ratios spread by more than LAT_SPREAD_MAX; then the first of these that
+ * is true says why. */
 enum lat_reason {
     LAT_STABLE,
-    LAT_NOISY, /* the ratios spread by more than LAT_SPREAD_MAX */
-    LAT_SHORT, /* a block of fewer than LAT_RUNS_MIN runs; means stand for many, so that one is enough */
+    LAT_SHORT,  /* a block of fewer than LAT_RUNS_MIN runs; means stand for many, so that one is enough */
+    LAT_LOADED, /* other processes used over LAT_OTHERS_MAX of a processor, or the hypervisor stole over LAT_STEAL_MAX */
+    LAT_THROTTLED, /* the clock fell by more than LAT_CLOCK_MAX */
+    LAT_DRIFT,     /* the ratios rise or fall with time: Kendall's tau of at least LAT_DRIFT_TAU */
+    LAT_BIMODAL,   /* two states: splitting the ratios in two leaves less than LAT_MODES_LEFT of their variance */
+    LAT_NOISY,     /* none of these is seen */
     LAT_REASON_COUNT
 };
-const char *lat_reason_text(enum lat_reason reason); /* "", "noisy", "short" */
+const char *
+lat_reason_text(enum lat_reason reason); /* "", "short", "loaded", "throttled", "drift", "bimodal", "noisy" */
 
 #define LAT_SPREAD_MAX 0.03
+#define LAT_OTHERS_MAX 0.25
+#define LAT_STEAL_MAX  0.02
+#define LAT_CLOCK_MAX  0.1
+#define LAT_DRIFT_TAU  0.6     /* 12 ratios in random order reach it once in 150 visits */
+#define LAT_MODES_LEFT 0.12    /* of evenly spread ratios a split leaves a quarter, of normal ones 0.36 */
+enum { LAT_SHAPE_ROUNDS = 8 }; /* fewer ratios have no shape to speak of */
 
 struct lat_verdict {
     enum lat_reason reason; /* LAT_STABLE or why not */
@@ -61,6 +75,20 @@ struct lat_verdict {
 /* Judge. TL_INVALID: rounds outside LAT_ROUNDS_MIN..MAX, runs of a block outside 1..LAT_RUNS_MAX, a time outside
  * LAT_NS_MIN..MAX. */
 TL_MUST_CHECK enum tl_rc lat_judge(const struct lat_visit *visit, struct lat_verdict *ret_verdict, struct tl_err *err);
+
+/* What people ask of the raw single runs of an item. They are not corrected by the anchor, and runs in a row are alike, so that
+ * the bounds, which take them for independent, are those of a quiet machine. */
+struct lat_summary {
+    size_t n;
+    double min_ms, median_ms, p90_ms;
+    double mad_ms;                           /* median absolute deviation from the median, not scaled */
+    double median_lower_ms, median_upper_ms; /* each with 95 % confidence, by order statistics; NAN: too few runs */
+    double p90_upper_ms;                     /* likewise, of the 90th percentile: what MLPerf calls early stopping */
+};
+
+/* Of a visit that lat_judge takes. */
+TL_MUST_CHECK enum tl_rc lat_summarise(const struct lat_visit *visit, struct lat_summary *ret_summary,
+                                       struct tl_err *err);
 
 /* The anchor's reference time: the lower quartile of anchor_ms over the first LAT_REFERENCE_VISITS stable visits; 0 while
  * there are fewer. `anchor_ms` (n) in order of arrival, one for each lease: items of one lease share their anchor blocks. */
@@ -160,9 +188,12 @@ TL_MUST_CHECK enum tl_rc lat_model_fit(const struct net_family *family, const st
                                        size_t n_blocks, const struct lat_row *rows, size_t n_rows, uint64_t seed,
                                        struct lat_model **ret_model, struct tl_err *err);
 
-/* Once-for-all's lookup tables (YAML map: key -> {count, mean, std|var}), one text per resolution, as its MobileNetV3
- * tables are written: `expand:` is the number of middle channels. No known error. TL_MALFORMED: no such YAML, with the
- * line. TL_INVALID names the table's resolution and the key that is missing, twice there, or without a mean above 0. */
+/* Once-for-all's lookup tables: a YAML map from an operator or block to {count, mean, std or var}, in ms, one a resolution. Two
+ * styles: MobileNetV3's write the middle channels after `expand:` and end in se and hs, ProxylessNAS' write the ratio. */
+enum lat_table_style { LAT_TABLE_MOBILENETV3, LAT_TABLE_PROXYLESS };
+
+/* A model from such tables; which style they have shows. No known error. TL_MALFORMED: no such YAML, with the line.
+ * TL_INVALID names the table's resolution and the key that is missing, twice there, or without a mean above 0. */
 struct lat_table_text {
     unsigned resolution;
     const char *yaml; /* borrowed */
@@ -170,6 +201,13 @@ struct lat_table_text {
 };
 TL_MUST_CHECK enum tl_rc lat_model_import(const struct net_family *family, const struct lat_table_text *tables,
                                           size_t n_tables, struct lat_model **ret_model, struct tl_err *err);
+/* The table of a model at one of its resolutions, appended to `buf`: times of blocks as the model corrects them, its constant
+ * with the stem's, so that the means of a network's keys sum up to what the model says. A block that tables know by several
+ * keys is divided among them by their work. TL_NOT_FOUND: the model has no such resolution. TL_INVALID: the style has no names
+ * for this family's blocks, or one name for blocks that differ. */
+TL_MUST_CHECK enum tl_rc lat_model_export(const struct lat_model *model, const struct net_family *family,
+                                          unsigned resolution, enum lat_table_style style, struct tl_buf *buf,
+                                          struct tl_err *err);
 void lat_model_free(struct lat_model *model);
 
 const struct lat_error *lat_model_error(const struct lat_model *model);

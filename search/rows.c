@@ -18,22 +18,27 @@ static void close_row(struct rows *rows, size_t row)
     rows->open[row / 64] &= ~(UINT64_C(1) << (row % 64));
 }
 
-/* How far a row is from holding all limits; infinite where it lacks a value that matters. */
+/* How far a row is from holding the limits on cheap metrics; infinite where it lacks a value that matters. */
 static enum tl_rc violation_of(const struct rows *rows, const struct search_spec *spec, size_t n_variables, size_t row,
                                double *ret_violation, struct tl_err *err)
 {
     const struct search_evaluator *evaluator = rows->evaluator;
     uint8_t arch[SPACE_VARIABLES_MAX];
-    double values[SEARCH_METRICS_MAX];
+    double values[SEARCH_METRICS_MAX] = {0}; /* the dear ones are not known yet */
     evaluator->arch(evaluator->ctx, row, arch);
-    enum tl_rc rc = evaluator->values(evaluator->ctx, 0, evaluator->n_metrics, arch, n_variables, 1, values, 0, err);
+    if (evaluator->n_cheap == 0) {
+        *ret_violation = 0;
+        return TL_OK;
+    }
+    enum tl_rc rc = evaluator->values(evaluator->ctx, 0, evaluator->n_cheap, arch, n_variables, 1, values, 0, err);
     if (!rc) {
-        *ret_violation = goal_violation(spec, values);
+        const double violation = goal_violation_below(spec, values, evaluator->n_cheap);
+        *ret_violation = isinf(goal_violation(spec, values)) ? (double)INFINITY : violation;
     }
     return rc;
 }
 
-/* Open those that hold every limit; where none does, all that have their values. */
+/* Open those that hold every such limit; where none does, all that have their values. */
 static enum tl_rc open_rows(struct rows *rows, const struct search_spec *spec, size_t n_variables, double worst,
                             struct tl_err *err)
 {
@@ -57,10 +62,6 @@ enum tl_rc rows_init(struct rows *rows, const struct search_spec *spec, const st
     *rows = (struct rows){.evaluator = evaluator, .n_words = (evaluator->n_rows + 63) / 64};
     if (evaluator->n_rows == 0) {
         return TL_OK;
-    }
-    if (evaluator->n_cheap < evaluator->n_metrics) {
-        return tl_fail(err, TL_INVALID, "an evaluator of rows has %zu metrics that are not cheap",
-                       evaluator->n_metrics - evaluator->n_cheap);
     }
     rows->open = calloc(rows->n_words, sizeof *rows->open);
     if (!rows->open) {

@@ -1,6 +1,6 @@
 /* rows.h - inside the room: where only a list of architectures has values, which of them are still worth asking for.
  *
- * A row leaves when it was evaluated, and those that break a limit were never there, unless all do. So no row is evaluated
+ * A row leaves when it was evaluated, and those that break a cheap limit were never there, unless all do. So no row is evaluated
  * in two batches, and a search that has seen all of them is over.
  *
  * Threads: read by the slots of a batch, changed between batches.
@@ -16,7 +16,7 @@ struct rows {
     size_t n_words, n_open;
 };
 
-/* Looks at every row. TL_INVALID: the evaluator has rows and metrics that are not cheap. */
+/* Looks at the cheap metrics of every row. */
 TL_MUST_CHECK enum tl_rc rows_init(struct rows *rows, const struct search_spec *spec,
                                    const struct search_evaluator *evaluator, size_t n_variables, struct tl_err *err);
 void rows_done(struct rows *rows);

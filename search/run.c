@@ -369,6 +369,9 @@ static enum tl_rc run_batch(struct search_run *run, struct tl_err *err)
     plan_batch(run);
     tl_pool_run(run->pool, propose_slot, run, run->n_slots);
     enum tl_rc rc = take_failure(run, err);
+    if (!rc && run->evaluator->prepare) {
+        rc = run->evaluator->prepare(run->evaluator->ctx, run->archs, run->space->n_variables, run->n_slots, err);
+    }
     if (!rc) {
         tl_pool_run(run->pool, value_block, run, (run->n_slots + BLOCK_ROWS - 1) / BLOCK_ROWS);
         rc = take_failure(run, err);

@@ -35,8 +35,11 @@ struct search_evaluator {
      * metric is the objective, limited or of the front, such a candidate is rejected. A failure ends the step. */
     enum tl_rc (*values)(void *ctx, size_t first, size_t n_metrics, const uint8_t *archs, size_t stride, size_t n,
                          double *out, unsigned thread, struct tl_err *err);
-    /* 0: every architecture can be asked for. Otherwise the rows of a list alone, whose metrics are all cheap: `row` is
-     * the place of a canonical architecture in it (SIZE_MAX: none), `arch` the canonical and allowed one in a place. Any
+    /* NULL, or called by the run's thread with all n architectures of a batch before their dear metrics are asked, so that
+     * whatever gives these can be asked for all at once. A failure ends the step: values that take hours to come fail so
+     * until they are there. */
+    enum tl_rc (*prepare)(void *ctx, const uint8_t *archs, size_t stride, size_t n, struct tl_err *err);
+    /* 0: every architecture can be asked for. Otherwise the rows of a list alone: `row` is the place of a canonical architecture in it (SIZE_MAX: none), `arch` the canonical and allowed one in a place. Any
      * pool thread; as steady as values. */
     size_t n_rows;
     size_t (*row)(void *ctx, const uint8_t *canonical);
@@ -159,7 +162,7 @@ void search_run_free(struct search_run *run);
  *
  * What rules of the space forbid is never evaluated: each try lets the controller propose up to 32 times, also one that
  * does not reject, and then takes a sample (space_sample). So with the rows of an evaluator: only those are evaluated that
- * hold every limit (where none does, any) and were in no batch before, and when there is no such row any more the search
+ * hold every limit on a cheap metric (where none does, any) and were in no batch before, and when there is no such row any more the search
  * is over. A space of one architecture has a budget of one evaluation.
  *
  * If the controller rejects, a proposal that cheap limits reject is made again, and the budget counts only what is evaluated. Tries are bounded: a slot

@@ -83,6 +83,20 @@ static enum tl_rc parse_also(const char *text, struct search_request *request, s
     return rc;
 }
 
+/* "accuracy,latency_ms" */
+static enum tl_rc parse_evaluated(const char *text, struct search_request *request, struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+    while (!rc && *text) {
+        const size_t n = strcspn(text, ",");
+        enum metric metric = METRIC_ACCURACY;
+        rc = parse_metric(text, n, &metric, err);
+        request->evaluated |= 1U << metric;
+        text += n + (text[n] == ',');
+    }
+    return rc;
+}
+
 static enum tl_rc copy_text(const char *option, const char *value, char *to, size_t room, struct tl_err *err)
 {
     if (strlen(value) >= room) {
@@ -106,6 +120,8 @@ enum option {
     REWARD,
     SEED,
     EVALUATIONS,
+    EVALUATE_BY,
+    EVALUATE,
     TOP_K,
     ROUNDS,
     NO_VERIFY,
@@ -126,6 +142,8 @@ static const struct argument KNOWN[] = {
     [REWARD] = {"reward", false},
     [SEED] = {"seed", false},
     [EVALUATIONS] = {"evaluations", false},
+    [EVALUATE_BY] = {"evaluate-by", false},
+    [EVALUATE] = {"evaluate", false},
     [TOP_K] = {"top-k", false},
     [ROUNDS] = {"rounds", false},
     [NO_VERIFY] = {"no-verify", true},
@@ -186,6 +204,10 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
         return copy_text("controller", value, request->controller, sizeof request->controller, err);
     case REWARD:
         return parse_reward(value, request, err);
+    case EVALUATE_BY:
+        return copy_text("evaluate-by", value, request->pool, sizeof request->pool, err);
+    case EVALUATE:
+        return parse_evaluated(value, request, err);
     case MAX:
     case MIN:
         return parse_limit(value, which == MIN, wish, err);
@@ -206,6 +228,31 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
     }
 }
 
+/* What follows from what was said. */
+static enum tl_rc complete(struct wish *wish, struct tl_err *err)
+{
+    struct search_request *request = &wish->request;
+    if (request->evaluated && !request->pool[0]) {
+        return tl_fail(err, TL_INVALID,
+                       "--evaluate wants --evaluate-by NAME: the workers that do it (deploy/worker.py)");
+    }
+    if (request->pool[0] && !request->evaluated) {
+        request->evaluated = 1U << METRIC_ACCURACY;
+    }
+    for (size_t i = 0; i < request->n_limits; i++) {
+        if (wish->shares[i] && (request->evaluated >> request->limits[i].metric & 1U)) {
+            return tl_fail(err, TL_INVALID,
+                           "nobody knows what workers will say of %s: give its limit as a number, not in %%",
+                           metric_names[request->limits[i].metric]);
+        }
+    }
+    if (request->evaluations == 0) {
+        request->evaluations = request->pool[0] ? EVALUATIONS_DEAR : EVALUATIONS_DEFAULT;
+    }
+    request->objectives[0] = request->objective;
+    return TL_OK;
+}
+
 static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err *err)
 {
     struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
@@ -216,7 +263,6 @@ static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err 
                                       .maximize = true,
                                       .controller = CONTROLLER_DEFAULT,
                                       .seed = 1,
-                                      .evaluations = 50000,
                                       .top_k = -1,
                                       .rounds = 3},
                           .wait_s = HUGE_VAL};
@@ -225,7 +271,7 @@ static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err 
             return rc;
         }
     }
-    wish->request.objectives[0] = wish->request.objective;
+    rc = rc ? rc : complete(wish, err);
     if (rc == TL_OK && !wish->request.space[0]) {
         return tl_fail(err, TL_INVALID, "--space is missing; `tailor spaces` lists them");
     }
@@ -300,6 +346,7 @@ static void print_verdict(const struct cli_search *search)
         printf("Not verified: %s.\n",
                strcmp(search->outcome, "predicted") == 0   ? "no measurement was asked for, the answer is a prediction"
                : strcmp(search->outcome, "tabulated") == 0 ? "the answer is a row of the space's table"
+               : strcmp(search->outcome, "evaluated") == 0 ? "its values are the workers', no device measured it"
                                                            : search->message);
     } else if (is_over(search)) {
         printf("No network holds all limits: %s.%s\n", search->message,
@@ -417,7 +464,9 @@ const struct command command_search = {
         "  --minimize METRIC    the same for everything that is better when small\n"
         "  --also METRIC        a further objective (accuracy is maximised, all else minimised); again for up to three.\n"
         "                       The answer is the best by the first; the front, what can be had between all of them\n"
-        "  --evaluations N      networks to look at (default: 50000)\n"
+        "  --evaluate-by NAME   workers of your own value the networks: deploy/worker.py\n"
+        "  --evaluate METRICS   what they value, with commas between (default: accuracy); the rest as always\n"
+        "  --evaluations N      networks to look at (default: 50000; with workers 500)\n"
         "  --controller NAME    how they are chosen: auto (default: what won in our benches), natural-gradient, yoco,\n"
         "                       reinforce, ppo, evolution (once-for-all's), distinct-evolution, aging-evolution, nsga2,\n"
         "                       local-search, model, random\n"

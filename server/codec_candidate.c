@@ -12,6 +12,9 @@
 static json_t *encode_value(const struct candidate_values *values, enum metric metric)
 {
     const struct metric_value *v = &values->metrics[metric];
+    if (values->evaluated >> metric & 1U) {
+        return json_pack("{s:o, s:s, s:s}", "value", tl_json_number(v->value), "kind", "evaluated", "by", values->pool);
+    }
     bool predicted = !values->tabulated && (metric == METRIC_LATENCY_MS || metric == METRIC_ACCURACY);
     json_t *json = json_pack("{s:o, s:s}", "value", tl_json_number(v->value), "kind",
                              values->tabulated ? "tabulated"
@@ -93,8 +96,10 @@ static json_t *encode_options(const struct space *space, const uint8_t *genes)
 
     space_active(space, genes, active);
     for (size_t v = 0; v < space->n_variables; v++) {
-        if (active[v]) {
-            json_object_set_new(options, space->variables[v].name, json_string(space->variables[v].labels[genes[v]]));
+        const char *label = space->variables[v].labels[genes[v]];
+        if (active[v] && json_object_set_new(options, space->variables[v].name, json_string(label)) != 0) {
+            json_decref(options);
+            return NULL; /* half an architecture would be another one */
         }
     }
     return options;

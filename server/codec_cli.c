@@ -110,6 +110,7 @@ static void read_device(const json_t *root, struct cli_device *device)
 {
     const json_t *jobs = json_object_get(root, "jobs"), *models = json_object_get(root, "models");
     *device = (struct cli_device){.online = json_is_true(json_object_get(root, "online")),
+                                  .is_worker = json_is_true(json_object_get(json_object_get(root, "info"), "worker")),
                                   .anchor_ms = get_number(root, "anchor_reference_ms"),
                                   .queued = get_int(jobs, "queued"),
                                   .leased = get_int(jobs, "leased"),

@@ -42,7 +42,7 @@ TL_MUST_CHECK enum tl_rc cli_search_decode(const char *json, size_t n, struct cl
 
 struct cli_device {
     char name[65], seen[TL_TIME_TEXT];
-    bool online;
+    bool online, is_worker;
     double anchor_ms; /* NAN: not fixed */
     int64_t queued, leased, done, failed;
     size_t n_models;

@@ -100,6 +100,12 @@ enum tl_rc device_request_same(const struct device_request *request, struct stor
     return TL_OK;
 }
 
+bool device_info_worker(struct store_bytes info)
+{
+    TL_AUTO(tl_json) doc = {.root = json_loadb(info.data, info.n, 0, NULL)};
+    return json_is_true(json_object_get(doc.root, "worker"));
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
 struct device_document {

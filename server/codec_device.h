@@ -25,6 +25,9 @@ void device_request_done(struct device_request *request);
 TL_MUST_CHECK enum tl_rc device_request_same(const struct device_request *request, struct store_bytes info,
                                              struct tl_err *err);
 
+/* Is it a pool of workers ("worker": true): programs that share the name, value architectures and measure nothing? */
+bool device_info_worker(struct store_bytes info);
+
 /* The document of one device, collected piece by piece. */
 struct device_document;
 TL_MUST_CHECK enum tl_rc device_document_new(const struct store_device *device, bool online,

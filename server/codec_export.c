@@ -167,25 +167,40 @@ static void add(struct chart_points *points, json_t *x, json_t *y, json_int_t id
     }
 }
 
-/* A point is measured when either of its values is. A verified candidate also shows where it was predicted. */
+static bool of_kind(const json_t *x, const json_t *y, const char *kind)
+{
+    const char *kx = json_string_value(json_object_get(x, "kind")), *ky = json_string_value(json_object_get(y, "kind"));
+
+    return (kx && strcmp(kx, kind) == 0) || (ky && strcmp(ky, kind) == 0);
+}
+
+/* A point is measured when either of its values is, else evaluated, else tabulated. */
 enum tl_rc chart_points_candidate(struct chart_points *points, const struct store_candidate *candidate,
                                   struct tl_err *err)
 {
     json_t *values = json_loadb(candidate->values.data, candidate->values.n, 0, NULL);
     json_t *x = json_object_get(values, metric_names[points->x]), *y = json_object_get(values, metric_names[points->y]);
-    const char *kx = json_string_value(json_object_get(x, "kind")), *ky = json_string_value(json_object_get(y, "kind"));
-    bool measured = (kx && strcmp(kx, "measured") == 0) || (ky && strcmp(ky, "measured") == 0);
-    bool tabulated = kx && strcmp(kx, "tabulated") == 0;
 
     if (!values) {
         return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
     }
     add(points, json_object_get(x, "value"), json_object_get(y, "value"), (json_int_t)candidate->id, candidate->role,
-        measured    ? "measured"
-        : tabulated ? "tabulated"
-                    : "predicted");
+        of_kind(x, y, "measured")    ? "measured"
+        : of_kind(x, y, "evaluated") ? "evaluated"
+        : of_kind(x, y, "tabulated") ? "tabulated"
+                                     : "predicted");
     json_decref(values);
     return TL_OK;
+}
+
+static bool among(const json_t *names, const char *name)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        found = found || strcmp(json_string_value(json_array_get(names, i)), name) == 0;
+    }
+    return found;
 }
 
 enum tl_rc chart_points_sample(struct chart_points *points, struct store_bytes exported, struct tl_err *err)
@@ -193,6 +208,9 @@ enum tl_rc chart_points_sample(struct chart_points *points, struct store_bytes e
     json_t *json = exported.n ? json_loadb(exported.data, exported.n, 0, NULL) : NULL;
     json_t *sample = json_object_get(json, "sample");
     json_t *x = json_object_get(sample, metric_names[points->x]), *y = json_object_get(sample, metric_names[points->y]);
+    const json_t *evaluate = json_object_get(json_object_get(json, "request"), "evaluate");
+    const bool evaluated = among(json_object_get(evaluate, "metrics"), metric_names[points->x]) ||
+                           among(json_object_get(evaluate, "metrics"), metric_names[points->y]);
     enum tl_rc rc = TL_OK;
 
     if (json && (!json_is_array(x) || !json_is_array(y))) {
@@ -200,7 +218,7 @@ enum tl_rc chart_points_sample(struct chart_points *points, struct store_bytes e
                      metric_names[json_is_array(x) ? points->y : points->x]);
     }
     for (size_t i = 0; !rc && i < json_array_size(x); i++) {
-        add(points, json_array_get(x, i), json_array_get(y, i), 0, "sample", "predicted");
+        add(points, json_array_get(x, i), json_array_get(y, i), 0, "sample", evaluated ? "evaluated" : "predicted");
     }
     json_decref(json);
     return rc;

@@ -58,26 +58,46 @@ enum tl_rc job_call_decode(const char *json, size_t n, bool has_reason, struct a
     return TL_OK;
 }
 
-enum tl_rc profile_request_decode(const char *json, size_t n, struct profile_request *ret_request, struct tl_err *err)
+static enum tl_rc read_profile(struct tl_json_object *top, struct job_request *request, struct tl_err *err)
 {
-    static const char *const kinds[] = {"profile"};
-    TL_AUTO(tl_json) doc = {0};
-    struct tl_json_object top;
-    const char *device = NULL, *space = NULL;
+    const char *space = NULL;
     int64_t resolution = 0;
+    enum tl_rc rc;
+    if ((rc = tl_json_name(top, "space", TL_REQUIRED, &space, err)) ||
+        (rc = tl_json_int(top, "resolution", TL_OPTIONAL, 1, RESOLUTION_MAX, &resolution, err))) {
+        return rc;
+    }
+    snprintf(request->space, sizeof request->space, "%s", space);
+    request->resolution = (unsigned)resolution;
+    return TL_OK;
+}
+
+static enum tl_rc read_measure(struct tl_json_object *top, struct job_request *request, struct tl_err *err)
+{
+    enum tl_rc rc = tl_json_int(top, "candidate", TL_REQUIRED, 1, INT64_MAX, &request->candidate, err);
+    request->visits = JOB_VISITS_DEFAULT;
+    return rc ? rc : tl_json_int(top, "visits", TL_OPTIONAL, 1, JOB_VISITS_MAX, &request->visits, err);
+}
+
+enum tl_rc job_request_decode(const char *json, size_t n, struct job_request *ret_request, struct tl_err *err)
+{
+    static const char *const kinds[] = {"profile", "measure"};
+    TL_AUTO(tl_json) doc = {0};
+    struct job_request request = {0};
+    struct tl_json_object top;
+    const char *device = NULL;
     size_t kind = 0;
     enum tl_rc rc;
     if ((rc = tl_json_parse(&doc, json, n, err)) || (rc = tl_json_object_open(&top, doc.root, "", err)) ||
         (rc = tl_json_choice(&top, "kind", TL_REQUIRED, kinds, TL_COUNT_OF(kinds), &kind, err)) ||
         (rc = tl_json_name(&top, "device", TL_REQUIRED, &device, err)) ||
-        (rc = tl_json_name(&top, "space", TL_REQUIRED, &space, err)) ||
-        (rc = tl_json_int(&top, "resolution", TL_OPTIONAL, 1, RESOLUTION_MAX, &resolution, err)) ||
+        (rc = kind ? read_measure(&top, &request, err) : read_profile(&top, &request, err)) ||
         (rc = tl_json_object_close(&top, err))) {
         return rc;
     }
-    snprintf(ret_request->device, sizeof ret_request->device, "%s", device);
-    snprintf(ret_request->space, sizeof ret_request->space, "%s", space);
-    ret_request->resolution = (unsigned)resolution;
+    snprintf(request.device, sizeof request.device, "%s", device);
+    request.measures = kind == 1;
+    *ret_request = request;
     return TL_OK;
 }
 
@@ -94,7 +114,8 @@ enum tl_rc job_item_encode(const struct store_job *job, struct tl_buf *buf, stru
                              buf, err);
 }
 
-enum tl_rc job_ids_encode(char ids[][TL_UUID_TEXT], size_t n, struct tl_buf *buf, struct tl_err *err)
+enum tl_rc job_ids_encode(char ids[][TL_UUID_TEXT], size_t n, const char *subject, struct tl_buf *buf,
+                          struct tl_err *err)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
@@ -103,7 +124,12 @@ enum tl_rc job_ids_encode(char ids[][TL_UUID_TEXT], size_t n, struct tl_buf *buf
             return tl_fail(err, TL_NO_MEMORY, "no memory for %zu job ids", n);
         }
     }
-    return tl_json_dump_take(json_pack("{s:o}", "jobs", list), buf, err);
+    json_t *json = json_pack("{s:o}", "jobs", list);
+    if (json && subject[0] && json_object_set_new(json, "subject", json_string(subject)) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    return tl_json_dump_take(json, buf, err);
 }
 
 enum tl_rc job_renewal_encode(int lease_s, struct tl_buf *buf, struct tl_err *err)

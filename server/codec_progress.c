@@ -106,6 +106,41 @@ static enum tl_rc decode_ranges(struct tl_json_object *top, struct search_progre
     return TL_OK;
 }
 
+static enum tl_rc decode_reach(struct tl_json_object *o, struct limit_reach *reach, struct tl_err *err)
+{
+    size_t metric = METRIC_COUNT;
+    double bounds[2] = {NAN, NAN};
+    enum tl_rc rc;
+
+    *reach = (struct limit_reach){.value = NAN};
+    if ((rc = tl_json_choice(o, "metric", TL_REQUIRED, metric_names, METRIC_COUNT, &metric, err)) ||
+        (rc = real_or_nan(o, "max", &bounds[0], err)) || (rc = real_or_nan(o, "min", &bounds[1], err)) ||
+        (rc = real_or_nan(o, "reaches", &reach->value, err)) ||
+        (rc = tl_json_bool(o, "proved", TL_REQUIRED, &reach->proved, err))) {
+        return rc;
+    }
+    if (isnan(bounds[0]) == isnan(bounds[1])) {
+        return tl_fail_at(err, TL_MALFORMED, "/together", "a limit has either max or min");
+    }
+    reach->limit = (struct search_limit){(uint8_t)metric, isnan(bounds[0]), isnan(bounds[0]) ? bounds[1] : bounds[0]};
+    return tl_json_object_close(o, err);
+}
+
+static enum tl_rc decode_together(struct tl_json_object *top, struct search_progress *p, struct tl_err *err)
+{
+    json_t *list = NULL;
+    enum tl_rc rc = tl_json_array(top, "together", TL_OPTIONAL, 0, SEARCH_LIMITS_MAX, &list, err);
+
+    p->together.n = 0;
+    for (size_t i = 0; !rc && list && i < json_array_size(list); i++) {
+        struct tl_json_object element;
+        rc = tl_json_element(top, "together", list, i, &element, err);
+        rc = rc ? rc : decode_reach(&element, &p->together.reach[i], err);
+        p->together.n = i + 1;
+    }
+    return rc;
+}
+
 static enum tl_rc decode_counts(struct tl_json_object *top, struct search_progress *p, struct tl_err *err)
 {
     struct tl_json_object object;
@@ -146,7 +181,7 @@ enum tl_rc search_progress_decode(struct store_bytes json, struct search_progres
         (rc = tl_json_int(&top, "answer_candidate", TL_OPTIONAL, 0, INT64_MAX, &p->answer, err)) ||
         (rc = tl_json_int(&top, "nearest_candidate", TL_OPTIONAL, 0, INT64_MAX, &p->nearest, err)) ||
         (rc = tl_json_bool(&top, "verified", TL_REQUIRED, &p->verified, err)) || (rc = decode_ranges(&top, p, err)) ||
-        (rc = decode_verifications(&top, p, err))) {
+        (rc = decode_together(&top, p, err)) || (rc = decode_verifications(&top, p, err))) {
         return rc;
     }
     p->round = (int)round;
@@ -185,6 +220,22 @@ static json_t *encode_ranges(const struct metric_range ranges[METRIC_COUNT])
     return object;
 }
 
+/* Into `json`, which may be NULL, where there is something to tell. */
+static void set_together(json_t *json, const struct limits_together *together)
+{
+    json_t *list = json && together->n > 0 ? json_array() : NULL;
+
+    for (size_t i = 0; list && i < together->n; i++) {
+        const struct limit_reach *reach = &together->reach[i];
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:b}", "metric", metric_names[reach->limit.metric],
+                                              reach->limit.is_min ? "min" : "max", tl_json_number(reach->limit.bound),
+                                              "reaches", tl_json_number(reach->value), "proved", (int)reach->proved));
+    }
+    if (list) {
+        json_object_set_new(json, "together", list);
+    }
+}
+
 enum tl_rc search_progress_encode(const struct search_progress *p, struct tl_buf *buf, struct tl_err *err)
 {
     json_t *json = json_pack(
@@ -199,17 +250,19 @@ enum tl_rc search_progress_encode(const struct search_progress *p, struct tl_buf
     if (json && p->has_ranges) {
         json_object_set_new(json, "ranges", encode_ranges(p->ranges));
     }
+    set_together(json, &p->together);
     return tl_json_dump_exact_take(json, buf, err);
 }
 
 enum tl_rc search_problem_encode(const struct tl_err *problem, const struct metric_range ranges[METRIC_COUNT],
-                                 struct tl_buf *buf, struct tl_err *err)
+                                 const struct limits_together *together, struct tl_buf *buf, struct tl_err *err)
 {
     json_t *json =
         json_pack("{s:s, s:s, s:i, s:s, s:[{s:s, s:s}], s:o}", "type", "about:blank", "title", tl_rc_title(problem->rc),
                   "status", tl_rc_http(problem->rc), "detail", problem->text, "errors", "pointer", problem->pointer,
                   "detail", problem->text, "ranges", encode_ranges(ranges));
 
+    set_together(json, together);
     return tl_json_dump_take(json, buf, err);
 }
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EVALUATIONS_DEFAULT = 50000, TOP_K_DEFAULT = 3, ROUNDS_DEFAULT = 3 };
+enum { TOP_K_DEFAULT = 3, ROUNDS_DEFAULT = 3 };
 static const double BUDGET_SECONDS_MAX = 86400.0;
 static const char *const goal_names[] = {"minimize", "maximize"};
 
@@ -193,10 +193,55 @@ static enum tl_rc decode_controller(struct tl_json_object *top, struct search_re
     return TL_OK;
 }
 
+static enum tl_rc decode_evaluated(json_t *list, struct search_request *r, struct tl_err *err)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        char pointer[64];
+        size_t m = 0;
+        while (m < METRIC_COUNT && !(name && strcmp(name, metric_names[m]) == 0)) {
+            m++;
+        }
+        snprintf(pointer, sizeof(pointer), "/evaluate/metrics/%zu", i);
+        if (m == METRIC_COUNT) {
+            const char *near = name ? tl_nearest(name, metric_names, METRIC_COUNT) : NULL;
+            return tl_fail_at(err, TL_INVALID, pointer, "must be a metric: %s%s%s", near ? "did you mean \"" : "",
+                              near ? near : "accuracy, latency_ms, macs, params, size_bytes or peak_memory_bytes",
+                              near ? "\"?" : "");
+        }
+        if (r->evaluated >> m & 1U) {
+            return tl_fail_at(err, TL_INVALID, pointer, "%s is among the metrics already", metric_names[m]);
+        }
+        r->evaluated |= 1U << m;
+    }
+    return TL_OK;
+}
+
+/* {"by": a pool of workers, "metrics": what they value}. */
+static enum tl_rc decode_evaluate(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    struct tl_json_object object;
+    const char *by = NULL;
+    json_t *metrics = NULL;
+    bool there = false;
+    enum tl_rc rc = tl_json_nested(top, "evaluate", TL_OPTIONAL, &object, &there, err);
+
+    if (rc || !there) {
+        return rc;
+    }
+    if ((rc = tl_json_name(&object, "by", TL_REQUIRED, &by, err)) ||
+        (rc = tl_json_array(&object, "metrics", TL_REQUIRED, 1, METRIC_COUNT, &metrics, err)) ||
+        (rc = tl_json_object_close(&object, err))) {
+        return rc;
+    }
+    copy_text(r->pool, sizeof(r->pool), by);
+    return decode_evaluated(metrics, r, err);
+}
+
 static enum tl_rc decode_budget(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
 {
     struct tl_json_object object;
-    int64_t evaluations = EVALUATIONS_DEFAULT;
+    int64_t evaluations = r->pool[0] ? EVALUATIONS_DEAR : EVALUATIONS_DEFAULT;
     double seconds = 0.0;
     bool there = false;
     enum tl_rc rc = tl_json_nested(top, "budget", TL_OPTIONAL, &object, &there, err);
@@ -205,6 +250,10 @@ static enum tl_rc decode_budget(struct tl_json_object *top, struct search_reques
         (void)((rc = tl_json_int(&object, "evaluations", TL_OPTIONAL, 1, 1000000000, &evaluations, err)) ||
                (rc = tl_json_real(&object, "seconds", TL_OPTIONAL, 0.0, BUDGET_SECONDS_MAX, &seconds, err)) ||
                (rc = tl_json_object_close(&object, err)));
+    }
+    if (!rc && seconds > 0.0 && r->pool[0]) {
+        return tl_fail_at(err, TL_INVALID, "/budget/seconds",
+                          "counts the time of the search alone, not that of workers; bound \"evaluations\" instead");
     }
     if (!rc) {
         r->evaluations = (uint64_t)evaluations;
@@ -272,9 +321,9 @@ enum tl_rc search_request_decode(const char *json, size_t n, struct search_reque
         (rc = tl_json_name(&top, "device", TL_OPTIONAL, &device, err)) ||
         (rc = tl_json_string(&top, "label", TL_OPTIONAL, REQUEST_LABEL_MAX, &label, err)) ||
         (rc = decode_objective(&top, &r, err)) || (rc = decode_limits(&top, &r, err)) ||
-        (rc = decode_controller(&top, &r, err)) || (rc = decode_budget(&top, &r, err)) ||
-        (rc = decode_verify(&top, &r, err)) || (rc = tl_json_object_close(&top, err)) ||
-        (rc = check_contradictions(&r, err))) {
+        (rc = decode_controller(&top, &r, err)) || (rc = decode_evaluate(&top, &r, err)) ||
+        (rc = decode_budget(&top, &r, err)) || (rc = decode_verify(&top, &r, err)) ||
+        (rc = tl_json_object_close(&top, err)) || (rc = check_contradictions(&r, err))) {
         return rc;
     }
     copy_text(r.space, sizeof(r.space), space);
@@ -293,6 +342,18 @@ static json_t *encode_limits(const struct search_request *r)
                                               r->limits[i].is_min ? "min" : "max", tl_json_number(r->limits[i].bound)));
     }
     return list;
+}
+
+static json_t *encode_evaluate(const struct search_request *r)
+{
+    json_t *metrics = json_array();
+
+    for (size_t m = 0; m < METRIC_COUNT; m++) {
+        if (r->evaluated >> m & 1U) {
+            json_array_append_new(metrics, json_string(metric_names[m]));
+        }
+    }
+    return json_pack("{s:s, s:o}", "by", r->pool, "metrics", metrics);
 }
 
 /* The value of "objective" or "objectives". */
@@ -330,6 +391,9 @@ enum tl_rc search_request_encode(const struct search_request *r, struct tl_buf *
     }
     if (r->label[0]) {
         json_object_set_new(json, "label", json_string(r->label));
+    }
+    if (r->pool[0]) {
+        json_object_set_new(json, "evaluate", encode_evaluate(r));
     }
     if (r->top_k == 0) {
         json_object_set_new(json, "verify", json_false());

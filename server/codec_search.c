@@ -91,7 +91,8 @@ static void set_links(json_t *json, const char *id)
 enum tl_rc search_encode(const struct store_search *search, const char *answer, const char *nearest, struct tl_buf *buf,
                          struct tl_err *err)
 {
-    static const char *const copied[] = {"round", "message", "progress", "seconds", "verifications", "ranges"};
+    static const char *const copied[] = {"round",         "message", "progress", "seconds",
+                                         "verifications", "ranges",  "together"};
     json_t *progress = load(search->progress);
     json_t *json = search_json(search, progress);
     const char *warning = json_string_value(json_object_get(progress, "warning"));

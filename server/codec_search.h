@@ -14,7 +14,10 @@ enum {
     TOP_K_MAX = 16,
     ROUNDS_MAX = 10,
     VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX,
-    OBJECTIVES_MAX = 4
+    OBJECTIVES_MAX = 4,
+    EVALUATIONS_DEFAULT = 50000,
+    EVALUATIONS_DEAR =
+        500 /* the default where workers value: what a model of what was seen needs to be near the best */
 };
 
 #define CONTROLLER_DEFAULT "auto"
@@ -41,8 +44,10 @@ struct search_request {
     enum search_reward reward; /* default: not said */
     uint64_t seed;
     uint64_t evaluations;
-    double seconds; /* 0: no limit on time */
-    int top_k;      /* 0: no verification; -1: not said (3 where the device has an agent) */
+    double seconds;     /* 0: no limit on time */
+    char pool[65];      /* the workers that value; "": none */
+    uint32_t evaluated; /* bit m: they value metric m; 0: none */
+    int top_k;          /* 0: no verification; -1: not said (3 where the device has an agent) */
     int rounds;
 };
 
@@ -53,12 +58,19 @@ TL_MUST_CHECK enum tl_rc search_request_decode(const char *json, size_t n, struc
 TL_MUST_CHECK enum tl_rc search_request_encode(const struct search_request *request, struct tl_buf *buf,
                                                struct tl_err *err);
 
-/* {"controllers": [{"name", "help", "rewards"}], "default"}: what a request's controller may be. */
+/* {"controllers": [{"name", "help", "rewards"}], "default", "rewards"}: what a request's controller and reward may be. */
 TL_MUST_CHECK enum tl_rc controllers_encode(struct tl_buf *buf, struct tl_err *err);
 
-/* The document of an impossible limit: a problem with "ranges". */
+/* What each of several limits can be where the others hold. n 0: it was not looked for. */
+struct limits_together {
+    size_t n;
+    struct limit_reach reach[SEARCH_LIMITS_MAX];
+};
+
+/* The document of impossible limits: a problem with "ranges", and "together" where they are impossible only so. */
 TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem,
-                                               const struct metric_range ranges[METRIC_COUNT], struct tl_buf *buf,
+                                               const struct metric_range ranges[METRIC_COUNT],
+                                               const struct limits_together *together, struct tl_buf *buf,
                                                struct tl_err *err);
 
 /* {"space", "device", "ranges": {metric: {"min", "max"}}}: what can be reached; device "" is left out. */
@@ -97,6 +109,7 @@ struct search_progress {
     double best_accuracy, best_latency_ms; /* of the answer, for lists; NAN: unknown */
     bool has_ranges;
     struct metric_range ranges[METRIC_COUNT];
+    struct limits_together together;
     char problem[400]; /* why it failed; "": it did not */
     size_t n_verifications;
     struct verification verifications[VERIFICATIONS_MAX];
@@ -116,6 +129,8 @@ struct candidate_values {
     bool corrected; /* predicted latency carries the search's own correction */
     bool tabulated; /* all are looked up; the latency was timed on the device, or is a cost model's */
     bool latency_timed;
+    uint32_t evaluated; /* bit m: a worker of the pool valued metric m */
+    const char *pool;   /* borrowed; read where `evaluated` has a bit */
     bool latency_measured;
     double measured_ms, measured_lower_ms, measured_upper_ms;
     size_t n_measurements;

@@ -2,7 +2,9 @@
  */
 #include "base/model/model.h"
 #include "server/accuracy.h"
+#include "server/evaluator_table.h"
 #include "server/evaluator_tables.h"
+#include "server/evaluator_worker.h"
 #include "server/space_of_family.h"
 #include <math.h>
 #include <stdio.h>
@@ -33,14 +35,6 @@ static enum tl_rc cell_of_block(const struct evaluator *e, const struct network 
     }
     *ret = (struct cell){(double)cost.macs, (double)cost.params, ms, (double)cost.peak_memory_bytes};
     return TL_OK;
-}
-
-static void cell_add(struct cell *sum, const struct cell *part)
-{
-    sum->macs += part->macs;
-    sum->params += part->params;
-    sum->latency_ms += part->latency_ms;
-    sum->memory_bytes = fmax(sum->memory_bytes, part->memory_bytes);
 }
 
 /* The network that shows every cell of a choice under two widths: every slot at `choice`, the places at `even` and `odd` in
@@ -418,6 +412,8 @@ void evaluator_free(struct evaluator *e)
     free(e->hot);
     free(e->tables);
     free(e->cells);
+    free(e->workers);
+    value_table_free(e->own_rows);
     free(e);
 }
 
@@ -438,6 +434,9 @@ const struct search_evaluator *evaluator_table(struct evaluator *e)
 
 bool evaluator_has(const struct evaluator *e, enum metric metric)
 {
+    if (evaluator_workers(e) >> metric & 1U) {
+        return true;
+    }
     if (e->rows) {
         return e->column_of[metric] >= 0;
     }

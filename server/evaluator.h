@@ -3,7 +3,8 @@
  *
  * One idea: cost and latency are sums (peak memory: a maximum) over the slots of a family, so they are tables by
  * (resolution, slot, choice), filled once; an architecture is then some twenty additions. Accuracy goes through its model in
- * batches. Where there are no networks, all values come from a table (evaluator_table.h).
+ * batches. Where there are no networks, all values come from a table (evaluator_table.h). Whatever the kind of space, workers
+ * outside may be who values a metric (evaluator_worker.h).
  *
  * The search's space is narrowed to the resolutions at which every model is valid (an accuracy model fitted at 224 keeps
  * the search at 224); evaluator_full_arch leads back to the whole space, in whose terms architectures are stored and named.
@@ -81,6 +82,23 @@ void evaluator_describe(struct evaluator *evaluator, const uint8_t *arch, struct
 /* What each metric can reach over the narrowed space: exact for cost and latency, for accuracy the ends of a coordinate
  * ascent on its model. NAN where the metric is absent. */
 void evaluator_ranges(struct evaluator *evaluator, struct metric_range ret_ranges[METRIC_COUNT]);
+
+/* Is it certain that no architecture of the narrowed space holds all of these limits? Of rows exactly; of costs (latency by
+ * its interval) by a proof that is not always found; a limit on accuracy proves nothing. What can be met is never called
+ * impossible. */
+bool evaluator_impossible(const struct evaluator *evaluator, const struct search_limit *limits, size_t n_limits);
+
+/* The best value of a limit's metric where all other limits hold. */
+struct limit_reach {
+    struct search_limit limit;
+    double value; /* NAN: nothing is known to hold the others */
+    bool proved;  /* no architecture has a better one (of rows: one has it); otherwise it is the best that was found */
+};
+/* Of limits that are impossible, or that a search found nothing for: ret_reach[0..n_limits-1]. Latencies as predicted.
+ * Where it is not proved (never with a limit on accuracy, except of rows) by 3,000 evaluations a limit, always the same, on
+ * thread number 0. On failure some may be written. */
+TL_MUST_CHECK enum tl_rc evaluator_reach(struct evaluator *evaluator, const struct search_limit *limits,
+                                         size_t n_limits, struct limit_reach *ret_reach, struct tl_err *err);
 
 /* Scale predicted latencies (a correction that a search learned from its own measurements) and set the relative half width that
  * goes with it (NAN: keep the model's). */

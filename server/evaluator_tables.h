@@ -1,9 +1,11 @@
-/* evaluator_tables.h - inside an evaluator: what evaluator.c fills and sums, and evaluator_ranges.c looks for extremes in.
+/* evaluator_tables.h - inside an evaluator: what evaluator.c fills and sums, and evaluator_least.c looks for extremes in.
  */
 #ifndef TAILOR_EVALUATOR_TABLES_H
 #define TAILOR_EVALUATOR_TABLES_H
 
 #include "server/evaluator.h"
+
+#include <math.h>
 
 /* What one block, or some blocks together, add: in memory the table's unit is one cache line for two choices. */
 struct cell {
@@ -26,6 +28,8 @@ struct variable_map {
     int kernel[NET_SLOTS_MAX], expand[NET_SLOTS_MAX], op[NET_SLOTS_MAX];
 };
 
+struct evaluator_workers; /* evaluator_worker.c */
+
 struct evaluator {
     const struct net_family *family; /* the whole one, static */
     struct net_family narrowed;
@@ -44,8 +48,10 @@ struct evaluator {
     double latency_scale, latency_half_width;
     struct search_evaluator table;
     const struct value_table
-        *rows;                   /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
-    int column_of[METRIC_COUNT]; /* of the rows; -1: none */
+        *rows;                    /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
+    int column_of[METRIC_COUNT];  /* of the rows; -1: none */
+    struct value_table *own_rows; /* owned; NULL: the rows are somebody else's */
+    struct evaluator_workers *workers; /* owned; NULL: everything is valued here */
 };
 
 /* The cells of a slot under two widths, one a choice. Borrowed. */
@@ -54,6 +60,37 @@ static inline struct cell *slot_cells(const struct evaluator *e, const struct re
 {
     return table->slots + ((slot * e->n_widths + before) * e->n_widths + own) * e->family->n_choices;
 }
+
+static inline void cell_add(struct cell *sum, const struct cell *part)
+{
+    sum->macs += part->macs;
+    sum->params += part->params;
+    sum->latency_ms += part->latency_ms;
+    sum->memory_bytes = part->memory_bytes > sum->memory_bytes ? part->memory_bytes : sum->memory_bytes;
+}
+
+/* Latency without the search's correction; NAN for accuracy. */
+static inline double cell_metric(const struct cell *cell, enum metric metric)
+{
+    const double by_metric[METRIC_COUNT] = {cell->macs,         cell->params,     cell->params * 4.0,
+                                            cell->memory_bytes, cell->latency_ms, (double)NAN};
+    return by_metric[metric];
+}
+
+/* What is to be least: the weighted sum of an architecture's costs. Peak memory, which is no sum, may have a weight only
+ * where nothing else has one. */
+struct weighing {
+    double weights[METRIC_COUNT]; /* any sign; accuracy: 0 */
+    double memory_max;            /* only networks whose peak memory is at most this; HUGE_VAL: all */
+};
+
+/* The costs of an architecture whose weighted sum is least among those of one resolution: exact, in time linear in the
+ * number of cells. false: none is allowed. */
+bool tables_least(const struct evaluator *e, size_t resolution, const struct weighing *weighing,
+                  struct cell *ret_least);
+
+/* The least or the most of one cost over all architectures, latency with the search's correction. */
+double tables_extreme(const struct evaluator *e, enum metric metric, bool want_max);
 
 /* Predicted accuracies of n architectures, `stride` bytes apart, at out[i * SEARCH_METRICS_MAX + METRIC_ACCURACY]; NAN
  * without a model. */

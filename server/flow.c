@@ -1,5 +1,7 @@
 /* flow.c - the two threads, and what both need to know of devices and jobs.
  */
+#include "server/codec_device.h"
+#include "server/flow_evaluate.h"
 #include "server/flow_steps.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -190,6 +192,8 @@ static void conduct(struct flow *flow, struct search_row *row, const char *id)
         rc = flow_verify(flow, row, &err);
     } else if (strcmp(row->state, "profiling") == 0) {
         rc = flow_profile(flow, row, &err);
+    } else if (strcmp(row->state, "evaluating") == 0) {
+        rc = flow_evaluate(flow, row, &err);
     }
     if (rc == TL_OK && needs_device(row->state)) {
         rc = notice_device(flow, row, &err);
@@ -199,7 +203,7 @@ static void conduct(struct flow *flow, struct search_row *row, const char *id)
 
 static void *conductor(void *arg)
 {
-    static const char *const states[] = {"profiling", "verifying", "waiting_for_device"};
+    static const char *const states[] = {"profiling", "verifying", "waiting_for_device", "evaluating"};
     struct flow *flow = arg;
     uint64_t seen = 0;
     struct search_row *row = calloc(1, sizeof(*row));
@@ -302,7 +306,8 @@ static enum tl_rc copy_facts(void *ctx, const struct store_device *device, struc
     struct device_facts *facts = ctx;
 
     (void)err;
-    *facts = (struct device_facts){device->agent_key[0] != '\0', device->anchor_reference_ms, device->seen_ns};
+    *facts = (struct device_facts){device->agent_key[0] != '\0', device->anchor_reference_ms, device->seen_ns,
+                                   device_info_worker(device->info)};
     return TL_OK;
 }
 

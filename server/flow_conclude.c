@@ -1,6 +1,7 @@
 /* flow_conclude.c - what a predicting phase found: the front kept, the candidates chosen to be measured, and the next state.
  */
 #include "server/flow_running.h"
+#include "server/together.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,6 @@ struct outcome {
     struct running *r;
     struct found *list; /* owned; the chosen (role verify) first, then the front */
     size_t n, n_chosen, cap;
-    int64_t last;         /* cursor while an earlier front is read */
     struct tl_buf export; /* owned */
     bool has_export;
 };
@@ -54,8 +54,11 @@ static enum tl_rc found_make(struct running *r, const struct search_candidate *c
     tl_hash_format(&id, found.arch);
     evaluator_describe(r->evaluator, c->arch, values.metrics);
     values.tabulated = evaluator_tabulated(r->evaluator, &values.latency_timed);
+    values.evaluated = evaluator_workers(r->evaluator);
+    values.pool = r->row->request.pool;
     memcpy(found.values, c->values, sizeof(found.values));
-    if ((rc = candidate_values_encode(&values, &found.json, err))) {
+    if ((rc = evaluator_describe_workers(r->evaluator, c->arch, values.metrics, err)) ||
+        (rc = candidate_values_encode(&values, &found.json, err))) {
         tl_buf_done(&found.json);
         return rc;
     }
@@ -141,19 +144,54 @@ static enum tl_rc collect(struct outcome *o, const struct search_candidate *cand
     return TL_OK;
 }
 
-/* A member of an earlier round's front, as a store_candidate_fn: valued again under the present correction, kept if every
- * limit still holds. */
-static enum tl_rc collect_earlier(void *ctx, const struct store_candidate *stored, struct tl_err *err)
+/* The front of earlier rounds, as the store has it. */
+struct earlier {
+    int64_t last; /* cursor */
+    const struct running *r;
+    size_t n;
+    struct earlier_member {
+        int64_t number;
+        uint8_t genes[SPACE_VARIABLES_MAX];
+    } members[FRONT_STORED_MAX];
+};
+
+static enum tl_rc copy_earlier(void *ctx, const struct store_candidate *stored, struct tl_err *err)
 {
-    struct outcome *o = ctx;
+    struct earlier *earlier = ctx;
+
+    (void)err;
+    earlier->last = stored->id;
+    if (stored->genes.n == evaluator_space(earlier->r->evaluator)->n_variables && earlier->n < FRONT_STORED_MAX) {
+        struct earlier_member *member = &earlier->members[earlier->n++];
+        member->number = stored->number;
+        memcpy(member->genes, stored->genes.data, stored->genes.n);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc read_earlier(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct earlier *earlier = ctx;
+    int64_t before;
+    enum tl_rc rc;
+
+    do {
+        before = earlier->last;
+        rc = store_candidate_list(tx, earlier->r->row->id, "front", (struct store_page){earlier->last, 1000},
+                                  copy_earlier, earlier, err);
+    } while (!rc && earlier->last != before);
+    return rc;
+}
+
+/* A member of an earlier round's front: valued again under the present correction, kept if every limit still holds. */
+static enum tl_rc collect_member(struct outcome *o, const struct earlier_member *member, struct tl_err *err)
+{
     struct search_evaluator table = *evaluator_table(o->r->evaluator);
-    struct search_candidate candidate = {.number = (uint64_t)stored->number};
+    struct search_candidate candidate = {.number = (uint64_t)member->number};
     uint8_t arch[SPACE_VARIABLES_MAX];
     enum tl_rc rc;
 
-    o->last = stored->id;
-    if (stored->genes.n != evaluator_space(o->r->evaluator)->n_variables ||
-        !evaluator_narrow_arch(o->r->evaluator, stored->genes.data, arch)) {
+    if (!evaluator_narrow_arch(o->r->evaluator, member->genes, arch)) {
         return TL_OK;
     }
     if ((rc = table.values(table.ctx, 0, METRIC_COUNT, arch, sizeof(arch), 1, candidate.values, 0, err))) {
@@ -170,17 +208,20 @@ static enum tl_rc collect_earlier(void *ctx, const struct store_candidate *store
     return collect(o, &candidate, err);
 }
 
-static enum tl_rc read_earlier(struct store_tx *tx, void *ctx, struct tl_err *err)
+static enum tl_rc collect_earlier(struct outcome *o, struct tl_err *err)
 {
-    struct outcome *o = ctx;
-    int64_t before;
+    struct earlier *earlier = calloc(1, sizeof(*earlier));
     enum tl_rc rc;
 
-    do {
-        before = o->last;
-        rc = store_candidate_list(tx, o->r->row->id, "front", (struct store_page){o->last, 1000}, collect_earlier, o,
-                                  err);
-    } while (!rc && o->last != before);
+    if (!earlier) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for an earlier front");
+    }
+    earlier->r = o->r;
+    rc = store_read(o->r->flow->service->store, read_earlier, earlier, err);
+    for (size_t i = 0; i < earlier->n && !rc; i++) {
+        rc = collect_member(o, &earlier->members[i], err);
+    }
+    free(earlier);
     return rc;
 }
 
@@ -241,7 +282,7 @@ static enum tl_rc collect_front(struct running *r, struct outcome *o, struct tl_
         rc = collect(o, &candidate, err);
     }
     if (!rc && r->row->progress.round > 0) {
-        rc = store_read(r->flow->service->store, read_earlier, o, err);
+        rc = collect_earlier(o, err);
         drop_dominated(o);
     }
     return rc;
@@ -337,6 +378,23 @@ static enum tl_rc write_outcome(struct store_tx *tx, void *ctx, struct tl_err *e
     return rc ? rc : search_row_save(tx, o->r->row, &nothing, o->has_export ? &o->export : NULL, "state", err);
 }
 
+/* There is an answer that nobody is to measure: the outcome says whose values it has. */
+static void finish_found(struct running *r)
+{
+    struct search_row *row = r->row;
+
+    if (row->request.evaluated) {
+        search_row_state(row, "finished", "found by what %s valued", row->request.pool);
+        search_row_finish(row, "finished", "evaluated");
+    } else if (r->snapshot.table) {
+        search_row_state(row, "finished", "found in the table");
+        search_row_finish(row, "finished", "tabulated");
+    } else {
+        search_row_state(row, "finished", "found by prediction");
+        search_row_finish(row, "finished", "predicted");
+    }
+}
+
 enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
 {
     struct search_row *row = r->row;
@@ -354,6 +412,7 @@ enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
         choose(&o, top_k);
     } else if (rc == TL_OK && row->progress.round == 0) {
         rc = collect_nearest(r, &o, err);
+        rc = rc ? rc : together_reach(r->evaluator, &row->request, &row->progress.together, err);
     }
     row->progress.eta_s = NAN;
     if (o.n_chosen == 0 && row->progress.round > 0) {
@@ -361,16 +420,20 @@ enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
                                any ? "every network predicted to hold the limits was measured, and none did"
                                    : "corrected by what was measured, no network is predicted to hold every limit");
     } else if (!any) {
-        search_row_state(row, "finished", "no network met every limit at once; the nearest one is given");
+        char reach[160];
+        together_text(&row->progress.together, reach, sizeof(reach));
+        search_row_state(row, "finished", "%s%s%s",
+                         search_run_nearest(r->run, &best)
+                             ? "no network met every limit at once; the nearest one is given"
+                             : "no network could be valued",
+                         reach[0] ? "; " : "", reach);
         search_row_finish(row, "finished", "none_found");
     } else if (o.n_chosen > 0) {
         row->progress.round++;
         search_row_state(row, "verifying", "round %d: %zu candidates are measured on %s", row->progress.round,
                          o.n_chosen, row->device);
     } else {
-        const bool tabulated = r->snapshot.table != NULL;
-        search_row_state(row, "finished", tabulated ? "found in the table" : "found by prediction");
-        search_row_finish(row, "finished", tabulated ? "tabulated" : "predicted");
+        finish_found(r);
     }
     if (rc == TL_OK) {
         rc = store_write(r->flow->service->store, write_outcome, &o, err);

@@ -59,14 +59,21 @@ enum tl_rc flow_job_add(const struct net_family *family, const struct net_pick *
 enum tl_rc flow_job_insert(struct store_tx *tx, const struct flow_job_place *place, const struct lat_job *job,
                            struct tl_err *err)
 {
-    TL_AUTO(tl_buf) work = {.max = work_max_bytes};
     char id[TL_UUID_TEXT];
+
+    tl_uuid(id);
+    return flow_job_insert_as(tx, id, place, job, err);
+}
+
+enum tl_rc flow_job_insert_as(struct store_tx *tx, const char *id, const struct flow_job_place *place,
+                              const struct lat_job *job, struct tl_err *err)
+{
+    TL_AUTO(tl_buf) work = {.max = work_max_bytes};
     enum tl_rc rc = work_encode(job, &work, err);
 
     if (rc) {
         return rc;
     }
-    tl_uuid(id);
     return store_job_insert(tx,
                             &(struct store_job){.id = id,
                                                 .device = place->device,

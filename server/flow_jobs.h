@@ -16,8 +16,10 @@ struct flow_job_place {
     const char *device, *kind, *search, *space;
     int64_t not_before_ns;
 };
-/* Inside store_write. */
+/* Inside store_write; under a new id, or one that the caller made. */
 TL_MUST_CHECK enum tl_rc flow_job_insert(struct store_tx *tx, const struct flow_job_place *place,
                                          const struct lat_job *job, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc flow_job_insert_as(struct store_tx *tx, const char *id, const struct flow_job_place *place,
+                                            const struct lat_job *job, struct tl_err *err);
 
 #endif

@@ -4,12 +4,13 @@
  * by what was measured. The export is written once, at the end of round 0: it is what the determinism promise speaks of.
  */
 #include "server/flow_running.h"
+#include "server/together.h"
 #include <math.h>
 #include <stdio.h>
 
 #include <string.h>
 
-enum { STEP_EVALUATIONS = 2000, SAMPLE_SIZE = 10000, ROUND_EVALUATIONS_MIN = 1000 };
+enum { STEP_EVALUATIONS = 2000, SAMPLE_SIZE = 10000, ROUND_EVALUATIONS_MIN = 1000, ROUND_DEAR_MIN = 20 };
 static const int64_t SAVE_EVERY_NS = 500000000LL;
 static const size_t CHECKPOINT_MAX_BYTES = (size_t)64 << 20;
 /* Round r draws from another stream of the same seed. */
@@ -68,6 +69,7 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
     *spec = (struct search_spec){.objective = (uint8_t)request->objective,
                                  .maximize = request->maximize,
                                  .reward = request->reward,
+                                 .dear = request->evaluated != 0,
                                  .front_wanted = request->n_objectives > 0,
                                  .n_limits = request->n_limits,
                                  .front_max = 1U << METRIC_ACCURACY,
@@ -82,8 +84,8 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
     }
     front_make(request, evaluator, spec);
     if (row->progress.round > 0) {
-        spec->budget_evaluations =
-            request->evaluations / 10 > ROUND_EVALUATIONS_MIN ? request->evaluations / 10 : ROUND_EVALUATIONS_MIN;
+        const uint64_t min = spec->dear ? ROUND_DEAR_MIN : ROUND_EVALUATIONS_MIN;
+        spec->budget_evaluations = request->evaluations / 10 > min ? request->evaluations / 10 : min;
         spec->budget_seconds = request->seconds / 10.0;
     }
 }
@@ -91,15 +93,17 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
 /* ---- saving -------------------------------------------------------------------------------------------------- */
 
 struct checkpoint_ctx {
-    struct search_row *row;
+    struct running *r;
     const struct tl_buf *checkpoint;
+    bool asks; /* workers are asked for what the batch at hand lacks */
 };
 
 static enum tl_rc write_checkpoint(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     const struct checkpoint_ctx *c = ctx;
+    enum tl_rc rc = search_row_save(tx, c->r->row, c->checkpoint, NULL, c->asks ? "state" : "progress", err);
 
-    return search_row_save(tx, c->row, c->checkpoint, NULL, "progress", err);
+    return rc || !c->asks ? rc : flow_evaluate_jobs(tx, c->r, err);
 }
 
 static void progress_update(struct running *r)
@@ -125,7 +129,7 @@ static void progress_update(struct running *r)
     }
 }
 
-static enum tl_rc save_checkpoint(struct running *r, struct tl_err *err)
+static enum tl_rc save_checkpoint(struct running *r, bool asks, struct tl_err *err)
 {
     TL_AUTO(tl_buf) checkpoint = {.max = CHECKPOINT_MAX_BYTES};
     enum tl_rc rc;
@@ -134,7 +138,7 @@ static enum tl_rc save_checkpoint(struct running *r, struct tl_err *err)
     /* Seconds of the stored state are inside the run; those before it are kept beside it. */
     r->row->progress.seconds = r->seconds_before;
     if ((rc = search_run_save(r->run, &checkpoint, err)) ||
-        (rc = store_write(r->flow->service->store, write_checkpoint, &(struct checkpoint_ctx){r->row, &checkpoint},
+        (rc = store_write(r->flow->service->store, write_checkpoint, &(struct checkpoint_ctx){r, &checkpoint, asks},
                           err))) {
         return rc;
     }
@@ -146,7 +150,22 @@ static enum tl_rc save_checkpoint(struct running *r, struct tl_err *err)
 
 /* ---- running ------------------------------------------------------------------------------------------------- */
 
-/* Step until the budget is spent; saves twice a second. *ret_done false: the server is stopping, everything is saved. */
+/* A step failed: because values are missing, which workers are now asked for? */
+static enum tl_rc ask_workers(struct running *r, enum tl_rc rc, const struct tl_err *why, struct tl_err *err)
+{
+    const uint8_t *archs = NULL;
+    const size_t n = evaluator_missing(r->evaluator, &archs);
+
+    if (rc != TL_UNAVAILABLE || n == 0) {
+        *err = *why;
+        return rc;
+    }
+    search_row_state(r->row, "evaluating", "%zu architectures are to be valued by %s", n, r->row->request.pool);
+    return save_checkpoint(r, true, err);
+}
+
+/* Step until the budget is spent; saves twice a second. *ret_done false: the server is stopping, or workers are asked;
+ * everything is saved. */
 static enum tl_rc run_steps(struct running *r, bool *ret_done, struct tl_err *err)
 {
     int64_t saved_ns = tl_clock_mono_ns();
@@ -154,12 +173,14 @@ static enum tl_rc run_steps(struct running *r, bool *ret_done, struct tl_err *er
     enum tl_rc rc;
 
     while (!done) {
-        if ((rc = search_run_step(r->run, STEP_EVALUATIONS, &done, err))) {
-            return rc;
+        struct tl_err why = {0};
+        if ((rc = search_run_step(r->run, STEP_EVALUATIONS, &done, &why))) {
+            *ret_done = false;
+            return ask_workers(r, rc, &why, err);
         }
         bool stopping = !done && flow_stopping(r->flow);
         if (!done && (stopping || tl_clock_mono_ns() - saved_ns > SAVE_EVERY_NS)) {
-            if ((rc = save_checkpoint(r, err))) {
+            if ((rc = save_checkpoint(r, false, err))) {
                 return rc;
             }
             saved_ns = tl_clock_mono_ns();
@@ -205,12 +226,32 @@ static bool check_limits(struct running *r)
     return true;
 }
 
+/* And whether they can be held together; where workers would be asked, the search itself finds out. */
+static enum tl_rc check_together(struct running *r, bool *ret_possible, struct tl_err *err)
+{
+    struct search_row *row = r->row;
+    struct tl_err why = {0};
+    const enum tl_rc rc = row->progress.round > 0 || row->request.evaluated
+                              ? TL_OK
+                              : together_check(r->evaluator, &row->request, &row->progress.together, &why);
+
+    *ret_possible = rc == TL_OK;
+    if (rc == TL_OK || row->progress.together.n == 0) {
+        return rc ? tl_fail(err, rc, "%s", why.text) : TL_OK;
+    }
+    row->progress.has_ranges = true;
+    search_row_state(row, "finished", "%s", why.text);
+    search_row_finish(row, "finished", "infeasible");
+    return TL_OK;
+}
+
 static enum tl_rc prepare(struct running *r, struct tl_err *err)
 {
     struct search_row *row = r->row;
     enum tl_rc rc;
 
-    if ((rc = snapshot_evaluator(&r->snapshot, &r->evaluator, err))) {
+    r->workers = (struct worker_source){r->flow->service->store, row};
+    if ((rc = flow_evaluator(&r->snapshot, &r->workers, &r->evaluator, err))) {
         return rc;
     }
     evaluator_correct(r->evaluator, row->progress.scale, row->progress.half_width);
@@ -250,13 +291,13 @@ static enum tl_rc pin(struct running *r, bool *ret_ready, struct tl_err *err)
 static enum tl_rc run_ready(struct running *r, struct tl_err *err)
 {
     struct search_row *row = r->row;
-    bool done = false;
+    bool done = false, possible = false;
     enum tl_rc rc = prepare(r, err);
 
-    if (rc) {
+    if (rc || (rc = check_limits(r) ? check_together(r, &possible, err) : TL_OK)) {
         return rc;
     }
-    if (!check_limits(r)) {
+    if (!possible) {
         return search_row_store(r->flow->service->store, row, "state", err);
     }
     if (strcmp(row->state, "running") != 0) {

@@ -4,6 +4,7 @@
 #define TAILOR_FLOW_RUNNING_H
 
 #include "server/evaluator.h"
+#include "server/flow_evaluate.h"
 #include "server/flow_steps.h"
 
 /* What one step works on. */
@@ -11,6 +12,7 @@ struct running {
     struct flow *flow;
     struct search_row *row;
     struct snapshot snapshot;
+    struct worker_source workers; /* of the evaluator */
     struct evaluator *evaluator;
     struct search_spec spec;
     struct search_run *run;

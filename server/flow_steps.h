@@ -54,6 +54,7 @@ struct device_facts {
     bool has_agent;
     double reference_ms;
     int64_t seen_ns;
+    bool is_worker; /* a pool of workers, which measures nothing */
 };
 TL_MUST_CHECK enum tl_rc flow_device_facts(struct store *store, const char *device, struct device_facts *ret_facts,
                                            struct tl_err *err);

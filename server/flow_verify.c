@@ -7,6 +7,7 @@
  */
 #include "base/model/model.h"
 #include "latency/codec_measurement.h"
+#include "server/flow_evaluate.h"
 #include "server/flow_jobs.h"
 #include "server/flow_steps.h"
 #include "server/space_of_family.h"
@@ -371,7 +372,9 @@ static enum tl_rc encode_values(struct round *round, struct judged *judged, stru
                                       .measured_ms = v->median_ms,
                                       .measured_lower_ms = NAN,
                                       .measured_upper_ms = v->upper_ms,
-                                      .n_measurements = judged->visits.n_ids};
+                                      .n_measurements = judged->visits.n_ids,
+                                      .evaluated = evaluator_workers(evaluator),
+                                      .pool = round->row->request.pool};
     uint8_t arch[SPACE_VARIABLES_MAX];
     size_t n = judged->visits.n, rank = stat_quantile_upper_rank(n, 0.5, 0.95);
 
@@ -381,6 +384,10 @@ static enum tl_rc encode_values(struct round *round, struct judged *judged, stru
     evaluator_correct(evaluator, measured ? 1.0 : p->scale,
                       measured ? lat_model_error(round->snapshot.latency)->half_width : p->half_width);
     evaluator_describe(evaluator, arch, values.metrics);
+    enum tl_rc rc = evaluator_describe_workers(evaluator, arch, values.metrics, err);
+    if (rc) {
+        return rc;
+    }
     memcpy(values.measurements, judged->visits.ids, sizeof(judged->visits.ids));
     if (measured && rank > 0) { /* by symmetry, the order statistic as far from the other end */
         double lower = stat_quantile(judged->visits.ratios, n, n > 1 ? (double)(n - rank) / (double)(n - 1) : 0.0);
@@ -393,7 +400,8 @@ static enum tl_rc encode_values(struct round *round, struct judged *judged, stru
 static enum tl_rc encode_all(struct round *round, struct tl_err *err)
 {
     struct evaluator *evaluator = NULL;
-    enum tl_rc rc = evaluator_new(round->family, round->snapshot.accuracy, round->snapshot.latency, 1, &evaluator, err);
+    struct worker_source workers = {round->flow->service->store, round->row};
+    enum tl_rc rc = flow_evaluator(&round->snapshot, &workers, &evaluator, err);
 
     for (size_t i = 0; i < round->n && !rc; i++) {
         rc = encode_values(round, &round->list[i], evaluator, err);
@@ -490,7 +498,7 @@ static enum tl_rc settle_round(struct flow *flow, struct search_row *row, struct
 enum tl_rc flow_verify(struct flow *flow, struct search_row *row, struct tl_err *err)
 {
     struct job_counts counts;
-    enum tl_rc rc = flow_job_counts(flow->service->store, "", "", "", row->id, &counts, err);
+    enum tl_rc rc = flow_job_counts(flow->service->store, "", "", "verify", row->id, &counts, err);
 
     if (rc) {
         return rc;

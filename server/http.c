@@ -96,6 +96,7 @@ static double exchange_handle(struct desk_item *item)
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = response->body};
     request->last = item->last;
     request->waited_s = (double)(tl_clock_mono_ns() - item->submitted_ns) / 1e9;
+    request->gone = exchange->peer && http_socket_ended(exchange->peer->socket);
 
     enum tl_rc rc = exchange->match.route->handler(exchange->http->config.service, request, response, &err);
     if (rc != TL_OK) {
@@ -206,9 +207,7 @@ static enum MHD_Result exchange_send(struct exchange *exchange)
     struct http_response *response = &exchange->response;
     if (response->status == MHD_HTTP_OK && response->etag[0] && strcmp(exchange->request.method, "GET") == 0 &&
         http_etag_listed(exchange->request.if_none_match, response->etag)) {
-        response->status = MHD_HTTP_NOT_MODIFIED;
-        response->asset = NULL;
-        tl_buf_clear(&response->body);
+        response->status = MHD_HTTP_NOT_MODIFIED; /* of the body only the length is sent (RFC 9110, 8.6) */
     }
     cut_range(&exchange->request, response);
     size_t n = response->asset ? response->asset_n : response->body.len;

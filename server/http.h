@@ -37,6 +37,7 @@ struct http_request {
     const char *location;      /* what this request's response->location was when it was parked; "" before: a POST that
                                   waits for what it made finds it here and does not make it twice */
     bool last;                 /* the deadline has come: answer now */
+    bool gone;                 /* who asked has hung up, maybe while it was parked: nobody will read the answer */
     void *mhd;                 /* for http_query and http_header */
 };
 

@@ -58,6 +58,12 @@ enum tl_rc http_socket_listen(const char *host, uint16_t port, int *ret_socket, 
     return TL_OK;
 }
 
+bool http_socket_ended(int socket)
+{
+    char byte;
+    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 struct peer *peers_add(struct peers *peers, int socket, int64_t deadline_ns)
 {
     struct peer *peer = malloc(sizeof *peer);

@@ -14,6 +14,9 @@
 TL_MUST_CHECK enum tl_rc http_socket_listen(const char *host, uint16_t port, int *ret_socket, uint16_t *ret_port,
                                             struct tl_err *err);
 
+/* Has the other side closed the connection? */
+bool http_socket_ended(int socket);
+
 struct peer {
     int socket;          /* borrowed while the peer is in the list */
     int64_t deadline_ns; /* monotonic; INT64_MAX: none */

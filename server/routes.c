@@ -40,6 +40,7 @@ const struct http_route routes_all[] = {
     {"GET", "/devices", 0, route_device_list},
     {"POST", "/devices", HTTP_JSON_MAX, route_device_post},
     {"GET", "/devices/{}", 0, route_device_get},
+    {"GET", "/devices/{}/lut", 0, route_device_lut},
     {"GET", "/jobs", 0, route_job_list},
     {"POST", "/jobs", HTTP_JSON_MAX, route_job_post},
     {"POST", "/jobs:lease", HTTP_JSON_MAX, route_job_lease},

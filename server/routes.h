@@ -13,8 +13,8 @@ http_handler route_controller_list, route_search_post, route_search_list, route_
     route_search_front, route_search_candidates, route_search_points, route_search_history, route_search_events,
     route_search_export, route_candidate_get, route_candidate_artifact, route_snapshot_get;
 /* routes_device.c */
-http_handler route_device_post, route_device_list, route_device_get, route_job_post, route_job_list, route_job_lease,
-    route_job_renew, route_job_complete, route_job_fail, route_measurement_put, route_measurement_list,
+http_handler route_device_post, route_device_list, route_device_get, route_device_lut, route_job_post, route_job_list,
+    route_job_lease, route_job_renew, route_job_complete, route_job_fail, route_measurement_put, route_measurement_list,
     route_measurement_get, route_job_model;
 /* routes_model.c */
 http_handler route_space_list, route_space_get, route_space_post, route_space_ranges, route_table_put, route_model_post,

@@ -140,7 +140,9 @@ static enum tl_rc on_known(void *ctx, const struct store_device *device, struct 
     struct registration *registration = ctx;
     registration->known = true;
     snprintf(registration->key, sizeof registration->key, "%s", device->agent_key);
-    return device->agent_key[0] ? device_request_same(registration->request, device->info, err) : TL_OK;
+    return device->agent_key[0] && !device_info_worker(device->info)
+               ? device_request_same(registration->request, device->info, err)
+               : TL_OK;
 }
 
 /* A name belongs to the first agent that takes it; a device that came from an imported table has none yet. */

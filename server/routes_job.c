@@ -1,5 +1,7 @@
 /* routes_job.c - jobs: profiles asked for by people, leases asked for by agents. */
 #include "server/anchor.h"
+#include "server/codec_device.h"
+#include "server/codec_evaluate.h"
 #include "server/codec_job.h"
 #include "server/codec_search.h"
 #include "server/codec_work.h"
@@ -68,6 +70,9 @@ static enum tl_rc name_fault(enum tl_rc rc, const char *pointer, const struct tl
 static enum tl_rc has_agent(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     (void)ctx;
+    if (device_info_worker(device->info)) {
+        return tl_fail(err, TL_INVALID, "%s is a pool of workers, which measures nothing", device->name);
+    }
     return device->agent_key[0]
                ? TL_OK
                : tl_fail(err, TL_INVALID, "%s has no agent that could measure: run tailor-agent there", device->name);
@@ -78,23 +83,28 @@ static enum tl_rc find_device(struct store_tx *tx, void *ctx, struct tl_err *err
     return store_device_get(tx, ctx, has_agent, NULL, err);
 }
 
-static enum tl_rc profile_admit(struct service *service, struct profile_request *profile, struct tl_err *err)
+static enum tl_rc device_admit(struct service *service, struct job_request *job, struct tl_err *err)
 {
     struct tl_err why = {0};
-    const struct space_entry *entry = spaces_find(service->spaces, profile->space);
-    if (!entry || !entry->family) {
-        return tl_fail_at(err, TL_INVALID, "/space",
-                          entry ? "no network of %s can be built, so none can be measured"
-                                : "no space is called %s; GET /spaces lists them",
-                          profile->space);
-    }
-    enum tl_rc rc = store_read(service->store, find_device, profile->device, &why);
+    enum tl_rc rc = store_read(service->store, find_device, job->device, &why);
     return rc == TL_OK ? TL_OK : name_fault(rc, "/device", &why, err);
+}
+
+static enum tl_rc space_admit(struct service *service, const struct job_request *job, struct tl_err *err)
+{
+    const struct space_entry *entry = spaces_find(service->spaces, job->space);
+    if (entry && entry->family) {
+        return TL_OK;
+    }
+    return tl_fail_at(err, TL_INVALID, "/space",
+                      entry ? "no network of %s can be built, so none can be measured"
+                            : "no space is called %s; GET /spaces lists them",
+                      job->space);
 }
 
 /* Jobs of one profile are the only open ones of their device and space: flow_profile_start refuses a second. */
 struct profile_jobs {
-    const struct profile_request *profile;
+    const struct job_request *profile;
     char ids[JOB_IDS_MAX][TL_UUID_TEXT];
     size_t n;
 };
@@ -121,23 +131,37 @@ static enum tl_rc read_profile_jobs(struct store_tx *tx, void *ctx, struct tl_er
     return rc;
 }
 
+static enum tl_rc start_profile(struct service *service, const struct job_request *job, struct profile_jobs *jobs,
+                                struct tl_err *err)
+{
+    size_t n_jobs = 0;
+    enum tl_rc rc = flow_profile_start(service, job->device, job->space, job->resolution, &n_jobs, err);
+    return rc ? rc : store_read(service->store, read_profile_jobs, jobs, err);
+}
+
 enum tl_rc route_job_post(struct service *service, const struct http_request *request, struct http_response *response,
                           struct tl_err *err)
 {
-    struct profile_request profile;
-    struct profile_jobs jobs = {.profile = &profile};
-    size_t n_jobs = 0;
+    struct job_request job;
+    struct profile_jobs jobs = {.profile = &job};
+    char subject[SUBJECT_TEXT] = "";
     enum tl_rc rc;
     if ((rc = http_query_only(request, NULL, 0, err)) ||
-        (rc = profile_request_decode(request->body, request->body_n, &profile, err)) ||
-        (rc = profile_admit(service, &profile, err)) ||
-        (rc = flow_profile_start(service, profile.device, profile.space, profile.resolution, &n_jobs, err)) ||
-        (rc = store_read(service->store, read_profile_jobs, &jobs, err))) {
+        (rc = job_request_decode(request->body, request->body_n, &job, err)) ||
+        (!job.measures && (rc = space_admit(service, &job, err))) || (rc = device_admit(service, &job, err))) {
         return rc;
     }
-    flow_ring(service->flow);
+    if (job.measures) {
+        jobs.n = (size_t)job.visits;
+        rc = flow_measure_start(service, job.device, job.candidate, jobs.n, jobs.ids, subject, err);
+    } else {
+        rc = start_profile(service, &job, &jobs, err);
+    }
+    if (rc) {
+        return rc;
+    }
     response->status = 202;
-    return job_ids_encode(jobs.ids, jobs.n, &response->body, err);
+    return job_ids_encode(jobs.ids, jobs.n, subject, &response->body, err);
 }
 
 /* ---- leases -------------------------------------------------------------------------------------------------- */
@@ -146,6 +170,7 @@ struct leasing {
     const struct agent_call *call;
     struct tl_buf *answer;
     struct work_runtime runtime; /* of the device */
+    bool is_worker;
     bool leased;
     int64_t now_ns, next_ns; /* wall; next: when a queued job becomes due, 0: none */
 };
@@ -153,14 +178,16 @@ struct leasing {
 static enum tl_rc on_leased(void *ctx, const struct store_job *job, struct tl_err *err)
 {
     const struct leasing *leasing = ctx;
-    return work_lease_encode(job, LEASE_S, leasing->runtime, leasing->answer, err);
+    return strcmp(job->kind, "evaluate") == 0 ? evaluate_lease_encode(job, LEASE_S, leasing->answer, err)
+                                              : work_lease_encode(job, LEASE_S, leasing->runtime, leasing->answer, err);
 }
 
-static enum tl_rc note_runtime(void *ctx, const struct store_device *device, struct tl_err *err)
+static enum tl_rc note_info(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     struct leasing *leasing = ctx;
     (void)err;
     leasing->runtime = work_device_runtime(device->info);
+    leasing->is_worker = device_info_worker(device->info);
     return TL_OK;
 }
 
@@ -170,11 +197,12 @@ static enum tl_rc lease_job(struct store_tx *tx, void *ctx, struct tl_err *err)
     enum tl_rc rc;
     leasing->now_ns = tl_clock_wall_ns();
     if ((rc = service_agent(tx, leasing->call->device, leasing->call->agent_key, err)) ||
-        (rc = store_device_get(tx, leasing->call->device, note_runtime, leasing, err))) {
+        (rc = store_device_get(tx, leasing->call->device, note_info, leasing, err))) {
         return rc;
     }
-    return store_job_lease(tx, leasing->call->device, leasing->now_ns, leasing->now_ns + LEASE_S * NS_PER_S, on_leased,
-                           leasing, &leasing->leased, &leasing->next_ns, err);
+    return store_job_lease(tx, leasing->call->device, leasing->is_worker, leasing->now_ns,
+                           leasing->now_ns + LEASE_S * NS_PER_S, on_leased, leasing, &leasing->leased,
+                           &leasing->next_ns, err);
 }
 
 /* How long a lease may be parked: what the agent offers, but no longer than until the next job is due. */
@@ -191,6 +219,10 @@ enum tl_rc route_job_lease(struct service *service, const struct http_request *r
     struct leasing leasing = {.call = &call, .answer = &response->body};
     enum tl_rc rc;
     response->body.max = JOB_MAX_BYTES;
+    if (request->gone) { /* a job leased to nobody would wait for the lease to run out */
+        response->status = 204;
+        return TL_OK;
+    }
     if ((rc = http_query_only(request, NULL, 0, err)) ||
         (rc = lease_call_decode(request->body, request->body_n, &call, err)) ||
         (rc = store_write(service->store, lease_job, &leasing, err))) {
@@ -206,65 +238,126 @@ enum tl_rc route_job_lease(struct service *service, const struct http_request *r
 struct job_change {
     const char *id;
     const struct agent_call *call;
-    bool renews; /* else: ends */
+    const struct evaluate_answer *answer; /* NULL: renews, or fails */
+    bool renews;                          /* else: ends */
 };
 
-static enum tl_rc copy_device(void *ctx, const struct store_job *job, struct tl_err *err)
+/* The job that a call is about. */
+struct called {
+    char device[JOB_NAME_TEXT], space[JOB_NAME_TEXT];
+    bool evaluates, done;
+    struct evaluate_asked asked;
+};
+
+static enum tl_rc copy_called(void *ctx, const struct store_job *job, struct tl_err *err)
 {
-    (void)err;
-    snprintf(ctx, JOB_NAME_TEXT, "%s", job->device);
-    return TL_OK;
+    struct called *called = ctx;
+    *called = (struct called){.evaluates = strcmp(job->kind, "evaluate") == 0, .done = strcmp(job->state, "done") == 0};
+    snprintf(called->device, JOB_NAME_TEXT, "%s", job->device);
+    snprintf(called->space, JOB_NAME_TEXT, "%s", job->space);
+    return called->evaluates ? evaluate_asked_decode(job->work, &called->asked, err) : TL_OK;
+}
+
+static enum tl_rc check_answer(const struct called *called, const struct evaluate_answer *answer, struct tl_err *err)
+{
+    if (called->evaluates) {
+        return evaluate_answer_check(answer, &called->asked, err);
+    }
+    return answer->there ? tl_fail_at(err, TL_INVALID, "/values", "only evaluate jobs ask for values; leave it out")
+                         : TL_OK;
+}
+
+/* Values are kept once; a job that was done before must have been told the same. */
+static enum tl_rc keep_answer(struct store_tx *tx, const struct called *called, const struct evaluate_answer *answer,
+                              struct tl_err *err)
+{
+    bool same = true, all_same = true;
+    enum tl_rc rc = TL_OK;
+    for (size_t i = 0; i < answer->n; i++) {
+        const struct evaluate_row *row = &answer->rows[i];
+        for (size_t m = 0; m < METRIC_COUNT && !rc; m++) {
+            if (row->given >> m & 1U) {
+                const struct store_evaluation evaluation = {called->device, called->space, row->arch, metric_names[m],
+                                                            row->values[m]};
+                rc = store_evaluation_put(tx, &evaluation, &same, err);
+                all_same = all_same && same;
+            }
+        }
+    }
+    return rc || all_same || !called->done
+               ? rc
+               : tl_fail(err, TL_CONFLICT, "the job was completed with other values, which stand");
 }
 
 static enum tl_rc change_job(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     const struct job_change *change = ctx;
     const struct agent_call *call = change->call;
-    char device[JOB_NAME_TEXT];
+    struct called called;
     enum tl_rc rc;
-    if ((rc = store_job_get(tx, change->id, copy_device, device, err)) ||
-        (rc = service_agent(tx, device, call->agent_key, err))) {
+    if ((rc = store_job_get(tx, change->id, copy_called, &called, err)) ||
+        (rc = service_agent(tx, called.device, call->agent_key, err))) {
         return rc;
     }
     if (change->renews) {
         return store_job_renew(tx, change->id, call->attempt, tl_clock_wall_ns() + LEASE_S * NS_PER_S, err);
     }
-    rc = store_job_end(tx, change->id, call->attempt, call->reason, err);
-    return rc != TL_OK ? rc : anchor_fix(tx, device, err);
-}
-
-static enum tl_rc job_change(struct service *service, const struct http_request *request,
-                             struct http_response *response, bool renews, bool has_reason, struct tl_err *err)
-{
-    struct agent_call call;
-    struct job_change change = {request->params[0], &call, renews};
-    enum tl_rc rc;
-    if ((rc = http_query_only(request, NULL, 0, err)) ||
-        (rc = job_call_decode(request->body, request->body_n, has_reason, &call, err)) ||
-        (rc = store_write(service->store, change_job, &change, err))) {
+    if ((change->answer && (rc = check_answer(&called, change->answer, err))) ||
+        (rc = store_job_end(tx, change->id, call->attempt, call->reason, err)) ||
+        (change->answer && (rc = keep_answer(tx, &called, change->answer, err)))) {
         return rc;
     }
-    if (!renews) {
+    return called.evaluates ? TL_OK : anchor_fix(tx, called.device, err);
+}
+
+static enum tl_rc change(struct service *service, const struct job_change *change, struct http_response *response,
+                         struct tl_err *err)
+{
+    enum tl_rc rc = store_write(service->store, change_job, tl_unconst(change), err);
+    if (rc) {
+        return rc;
+    }
+    if (!change->renews) {
         flow_ring(service->flow);
     }
-    return renews ? job_renewal_encode(LEASE_S, &response->body, err)
-                  : job_end_encode(change.id, has_reason ? "failed" : "done", &response->body, err);
+    return change->renews
+               ? job_renewal_encode(LEASE_S, &response->body, err)
+               : job_end_encode(change->id, change->call->reason[0] ? "failed" : "done", &response->body, err);
 }
 
 enum tl_rc route_job_renew(struct service *service, const struct http_request *request, struct http_response *response,
                            struct tl_err *err)
 {
-    return job_change(service, request, response, true, false, err);
+    struct agent_call call;
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = job_call_decode(request->body, request->body_n, false, &call, err))) {
+        return rc;
+    }
+    return change(service, &(struct job_change){request->params[0], &call, NULL, true}, response, err);
 }
 
 enum tl_rc route_job_complete(struct service *service, const struct http_request *request,
                               struct http_response *response, struct tl_err *err)
 {
-    return job_change(service, request, response, false, false, err);
+    struct agent_call call;
+    struct evaluate_answer answer;
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = complete_call_decode(request->body, request->body_n, &call, &answer, err))) {
+        return rc;
+    }
+    return change(service, &(struct job_change){request->params[0], &call, &answer, false}, response, err);
 }
 
 enum tl_rc route_job_fail(struct service *service, const struct http_request *request, struct http_response *response,
                           struct tl_err *err)
 {
-    return job_change(service, request, response, false, true, err);
+    struct agent_call call;
+    enum tl_rc rc;
+    if ((rc = http_query_only(request, NULL, 0, err)) ||
+        (rc = job_call_decode(request->body, request->body_n, true, &call, err))) {
+        return rc;
+    }
+    return change(service, &(struct job_change){request->params[0], &call, NULL, false}, response, err);
 }

@@ -34,6 +34,9 @@ static void order_done(struct order *order)
 static enum tl_rc note_device(void *ctx, const struct store_job *job, struct tl_err *err)
 {
     struct order *order = ctx;
+    if (strcmp(job->kind, "evaluate") == 0) {
+        return tl_fail(err, TL_NOT_FOUND, "job %s is a worker's and has no models", job->id);
+    }
     if (job->attempt < 1) {
         return tl_fail(err, TL_CONFLICT, "job %s is %s: it has models once it is leased", job->id, job->state);
     }

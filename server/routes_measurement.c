@@ -165,6 +165,19 @@ static void showing_done(struct showing *showing)
     list_writer_done(&showing->list);
 }
 
+static enum tl_rc show_whole(const struct showing *showing, const struct store_measurement *measurement,
+                             struct tl_err *err)
+{
+    TL_AUTO(lat_measurement) whole = {0};
+    struct lat_summary summary;
+    enum tl_rc rc;
+    if ((rc = lat_measurement_decode(measurement->body.data, measurement->body.n, &whole, err)) ||
+        (rc = lat_summarise(&whole.visit, &summary, err))) {
+        return rc;
+    }
+    return measurement_encode(measurement, showing->reference_ms, &summary, showing->body, err);
+}
+
 static enum tl_rc on_measurement(void *ctx, const struct store_measurement *measurement, struct tl_err *err)
 {
     struct showing *showing = ctx;
@@ -175,10 +188,10 @@ static enum tl_rc on_measurement(void *ctx, const struct store_measurement *meas
         rc = store_device_get(showing->tx, measurement->device, copy_reference, &showing->reference_ms, err);
     }
     if (rc != TL_OK || showing->id) {
-        return rc != TL_OK ? rc : measurement_encode(measurement, showing->reference_ms, true, showing->body, err);
+        return rc != TL_OK ? rc : show_whole(showing, measurement, err);
     }
     TL_AUTO(tl_buf) item = {0};
-    rc = measurement_encode(measurement, showing->reference_ms, false, &item, err);
+    rc = measurement_encode(measurement, showing->reference_ms, NULL, &item, err);
     return rc != TL_OK ? rc : list_add(&showing->list, &item, err);
 }
 

@@ -2,9 +2,11 @@
  */
 #include "server/codec_search.h"
 #include "server/evaluator_table.h"
+#include "server/flow_evaluate.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
 #include "server/spaces.h"
+#include "server/together.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +126,7 @@ struct admission {
     struct snapshot snapshot;
     struct device_facts device;
     struct metric_range ranges[METRIC_COUNT];
+    struct limits_together together;
     char warning[240];
     size_t limit_at_fault;
 };
@@ -151,6 +154,10 @@ static enum tl_rc admit_device(struct service *service, struct admission *a, str
     }
     if (!a->device.has_agent && request->top_k > 0) {
         return tl_fail_at(err, TL_INVALID, "/verify", "%s has no agent that could measure; leave \"verify\" out",
+                          request->device);
+    }
+    if (a->device.is_worker) {
+        return tl_fail_at(err, TL_INVALID, "/device", "%s is a pool of workers; it can stand in \"evaluate\"",
                           request->device);
     }
     if (request->top_k < 0) {
@@ -204,6 +211,13 @@ static enum tl_rc admit_tabulated(const struct admission *a, enum metric metric,
 
 static enum tl_rc admit_metric(const struct admission *a, enum metric metric, const char *pointer, struct tl_err *err)
 {
+    if (a->request.evaluated >> metric & 1U) {
+        return TL_OK;
+    }
+    if (!a->snapshot.family && !a->snapshot.table) {
+        return tl_fail_at(err, TL_INVALID, pointer, "nobody values %s of %s; add it to /evaluate/metrics",
+                          metric_names[metric], a->request.space);
+    }
     if (a->snapshot.table) {
         return admit_tabulated(a, metric, pointer, err);
     }
@@ -271,13 +285,14 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
     if (rc) {
         return tl_fail(err, rc, "%s", none.text);
     }
-    if (!a->snapshot.family && !a->snapshot.table) {
-        return tl_fail_at(
-            err, TL_INVALID, "/space",
-            "no network of %s can be built and it has no table of values; PUT /spaces/%s/table brings one",
-            request->space, request->space);
+    if (!a->snapshot.family && !a->snapshot.table && !request->evaluated) {
+        return tl_fail_at(err, TL_INVALID, "/space",
+                          "no network of %s can be built and it has no table of values; PUT /spaces/%s/table brings "
+                          "one, or let workers of your own value it (\"evaluate\")",
+                          request->space, request->space);
     }
-    if ((rc = a->snapshot.table ? admit_table(a, err) : admit_device(service, a, err)) ||
+    if ((rc = flow_evaluate_admit(service->store, request, &a->snapshot, err)) ||
+        (rc = a->snapshot.table ? admit_table(a, err) : admit_device(service, a, err)) ||
         (rc = admit_objectives(a, err))) {
         return rc;
     }
@@ -291,7 +306,7 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
     if (request->device[0] && !a->snapshot.latency && !a->snapshot.table) {
         return TL_OK; /* checked after profiling */
     }
-    if ((rc = snapshots_ranges(service->snapshots, &a->snapshot, a->ranges, err))) {
+    if ((rc = flow_evaluate_ranges(service->snapshots, &a->snapshot, request->evaluated, a->ranges, err))) {
         return rc;
     }
     for (size_t i = 0; i < request->n_limits; i++) {
@@ -300,7 +315,9 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
             return rc;
         }
     }
-    return TL_OK;
+    rc = together_admit(&a->snapshot, request, &a->together, err);
+    *ret_out_of_reach = a->together.n > 0;
+    return rc;
 }
 
 struct insert_ctx {
@@ -367,7 +384,7 @@ static enum tl_rc answer_out_of_reach(const struct admission *a, const struct tl
 {
     response->status = tl_rc_http(problem->rc);
     response->content_type = "application/problem+json";
-    return search_problem_encode(problem, a->ranges, &response->body, err);
+    return search_problem_encode(problem, a->ranges, &a->together, &response->body, err);
 }
 
 /* After POST, and again each time a parked POST is handled: 200 when finished or when only a device is missing and

@@ -101,14 +101,14 @@ static enum tl_rc next_due(struct store_tx *tx, const char *device, int64_t *ret
     return store_stmt_int(&st, ret_next_ns, err);
 }
 
-enum tl_rc store_job_lease(struct store_tx *tx, const char *device, int64_t now_ns, int64_t lease_until_ns,
+enum tl_rc store_job_lease(struct store_tx *tx, const char *device, bool shared, int64_t now_ns, int64_t lease_until_ns,
                            store_job_fn *fn, void *ctx, bool *ret_leased, int64_t *ret_next_ns, struct tl_err *err)
 {
     struct job_visit visit = {fn, ctx};
     bool leased = false;
     int64_t next_ns = 0;
     enum tl_rc rc = expire(tx, device, now_ns, err);
-    rc = rc ? rc : visit_held(tx, device, &visit, &leased, err);
+    rc = rc || shared ? rc : visit_held(tx, device, &visit, &leased, err);
     if (!rc && !leased) {
         rc = take_due(tx, device, now_ns, lease_until_ns, &visit, &leased, err);
     }
@@ -248,6 +248,23 @@ enum tl_rc store_job_list(struct store_tx *tx, const char *device, const char *k
     store_bind_text(&st, kind);
     store_bind_text(&st, search);
     store_bind_text(&st, state);
+    struct job_visit visit = {fn, ctx};
+    return store_stmt_each(&st, visit_job, &visit, err);
+}
+
+enum tl_rc store_job_newest(struct store_tx *tx, const char *search, int limit, store_job_fn *fn, void *ctx,
+                            struct tl_err *err)
+{
+    /* job_by_search, from its end */
+    static const char SQL[] = "SELECT " JOB_COLUMNS " FROM job INDEXED BY job_by_search WHERE search = ?1 "
+                              "ORDER BY seq DESC LIMIT ?2";
+    enum tl_rc rc = store_page_check((struct store_page){0, limit}, err);
+    if (rc) {
+        return rc;
+    }
+    TL_AUTO(store_stmt) st = store_stmt_open(tx, SQL);
+    store_bind_text(&st, search);
+    store_bind_int(&st, limit);
     struct job_visit visit = {fn, ctx};
     return store_stmt_each(&st, visit_job, &visit, err);
 }

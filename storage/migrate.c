@@ -20,9 +20,43 @@ static const char *const steps[] = {
     "    document BLOB NOT NULL\n"
     ") STRICT;"
     "PRAGMA user_version = 2;",
+
+    /* A CHECK cannot be changed: the table is made again, and what refers to it by name stays as it is. */
+    "PRAGMA legacy_alter_table = ON; ALTER TABLE search RENAME TO search_2;\n"
+    "CREATE TABLE search (\n"
+    "    seq INTEGER PRIMARY KEY,                 -- store_search_list\n"
+    "    id TEXT NOT NULL UNIQUE,                 -- store_search_get, _update; parent of candidate and event\n"
+    "    space TEXT NOT NULL,\n"
+    "    device TEXT NOT NULL,\n"
+    "    state TEXT NOT NULL CHECK (state IN ('queued', 'profiling', 'running', 'verifying', 'waiting_for_device',\n"
+    "                                         'evaluating', 'finished', 'failed', 'cancelled')),\n"
+    "    outcome TEXT NOT NULL,\n"
+    "    snapshot TEXT NOT NULL,\n"
+    "    created_ns INTEGER NOT NULL,\n"
+    "    updated_ns INTEGER NOT NULL,\n"
+    "    finished_ns INTEGER NOT NULL,\n"
+    "    evaluations INTEGER NOT NULL,\n"
+    "    revision INTEGER NOT NULL,               -- + 1 with every change\n"
+    "    spec BLOB NOT NULL,\n"
+    "    progress BLOB NOT NULL,\n"
+    "    checkpoint BLOB NOT NULL,\n"
+    "    result BLOB NOT NULL\n"
+    ") STRICT;\n"
+    "INSERT INTO search SELECT * FROM search_2; DROP TABLE search_2; PRAGMA legacy_alter_table = OFF;\n"
+    "CREATE INDEX search_by_state ON search (state);   -- store_search_next; store_search_list of one state\n"
+    "CREATE INDEX search_by_device ON search (device); -- store_search_list of one device\n"
+    "CREATE TABLE evaluation (                    -- what a worker said, once for all; never changed\n"
+    "    source TEXT NOT NULL,                    -- a pool of workers; or a search: what stays without a value in it alone\n"
+    "    space TEXT NOT NULL,\n"
+    "    arch TEXT NOT NULL,\n"
+    "    metric TEXT NOT NULL,\n"
+    "    value REAL,                              -- NULL: cannot be valued\n"
+    "    PRIMARY KEY (source, space, arch, metric) -- store_evaluation_put, _get\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "PRAGMA user_version = 3;",
 };
 
-const struct store_schema store_schema = {.version = 2, .sql = store_schema_sql, .steps = steps};
+const struct store_schema store_schema = {.version = 3, .sql = store_schema_sql, .steps = steps};
 
 static enum tl_rc read_int(struct store_tx *tx, const char *sql, int64_t *ret_value, struct tl_err *err)
 {

@@ -1,11 +1,11 @@
--- schema.sql - everything Tailor must not forget; version 2.
+-- schema.sql - everything Tailor must not forget; version 3.
 --
 -- seq (id of a candidate) is the rowid: it gives lists their order and stands, unsaid, at the end of every index, so that
 -- an index on (search) serves "search = ? AND seq > ? ORDER BY seq". Times are wall-clock nanoseconds, 0: not yet.
 -- '' is none. BLOBs are opaque bytes made by codecs, mostly JSON; the large ones stand last, where lists skip them.
 
 PRAGMA application_id = 1413565522; -- "TALR"
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 CREATE TABLE device (
     seq INTEGER PRIMARY KEY,                 -- store_device_list
@@ -46,7 +46,7 @@ CREATE TABLE search (
     space TEXT NOT NULL,
     device TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('queued', 'profiling', 'running', 'verifying', 'waiting_for_device',
-                                         'finished', 'failed', 'cancelled')),
+                                         'evaluating', 'finished', 'failed', 'cancelled')),
     outcome TEXT NOT NULL,
     snapshot TEXT NOT NULL,
     created_ns INTEGER NOT NULL,
@@ -101,7 +101,16 @@ CREATE TABLE job (
 ) STRICT;
 CREATE INDEX job_by_state ON job (device, state); -- store_job_lease; store_job_list of one device and state
 CREATE INDEX job_by_device ON job (device);       -- store_job_list of one device
-CREATE INDEX job_by_search ON job (search);       -- store_job_list of one search, store_job_cancel_search
+CREATE INDEX job_by_search ON job (search);       -- store_job_list of one search, _newest, store_job_cancel_search
+
+CREATE TABLE evaluation (                    -- what a worker said, once for all; never changed
+    source TEXT NOT NULL,                    -- a pool of workers; or a search: what stays without a value in it alone
+    space TEXT NOT NULL,
+    arch TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    value REAL,                              -- NULL: cannot be valued
+    PRIMARY KEY (source, space, arch, metric) -- store_evaluation_put, _get
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE measurement (                   -- written once, never changed
     seq INTEGER PRIMARY KEY,                 -- store_measurement_list

@@ -100,6 +100,11 @@ void store_bind_null(struct store_stmt *st)
     }
 }
 
+bool store_column_null(struct store_stmt *st, int column)
+{
+    return sqlite3_column_type(st->handle, column) == SQLITE_NULL;
+}
+
 int64_t store_column_int(struct store_stmt *st, int column)
 {
     return sqlite3_column_int64(st->handle, column);

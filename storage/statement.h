@@ -27,12 +27,13 @@ void store_stmt_done(struct store_stmt *st);
 
 /* Bind the next parameter: the first call binds ?1. What is bound is borrowed until store_stmt_done. */
 void store_bind_int(struct store_stmt *st, int64_t value);
-void store_bind_real(struct store_stmt *st, double value);     /* NaN is stored as NULL, which every column refuses */
+void store_bind_real(struct store_stmt *st, double value);     /* NaN is stored as NULL, which most columns refuse */
 void store_bind_text(struct store_stmt *st, const char *text); /* NULL: "" */
 void store_bind_bytes(struct store_stmt *st, struct store_bytes bytes); /* data NULL: empty */
 void store_bind_null(struct store_stmt *st);
 
 /* Columns of the row that stands, from 0; text and bytes are borrowed until the next step. */
+bool store_column_null(struct store_stmt *st, int column);
 int64_t store_column_int(struct store_stmt *st, int column);
 double store_column_real(struct store_stmt *st, int column);
 const char *store_column_text(struct store_stmt *st, int column);

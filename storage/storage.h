@@ -131,10 +131,10 @@ struct store_search {
     int64_t seq;
     const char *id; /* UUID */
     const char *space;
-    const char *device;   /* "" : none */
-    const char *state;    /* queued profiling running verifying waiting_for_device finished failed cancelled */
-    const char *outcome;  /* "" until finished */
-    const char *snapshot; /* hash; "" until pinned */
+    const char *device; /* "" : none */
+    const char *state;  /* queued profiling running evaluating verifying waiting_for_device finished failed cancelled */
+    const char *outcome;                         /* "" until finished */
+    const char *snapshot;                        /* hash; "" until pinned */
     int64_t created_ns, updated_ns, finished_ns; /* 0: not yet */
     int64_t evaluations;
     int64_t revision;              /* rises with every change; makes the ETag */
@@ -204,7 +204,7 @@ struct store_job {
     int64_t seq;
     const char *id; /* UUID */
     const char *device;
-    const char *kind;   /* "profile" | "verify" */
+    const char *kind;   /* "profile" | "verify" | "evaluate" */
     const char *search; /* "" : none */
     const char *space;
     const char *state;      /* queued leased done failed */
@@ -225,9 +225,10 @@ TL_MUST_CHECK enum tl_rc store_job_insert(struct store_tx *tx, const struct stor
 typedef enum tl_rc store_job_fn(void *ctx, const struct store_job *job, struct tl_err *err);
 /* Lease the oldest runnable job of the device (queued and due, or its lease expired) until lease_until_ns and visit it.
  * A job whose lease the device still holds comes first and is visited as it stands, so that asking twice returns the
- * same one. A job leased 5 times without an end becomes failed. Nothing to do is TL_OK with *ret_leased false (a failing
- * closure would undo what expired); *ret_next_ns is then when a queued job becomes due (0: none), else 0. */
-TL_MUST_CHECK enum tl_rc store_job_lease(struct store_tx *tx, const char *device, int64_t now_ns,
+ * same one; unless the device is `shared` by several programs, which work at a job each. A job leased 5 times without an
+ * end becomes failed. Nothing to do is TL_OK with *ret_leased false (a failing closure would undo what expired);
+ * *ret_next_ns is then when a queued job becomes due (0: none), else 0. */
+TL_MUST_CHECK enum tl_rc store_job_lease(struct store_tx *tx, const char *device, bool shared, int64_t now_ns,
                                          int64_t lease_until_ns, store_job_fn *fn, void *ctx, bool *ret_leased,
                                          int64_t *ret_next_ns, struct tl_err *err);
 /* TL_NOT_FOUND; TL_CONFLICT: the lease is another's by now (attempt) or the job has ended. */
@@ -245,6 +246,26 @@ TL_MUST_CHECK enum tl_rc store_job_get(struct store_tx *tx, const char *id, stor
 TL_MUST_CHECK enum tl_rc store_job_list(struct store_tx *tx, const char *device, const char *kind, const char *search,
                                         const char *state, struct store_page page, store_job_fn *fn, void *ctx,
                                         struct tl_err *err);
+
+/* The newest `limit` (as a page's) jobs of a search, newest first. */
+TL_MUST_CHECK enum tl_rc store_job_newest(struct store_tx *tx, const char *search, int limit, store_job_fn *fn,
+                                          void *ctx, struct tl_err *err);
+
+/* What a worker said of one metric of one architecture. `source`: the pool that it belongs to; or a search, for what
+ * stays without a value in it alone. */
+struct store_evaluation {
+    const char *source, *space;
+    const char *arch; /* architecture id, 32 hex digits */
+    const char *metric;
+    double value; /* NAN: cannot be valued */
+};
+
+/* Keep it; the first one stands. *ret_same false: another value is kept. */
+TL_MUST_CHECK enum tl_rc store_evaluation_put(struct store_tx *tx, const struct store_evaluation *evaluation,
+                                              bool *ret_same, struct tl_err *err);
+/* Into evaluation->value; *ret_known false: nobody said anything yet. */
+TL_MUST_CHECK enum tl_rc store_evaluation_get(struct store_tx *tx, struct store_evaluation *evaluation, bool *ret_known,
+                                              struct tl_err *err);
 
 struct store_measurement {
     int64_t seq;

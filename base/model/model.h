@@ -87,7 +87,7 @@ TL_MUST_CHECK enum tl_rc model_ridge(const double *x, const double *y, size_t n,
 
 /* ---- statistics: pure, no allocation unless said ------------------------------------------------------------- */
 
-/* In place: `values` are reordered. n >= 1. Quantiles interpolate linearly between order statistics (type 7). */
+/* In place: `values` are sorted. n >= 1. Quantiles interpolate linearly between order statistics (type 7). */
 double stat_median(double *values, size_t n);
 double stat_quantile(double *values, size_t n, double q);
 /* Median absolute deviation from the median, not scaled. `values` reordered. */

@@ -214,5 +214,7 @@ struct lat_visit agent_result_visit(const struct agent_result *result, size_t i)
                               .anchor_ns = result->anchor.ns,
                               .others_cpu = agent_others_cpu(&result->before, &result->after),
                               .steal = agent_steal(&result->before, &result->after),
+                              .khz_before = result->before.khz,
+                              .khz_after = result->after.khz,
                               .means = result->means};
 }

@@ -2,9 +2,11 @@
  *
  *     bench_loop [--evaluations N] [--candidates N] [--threads N] [--seed N]
  *
- * The loop runs once-for-all's space (46 variables). Its bound is drawing one random architecture. A front is offered N
- * candidates of which few (cloud) or none (line, simplex) dominate another; it stands beside a list that is compared as a
- * whole, for the first 10,000 of them.
+ * The loop runs once-for-all's space (46 variables). Its bound is drawing one random architecture. Every controller's
+ * plan, propose and tell are timed alone, too, without the loop around them: N evaluations, or as many as take SECONDS;
+ * what learns from few rows for dear evaluators at 100, 300 and 600 of them. A front is offered N candidates of which few
+ * (cloud) or none (line, simplex) dominate another; it stands beside a list that is compared as a whole, for the first
+ * 10,000 of them. Growth is the exponent of its time from there to N, beside that of n log n.
  */
 #include "search/front.h"
 #include "tests/bench/bench.h"
@@ -12,7 +14,7 @@
 #include <getopt.h>
 #include <string.h>
 
-enum { COSTS_MAX = 4, PEER_CANDIDATES = 10000 };
+enum { COSTS_MAX = 4, PEER_CANDIDATES = 10000, BATCH_MAX = 1024, SECONDS = 5 };
 
 struct options {
     unsigned evaluations, candidates, threads;
@@ -34,24 +36,30 @@ static void must(enum tl_rc rc, const struct tl_err *err)
     }
 }
 
-static void report(const struct options *options, const char *name, const char *metric, double ns, const char *peer,
-                   double peer_ns)
+static void report_as(const struct options *options, const char *name, const char *metric, const char *unit,
+                      double value, const char *peer, double peer_value)
 {
     const struct bench_figure figure = {.bench = "loop",
                                         .name = name,
                                         .metric = metric,
-                                        .unit = "ns",
-                                        .value = ns,
+                                        .unit = unit,
+                                        .value = value,
                                         .peer = peer,
-                                        .peer_value = peer_ns,
+                                        .peer_value = peer_value,
                                         .threads = options->threads,
                                         .seed = options->seed};
     bench_report(&figure);
-    (void)fprintf(stderr, "%-40s %-14s %10.1f ns", name, metric, ns);
+    (void)fprintf(stderr, "%-40s %-14s %10.4g %s", name, metric, value, unit);
     if (peer) {
-        (void)fprintf(stderr, "   %s %.1f ns", peer, peer_ns);
+        (void)fprintf(stderr, "   %s %.4g", peer, peer_value);
     }
     (void)fprintf(stderr, "\n");
+}
+
+static void report(const struct options *options, const char *name, const char *metric, double ns, const char *peer,
+                   double peer_ns)
+{
+    report_as(options, name, metric, "ns", ns, peer, peer_ns);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------ */
@@ -142,6 +150,112 @@ static void bench_search(const struct options *options, const char *controller, 
     tl_pool_free(pool);
 }
 
+/* ---- asking and telling -------------------------------------------------------------------------------------- */
+
+/* One controller and the batch that it fills. */
+struct asked {
+    const struct search_controller_ops *ops;
+    struct search_controller *controller; /* owned */
+    uint64_t n_batches;
+    uint8_t genes[BATCH_MAX * SPACE_VARIABLES_MAX], archs[BATCH_MAX * SPACE_VARIABLES_MAX];
+    double values[BATCH_MAX * SEARCH_METRICS_MAX], score[BATCH_MAX], violation[BATCH_MAX];
+};
+
+static void value_batch(struct asked *a, size_t n, double cost_max)
+{
+    const size_t width = space.n_variables;
+    memcpy(a->archs, a->genes, n * width);
+    for (size_t i = 0; i < n; i++) {
+        space_canonical(&space, a->archs + i * width);
+    }
+    (void)values(NULL, 0, 2, a->archs, width, n, a->values, 0, NULL);
+    for (size_t i = 0; i < n; i++) {
+        a->score[i] = a->values[i * SEARCH_METRICS_MAX + 1];
+        a->violation[i] = fmax(0, a->values[i * SEARCH_METRICS_MAX] - cost_max);
+    }
+}
+
+/* One batch; returns its size. *ret_ns: of planning, proposing and telling. */
+static size_t ask_and_tell(struct asked *a, const struct search_spec *spec, int64_t *ret_ns)
+{
+    int64_t start_ns = tl_clock_mono_ns(), asked_ns;
+    const size_t n = a->ops->plan(a->controller, a->n_batches);
+    for (size_t i = 0; i < n; i++) {
+        struct tl_rng rng;
+        tl_rng_init(&rng, spec->seed, a->n_batches, i);
+        a->ops->propose(a->controller, i, 0, &rng, a->genes + i * space.n_variables);
+    }
+    asked_ns = tl_clock_mono_ns() - start_ns;
+    a->n_batches++;
+    value_batch(a, n, spec->limits[0].bound);
+    start_ns = tl_clock_mono_ns();
+    a->ops->tell(a->controller, &(struct search_batch){n, a->genes, a->archs, a->values, a->score, a->violation});
+    *ret_ns = asked_ns + tl_clock_mono_ns() - start_ns;
+    return n;
+}
+
+static void asked_begin(struct asked *a, const struct search_controller_ops *ops, struct search_spec *spec,
+                        const struct options *options)
+{
+    struct tl_err err = {0};
+    *spec = (struct search_spec){.n_limits = 1,
+                                 .limits = {{.metric = 0, .bound = 45}},
+                                 .objective = 1,
+                                 .maximize = true,
+                                 .n_front = 2,
+                                 .front = {1, 0},
+                                 .seed = options->seed,
+                                 .budget_evaluations = options->evaluations};
+    (void)snprintf(spec->controller, sizeof spec->controller, "%s", ops->name);
+    *a = (struct asked){.ops = ops};
+    if (ops->batch > BATCH_MAX) {
+        die(ops->name, "its batch is larger than the bench's");
+    }
+    must(ops->make(&space, spec, &a->controller, &err), &err);
+}
+
+static void bench_asking(const struct options *options, const struct search_controller_ops *ops)
+{
+    static struct asked asked;
+    struct search_spec spec;
+    char name[64];
+    int64_t all_ns = 0, ns = 0;
+    uint64_t n = 0;
+
+    asked_begin(&asked, ops, &spec, options);
+    while (n < options->evaluations && all_ns < SECONDS * INT64_C(1000000000)) {
+        n += ask_and_tell(&asked, &spec, &ns);
+        all_ns += ns;
+    }
+    ops->free(asked.controller);
+    (void)snprintf(name, sizeof name, "%s, %llu evaluations", ops->name, (unsigned long long)n);
+    report(options, name, "ask_tell_ns", (double)all_ns / (double)n, "draw_one", sample_ns(options));
+}
+
+/* A batch's cost where some rows are known: the mean of the last four before. */
+static void bench_asking_model(const struct options *options)
+{
+    static struct asked asked;
+    static const uint64_t marks[] = {100, 300, 600};
+    struct search_spec spec;
+    char name[64];
+    uint64_t n = 0;
+
+    asked_begin(&asked, search_controller_get("model"), &spec, options);
+    for (size_t m = 0; m < TL_COUNT_OF(marks); m++) {
+        int64_t last_ns[4] = {0};
+        while (n < marks[m]) {
+            int64_t ns = 0;
+            n += ask_and_tell(&asked, &spec, &ns);
+            memmove(last_ns, last_ns + 1, 3 * sizeof *last_ns);
+            last_ns[3] = ns;
+        }
+        (void)snprintf(name, sizeof name, "model at %llu rows", (unsigned long long)n);
+        report(options, name, "ask_ns", (double)(last_ns[0] + last_ns[1] + last_ns[2] + last_ns[3]) / 4, NULL, 0);
+    }
+    asked.ops->free(asked.controller);
+}
+
 /* ---- the front ----------------------------------------------------------------------------------------------- */
 
 /* Costs of one candidate. With bulge they sum to 1: none dominates another. */
@@ -216,6 +330,7 @@ static void bench_front(const struct options *options, size_t n_costs, bool bulg
     double *costs = calloc(options->candidates, COSTS_MAX * sizeof *costs);
     struct tl_rng rng;
     char name[64];
+    double first_ns = 0, last_ns = 0, last = 1;
 
     if (costs == NULL) {
         die("front", "no memory");
@@ -231,6 +346,16 @@ static void bench_front(const struct options *options, size_t n_costs, bool bulg
         (void)snprintf(name, sizeof name, "%s of %zu, %zu kept of %zu", bulge ? "simplex" : "cloud", n_costs, n_members,
                        n);
         report(options, name, "offer_ns", ns, peer ? "list" : NULL, peer ? list_ns(costs, n, n_costs) : 0);
+        first_ns = peer ? ns : first_ns;
+        last_ns = ns;
+        last = (double)n;
+    }
+    if (last > PEER_CANDIDATES) {
+        const double decades = log(last / PEER_CANDIDATES);
+        (void)snprintf(name, sizeof name, "%s of %zu, %d to %.0f", bulge ? "simplex" : "cloud", n_costs,
+                       PEER_CANDIDATES, last);
+        report_as(options, name, "growth", "exponent", 1 + log(last_ns / first_ns) / decades, "n log n",
+                  1 + log(log(last) / log(PEER_CANDIDATES)) / decades);
     }
     free(costs);
 }
@@ -285,6 +410,10 @@ int main(int argc, char **argv)
     bench_search(&options, "evolution", 1000, "evolution");
     bench_search(&options, "evolution", 45, "evolution, cost at most 45");
     bench_search(&options, "evolution", -1, "evolution, nothing allowed");
+    for (size_t c = 0; c < search_controller_count(); c++) {
+        bench_asking(&options, search_controller_at(c));
+    }
+    bench_asking_model(&options);
     for (size_t n_costs = 2; n_costs <= COSTS_MAX; n_costs++) {
         bench_front(&options, n_costs, false);
         bench_front(&options, n_costs, true);

@@ -37,12 +37,14 @@ static enum tl_rc read_lease(const char *text, size_t n, struct tl_err *err)
     return rc;
 }
 
-static enum tl_rc read_profile(const char *text, size_t n, struct tl_err *err)
+static enum tl_rc read_job(const char *text, size_t n, struct tl_err *err)
 {
-    struct profile_request request = {0};
-    enum tl_rc rc = profile_request_decode(text, n, &request, err);
+    struct job_request request = {0};
+    enum tl_rc rc = job_request_decode(text, n, &request, err);
     if (rc == TL_OK) {
-        must(tl_name_valid(request.device) && tl_name_valid(request.space) && request.resolution <= 1024);
+        must(tl_name_valid(request.device));
+        must(request.measures ? request.candidate > 0 && request.visits >= 1 && request.visits <= JOB_VISITS_MAX
+                              : tl_name_valid(request.space) && request.resolution <= 1024);
     }
     return rc;
 }
@@ -80,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         rc = read_call(text, n - 1, true, &err);
         break;
     case 4:
-        rc = read_profile(text, n - 1, &err);
+        rc = read_job(text, n - 1, &err);
         break;
     default:
         rc = read_model(text, n - 1, &err);

@@ -339,6 +339,7 @@ static void a_measurement_is_shown_with_its_verdict_and_without_the_key(void **s
     assert_true(fabs(json_number_value(json_at(doc.root, "ratio")) - 2.0) < 1e-3);
     assert_true(json_is_null(json_at(doc.root, "corrected_ms")));
     assert_true(json_is_false(json_at(doc.root, "late")));
+    assert_true(fabs(json_number_value(json_at(doc.root, "summary.median_ms")) - 2.0) < 1e-2);
     assert_int_equal(json_array_size(json_at(doc.root, "body.item_ns")), ROUNDS);
     assert_null(json_at(doc.root, "body.agent_key"));
 }

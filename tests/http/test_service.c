@@ -233,6 +233,10 @@ static void description_and_help_name_every_controller(void **state)
         assert_int_equal(json_is_true(json_object_get(item, "rewards")), ops->rewards);
         assert_non_null(strstr(command_search.help, ops->name));
     }
+    assert_true(
+        json_equal(json_at(doc.root, "rewards"),
+                   json_at(description.root, "components.schemas.SearchRequest.properties.controller.properties."
+                                             "reward.enum")));
     const char *usual = json_string_value(json_at(doc.root, "default"));
     assert_non_null(search_controller_get(usual));
     assert_string_equal(
@@ -392,6 +396,36 @@ static void imported_tables_make_a_device_without_agent(void **state)
     assert_problem(&profile, 422, "/device");
 }
 
+/* The table that came in goes out again, a resolution at a time. */
+static void a_devices_model_leaves_as_a_lookup_table(void **state)
+{
+    static const char key[] = "Conv-input:160x160x3-output:80x80x24:\n  mean: ";
+    static const struct {
+        const char *query;
+        int status;
+    } refused[] = {{"", 422},
+                   {"?space=ofa-mbv3-w1.2", 422},
+                   {"?space=ofa-mbv3-w1.2&resolution=161", 422},
+                   {"?space=ofa-mbv3-w1.2&resolution=160&style=x", 422},
+                   {"?space=ofa-mbv3-w1.0&resolution=160", 404},
+                   {"?space=unknown", 404}};
+    const struct running *running = *state;
+    TL_AUTO(reply) table = {0};
+    import_tables(running->port);
+    http_call(running->port, "GET", "/devices/note10/lut?space=ofa-mbv3-w1.2&resolution=160", NULL, &table);
+    assert_status(&table, 200);
+    const char *stem = strstr(table.body.data, key);
+    assert_non_null(stem);
+    assert_float_equal(strtod(stem + sizeof key - 1, NULL), 0.495562248995984, 1e-6);
+    for (size_t i = 0; i < TL_COUNT_OF(refused); i++) {
+        TL_AUTO(reply) reply = {0};
+        char path[96];
+        (void)snprintf(path, sizeof path, "/devices/note10/lut%s", refused[i].query);
+        http_call(running->port, "GET", path, NULL, &reply);
+        assert_status(&reply, refused[i].status);
+    }
+}
+
 /* The tutorial's inputs through HTTP in one request: a prediction without interval, since nobody knows the errors. */
 static void a_search_with_the_tutorials_inputs_answers_in_one_request(void **state)
 {
@@ -505,6 +539,7 @@ int main(void)
         served(an_artifact_is_what_its_hash_says),
         served(bytes_that_are_no_model_are_refused),
         served(imported_tables_make_a_device_without_agent),
+        served(a_devices_model_leaves_as_a_lookup_table),
         served(a_search_with_the_tutorials_inputs_answers_in_one_request),
         served(the_front_spans_the_objectives_and_not_what_is_limited),
         served(an_impossible_limit_is_answered_with_the_ranges),

@@ -1,6 +1,8 @@
 /* A space with a table, from end to end: the search stays on its rows, and what it answers is the best of them. */
 #include "tests/http/service_fixture.h"
 
+#include <math.h>
+
 enum { LAYERS = 5, OPTIONS = 4, ROWS = 1024 };
 
 static const char SPACE[] =
@@ -263,9 +265,10 @@ static void what_a_table_cannot_answer_is_refused_by_its_field(void **state)
     }
 }
 
-static void what_no_row_holds_is_not_found(void **state)
+static void what_no_row_holds_is_refused_with_what_some_row_does(void **state)
 {
     const struct running *running = *state;
+    TL_AUTO(reply) reply = {0};
     TL_AUTO(tl_json) doc = {0};
     const int best = best_row(20997);
     char body[512];
@@ -275,9 +278,18 @@ static void what_no_row_holds_is_not_found(void **state)
                    "{\"metric\":\"latency_ms\",\"max\":%d.%03d}],\"budget\":{\"evaluations\":5000}}",
                    accuracy_of(best) / 1000, accuracy_of(best) % 1000, (latency_of(best) - 1) / 1000,
                    (latency_of(best) - 1) % 1000);
-    search(running->port, body, &doc);
-    assert_string_equal(text_at(doc.root, "outcome"), "none_found");
-    assert_string_equal(text_at(doc.root, "nearest.metrics.accuracy.kind"), "tabulated");
+    post_search(running->port, body, &reply);
+    assert_problem(&reply, 422, "/constraints");
+    assert_says(&reply, "holds these limits together: with the others held, accuracy reaches");
+    assert_ok(tl_json_parse(&doc, reply.body.data, reply.body.len, &err));
+    const json_t *together = json_at(doc.root, "together");
+    assert_int_equal(json_array_size(together), 2);
+    json_t *accuracy = json_array_get(together, 0), *latency = json_array_get(together, 1);
+    assert_string_equal(text_at(accuracy, "metric"), "accuracy");
+    assert_true(json_is_true(json_at(latency, "proved")));
+    /* the least latency of that accuracy is what one row has, and the best accuracy below it less */
+    assert_int_equal(lround(1000 * json_number_value(json_at(latency, "reaches"))), latency_of(best));
+    assert_true(1000 * json_number_value(json_at(accuracy, "reaches")) < accuracy_of(best));
 }
 
 static void a_column_without_values_ends_a_search_with_nothing(void **state)
@@ -418,7 +430,7 @@ int main(void)
         table_test(a_cost_models_column_is_told_apart),
         table_test(a_space_shows_its_table),
         table_test(what_a_table_cannot_answer_is_refused_by_its_field),
-        table_test(what_no_row_holds_is_not_found),
+        table_test(what_no_row_holds_is_refused_with_what_some_row_does),
         table_test(a_column_without_values_ends_a_search_with_nothing),
         table_test(candidates_leave_as_architectures_alone),
         table_test(a_new_table_replaces_the_old_one),

@@ -84,6 +84,23 @@ def a_limit_below_reach_ends_infeasible_once_the_device_is_profiled(house):
 
 
 @fact
+def limits_that_exclude_each_other_end_infeasible_once_the_device_is_profiled(house):
+    server = house.server()
+    link = server.link()
+    device = PlayedDevice(DEVICE, house.seed)
+    device.register(link)
+    ranges = link.get(f"/spaces/{SPACE}/ranges")["ranges"]
+    found, _ = worked(device, link, posted(link, search_body(1e6, constraints=[
+        {"metric": "latency_ms", "max": 1e6}, {"metric": "macs", "min": 0.9 * ranges["macs"]["max"]},
+        {"metric": "params", "max": 1.01 * ranges["params"]["min"]}])))
+    assert found["state"] == "finished" and found["outcome"] == "infeasible", found
+    assert "holds these limits together" in found["message"], found["message"]
+    latency, macs, params = found["together"]
+    assert latency["reaches"] is None, latency  # the other two exclude each other
+    assert macs["proved"] and macs["reaches"] < macs["min"] and params["reaches"] > params["max"], found["together"]
+
+
+@fact
 def a_profile_on_a_busy_machine_ends_with_a_reason_and_is_made_again_for_the_next_search(house):
     server = house.server()
     link = server.link()
@@ -131,6 +148,25 @@ def what_was_measured_within_the_limit_is_verified_and_says_so(house):
     assert again["answer"]["architecture"]["id"] == answer["architecture"]["id"]
     assert link.items(f"/measurements?search={again['id']}") == []
     assert device.lease(link) is None
+
+
+@fact
+def a_candidate_is_measured_again_because_somebody_asks(house):
+    server = house.server()
+    device, link, ends = profiled(house, server)
+    answer = link.search(search_body(middle(ends), verify=False), seconds=60)["answer"]
+    ordered = link.post("/jobs", {"kind": "measure", "device": DEVICE, "candidate": answer["candidate"], "visits": 3})
+    assert len(ordered["jobs"]) == 3, ordered
+    device.work_until(link, lambda: len(link.items(f"/measurements?subject={ordered['subject']}")) == 3, 60)
+    for shown in link.items(f"/measurements?subject={ordered['subject']}"):
+        assert shown["job"] in ordered["jobs"] and shown["search"] is None and shown["verdict"] == "stable", shown
+    # a search that wants these visits finds them made
+    again = link.search(search_body(middle(ends), verify={"top_k": 1, "rounds": 1}), seconds=60)
+    assert again["outcome"] == "verified" and again["answer"]["architecture"] == answer["architecture"], again
+    for wrong, pointer in (({"candidate": 10 ** 9}, "/candidate"), ({"candidate": answer["candidate"], "visits": 65}, "/visits"),
+                           ({"candidate": answer["candidate"], "device": "nobody"}, "/device"), ({}, "/candidate")):
+        refused = link.send("POST", "/jobs", {"kind": "measure", "device": DEVICE, **wrong})
+        assert refused.status == 422 and refused.json["errors"][0]["pointer"] == pointer, refused
 
 
 @fact

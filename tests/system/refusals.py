@@ -157,9 +157,33 @@ def a_conjunction_that_cannot_be_met_ends_with_what_came_nearest(house):
                                {"metric": "macs", "max": 1.05 * ranges["macs"]["min"]}))
     assert found["state"] == "finished" and found["outcome"] == "none_found", found
     assert not found.get("answer"), found["answer"]
+    accuracy, macs = found["together"]
+    assert (accuracy["metric"], macs["metric"], accuracy["proved"]) == ("accuracy", "macs", False), found["together"]
+    assert ranges["accuracy"]["min"] < accuracy["reaches"] < best - 0.1, accuracy
+    assert 1.05 * ranges["macs"]["min"] < macs["reaches"] < ranges["macs"]["max"], macs
+    assert "with the others held" in found["message"], found["message"]
     nearest = found["nearest"]
     assert nearest["architecture"]["options"] and nearest["metrics"]["macs"]["value"] > 0, nearest
     assert link.get(f"/candidates/{nearest['id']}")["role"] == "nearest"
+
+
+@fact
+def costs_that_exclude_each_other_are_refused_with_what_each_can_be(house):
+    link = house.server().link()
+    ranges = link.send("POST", "/search", limits({"metric": "macs", "max": 1})).json["ranges"]
+    params = 1.01 * ranges["params"]["min"]
+    answer = link.send("POST", "/search", limits({"metric": "macs", "min": 0.9 * ranges["macs"]["max"]},
+                                                 {"metric": "params", "max": params}))
+    assert answer.status == 422, answer
+    problem = problem_of(answer)
+    assert problem["errors"][0]["pointer"] == "/constraints", problem
+    macs, least = problem["together"]
+    assert macs["proved"] and macs["reaches"] < 0.9 * ranges["macs"]["max"], macs
+    assert least["proved"] and least["reaches"] > params, least
+    # what is said to be within reach is, but for the gap of the proof
+    near = link.search(changed(controller={"name": "evolution", "seed": 1}, budget={"evaluations": 3000}, constraints=[
+        {"metric": "macs", "min": 0.95 * macs["reaches"]}, {"metric": "params", "max": params}]))
+    assert near["outcome"] == "predicted", near
 
 
 @fact

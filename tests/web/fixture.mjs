@@ -123,18 +123,22 @@ function searches() {
   });
   return [
     base(IDS.running, "running", null, 3, {
-      constraints: [{ metric: "latency_ms", max: 26 }, { metric: "size_bytes", max: 3e7 }], evaluations: 12000, round: 0, answer: null, best: null,
+      constraints: [{ metric: "latency_ms", max: 26 }, { metric: "size_bytes", max: 3e7 }],
+      controller: { name: "reinforce", seed: 1, reward: "hard" }, evaluations: 12000, round: 0, answer: null, best: null,
       message: "searching: 12,000 of 50,000 evaluations", progress: { done: 12000, total: 50000, unit: "evaluations", eta_s: 3.1 }, seconds: 0.1,
     }),
     verified(IDS.verified, 300, {}),
     base(IDS.infeasible, "finished", "infeasible", 4000, {
       constraints: [{ metric: "latency_ms", max: 12 }, { metric: "accuracy", min: 80 }], best: null, label: "Doorbell camera", round: 0,
-      nearest, ranges: RANGES, message: "no network holds both limits", warnings: ["12 ms is within the error of the fastest network"],
+      nearest, ranges: RANGES, together: TOGETHER, message: "no network holds both limits", warnings: ["12 ms is within the error of the fastest network"],
     }),
     verified(IDS.large, 90000, { label: "A hundred thousand points", evaluations: 1e6 }),
   ];
 }
 const RANGES = { latency_ms: { min: 8.42, max: 63.1 }, accuracy: { min: 71.2, max: 82.4 }, size_bytes: { min: 1.52e7, max: 5.1e7 } };
+const TOGETHER = [
+  { metric: "latency_ms", max: 12, reaches: 16.2, proved: false }, { metric: "accuracy", min: 80, reaches: 77.31, proved: false },
+];
 
 const item = ({ id, space, device, label, state, outcome, created, updated, finished, evaluations, best, objective, constraints }) =>
   ({ id, space, device, label, state, outcome, created, updated, finished, evaluations, best, objective, constraints });
@@ -217,6 +221,7 @@ const CONTROLLERS = {
     { name: "reinforce", help: "independent choices moved along what is rewarded", rewards: true },
   ],
   default: "auto",
+  rewards: ["absolute", "soft", "hard"],
 };
 
 // ---- the service ----
@@ -233,6 +238,10 @@ const page = (items, url) => {
 function postSearch(body) {
   const at = body.constraints.findIndex((c) => c.metric === "latency_ms" && c.max < RANGES.latency_ms.min);
   if (!Number.isInteger(body.controller.seed)) return problem(422, "must be an integer", "/controller/seed");
+  if (body.constraints.some((c) => c.metric === "macs" && c.min)) {
+    const together = [{ metric: "latency_ms", max: 18.5, reaches: 22.4, proved: true }, { metric: "macs", min: 5e8, reaches: 4.1e8, proved: true }];
+    return problem(422, "no network of the space holds these limits together", "/constraints", { ranges: RANGES, together });
+  }
   if (at >= 0) {
     return problem(422, `no network of ${body.space} is this quick on ${body.device}; the quickest takes 8.42 ms`, `/constraints/${at}/max`, { ranges: RANGES });
   }
@@ -272,9 +281,11 @@ function asset(dist, url) {
   return { bytes: readFileSync(join(dist, `${name}.gz`)), type: TYPES[name.split(".").pop()] };
 }
 
-/** -> { url, state, close() }. state.empty: a service that knows nothing yet. */
+const LONG = { "this-machine": "x".repeat(64), "ofa-mbv3-w1.0": "s".repeat(60), "Doorbell camera": "Doorbell".repeat(25), "Cortex-A72": "c".repeat(200) };
+
+/** -> { url, state, close() }. state.empty: a service that knows nothing yet; state.long: names as long as they may be. */
 export function startFixture(dist, port = 0) {
-  const state = { empty: false };
+  const state = { empty: false, long: false };
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     let text = "";
@@ -289,7 +300,8 @@ export function startFixture(dist, port = 0) {
     response.writeHead(made ? result.status : 200, {
       "Content-Type": (made && result.type) || "application/json", ...(result.location && { Location: result.location }),
     });
-    response.end(JSON.stringify(made ? result.body : result));
+    const names = Object.entries(state.long ? LONG : {});
+    response.end(names.reduce((json, [name, long]) => json.replaceAll(name, long), JSON.stringify(made ? result.body : result)));
   });
   return new Promise((resolve) =>
     server.listen(port, "127.0.0.1", () =>

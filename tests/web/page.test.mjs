@@ -32,7 +32,7 @@ afterEach(async () => {
   const complaints = page?.complaints ?? [];
   await page?.context().close();
   page = undefined;
-  service.state.empty = false;
+  Object.assign(service.state, { empty: false, long: false });
   assert.deepEqual(complaints, [], "the browser complained: errors or a violated content security policy");
 });
 
@@ -62,6 +62,18 @@ for (const [name, hash] of Object.entries(VIEWS)) {
     await page.waitForFunction(() => document.documentElement.scrollWidth <= 360); // charts follow a moment later
   });
 }
+
+test("names as long as they may be, and empty lists, stay inside a narrow window", async () => {
+  for (const state of [{ long: true }, { empty: true }]) {
+    Object.assign(service.state, { empty: false, long: false }, state);
+    for (const hash of Object.values(VIEWS)) {
+      await page?.context().close();
+      await visit(hash, { viewport: { width: 360, height: 740 } });
+      await page.waitForLoadState("networkidle");
+      await page.waitForFunction(() => document.documentElement.scrollWidth <= 360);
+    }
+  }
+});
 
 test("the list says of each search how it stands, its limits and its best, and opens it", async () => {
   await visit("#/");
@@ -93,11 +105,21 @@ test("what the server refuses stands at its field, an impossible limit with what
   await page.getByLabel("Seed").fill("5");
   await page.getByRole("button", { name: "Search" }).click();
   await page.waitForSelector(".limit-row [aria-invalid=true]");
-  assert.match(await text("#limit-1-note"), /the quickest takes 8\.42 ms Possible: 8\.42 ms – 63\.1 ms/);
-  assert.match(await text("[role=alert]"), /Size\s+15\.2 MB – 51 MB/);
+  assert.match(await text("#limit-1-note"), /the quickest takes 8\.42 ms; possible: 8\.42 ms – 63\.1 ms/);
+  assert.match(await text("[role=alert]"), /Size possible\s+15\.2 MB – 51 MB/);
   assert.equal(await page.locator("#field-seed[aria-invalid=true]").count(), 0);
 
   await bound.fill("18.5");
+  await page.getByRole("button", { name: "Add a limit" }).click();
+  await page.getByLabel("Metric of limit 2").selectOption("macs");
+  await page.getByLabel("Side of limit 2").selectOption("min");
+  await page.getByLabel("Bound of limit 2").fill("500");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForSelector("fieldset > .error:has-text('holds these limits together')");
+  assert.equal(await text("#limit-1-note"), "reaches no less than 22.4 ms with the others held");
+  assert.equal(await text("#limit-2-note"), "reaches no more than 410 M with the others held");
+  await page.getByRole("button", { name: "Remove limit 2" }).click();
+
   const sent = page.waitForRequest((r) => r.method() === "POST");
   await page.getByRole("button", { name: "Search" }).click();
   const request = (await sent).postDataJSON();
@@ -109,6 +131,10 @@ test("what the server refuses stands at its field, an impossible limit with what
 test("limits are asked in the page's units and sent in the API's, rows without a bound not at all", async () => {
   await visit("#/new");
   await page.getByRole("button", { name: "Add a limit" }).click();
+  await page.waitForFunction(() => document.activeElement.ariaLabel === "Metric of limit 2");
+  await page.getByRole("button", { name: "Add a limit" }).click();
+  await page.getByRole("button", { name: "Remove limit 3" }).click();
+  await page.waitForFunction(() => document.activeElement.innerText === "Add a limit"); // and not the whole page
   await page.getByLabel("Bound of limit 2").fill("6.1");
   const sent = page.waitForRequest((r) => r.method() === "POST");
   await page.getByRole("button", { name: "Search" }).click();
@@ -123,6 +149,25 @@ test("the controllers are those of the service, and say what they do", async () 
   assert.equal(await text("#field-controller-note"), "chosen by evidence");
   await controller.selectOption("evolution");
   assert.match(await text("#field-controller-note"), /50 crossovers a generation/);
+});
+
+test("a controller that learns from a reward has a field for it, and asking again keeps it", async () => {
+  await visit(`#/new?from=${IDS.running}`);
+  assert.equal(await page.getByLabel("Reward").inputValue(), "hard");
+  const sent = async () => {
+    const request = page.waitForRequest((r) => r.method() === "POST");
+    await page.getByRole("button", { name: "Search" }).click();
+    const { controller } = (await request).postDataJSON();
+    await page.waitForURL(`**/#/search/${IDS.running}`);
+    return controller;
+  };
+  assert.deepEqual(await sent(), { name: "reinforce", seed: 1, reward: "hard" });
+  await page.goto(`${service.url}/#/new?from=${IDS.running}`);
+  await page.getByLabel("Reward").selectOption("soft");
+  assert.match(await text("#field-reward-note"), /may end far from them/);
+  await page.getByLabel("Controller").selectOption("evolution");
+  assert.equal(await page.getByLabel("Reward").count(), 0);
+  assert.deepEqual(await sent(), { name: "evolution", seed: 1 });
 });
 
 test("several objectives are sent in place of one, first the one that decides", async () => {
@@ -153,7 +198,7 @@ test("the answer says what was measured, how sure it is, and on what", async () 
 
 test("a search without an answer shows what came nearest and what is possible", async () => {
   await visit(`#/search/${IDS.infeasible}`);
-  assert.match(await text(".answer"), /Nearest[\s\S]*No network of this space can hold these limits together[\s\S]*Latency possible\s+8\.42 ms – 63\.1 ms/);
+  assert.match(await text(".answer"), /Nearest[\s\S]*No network of this space can hold these limits together[\s\S]*Latency reaches\s+16\.2 ms with the others held, as far as was found[\s\S]*Latency possible, alone\s+8\.42 ms – 63\.1 ms/);
 });
 
 test("a limit that the interval leaves open is not ticked off", async () => {

@@ -1,7 +1,7 @@
 // api_types.ts - the service's documents, as far as the page reads them.
 
 export type Metric = "accuracy" | "latency_ms" | "macs" | "params" | "size_bytes" | "peak_memory_bytes";
-export type Kind = "computed" | "predicted" | "measured" | "tabulated";
+export type Kind = "computed" | "predicted" | "measured" | "tabulated" | "evaluated";
 
 /** An end that is not known is null: too few measurements bound it. */
 export type Interval = [number | null, number | null];
@@ -12,6 +12,7 @@ export interface Value {
   interval?: Interval | null;
   note?: string; // why there is no interval, or what was corrected
   predicted?: number; // beside a measured value
+  by?: string; // the workers that gave an evaluated value
 }
 export type Metrics = Partial<Record<Metric, Value>>;
 
@@ -26,8 +27,11 @@ export interface Problem {
   detail?: string;
   errors?: { pointer: string; detail: string }[];
   ranges?: Ranges;
+  together?: Together;
 }
 export type Ranges = Partial<Record<Metric, { min: number; max: number }>>;
+/** What each limit can be where the others hold. */
+export type Together = (Limit & { reaches: number | null; proved: boolean })[];
 
 export interface Variable {
   name: string;
@@ -65,19 +69,21 @@ export interface SearchRequest {
   objective?: Objective;
   objectives?: Objective[]; // in its place: the front spans exactly these
   constraints?: Limit[];
-  controller?: { name: string; seed: number };
+  controller?: { name: string; seed: number; reward?: string };
   budget?: { evaluations?: number; seconds?: number };
+  evaluate?: { by: string; metrics: Metric[] }; // by workers
   verify?: { top_k?: number; rounds?: number } | boolean;
 }
 
 export interface Controllers {
   controllers: { name: string; help: string; rewards: boolean }[];
   default: string;
+  rewards: string[]; // the first is the default
 }
 
 export type State =
-  | "queued" | "profiling" | "running" | "verifying" | "waiting_for_device" | "finished" | "failed" | "cancelled";
-export type Outcome = "verified" | "unverified" | "predicted" | "tabulated" | "infeasible" | "none_found";
+  | "queued" | "profiling" | "running" | "verifying" | "waiting_for_device" | "evaluating" | "finished" | "failed" | "cancelled";
+export type Outcome = "verified" | "unverified" | "predicted" | "tabulated" | "evaluated" | "infeasible" | "none_found";
 
 export interface SearchItem extends SearchRequest {
   id: string;
@@ -125,6 +131,7 @@ export interface Search extends SearchItem {
   verifications: Verification[];
   nearest?: Candidate | null;
   ranges?: Ranges;
+  together?: Together;
   seconds: number | null;
 }
 

@@ -44,7 +44,9 @@ static void make_visit(struct made_visit *made, double ratio, double noise, uint
                                      .anchor_n = made->anchor_n,
                                      .anchor_ns = made->anchor_ns,
                                      .others_cpu = NAN,
-                                     .steal = NAN};
+                                     .steal = NAN,
+                                     .khz_before = NAN,
+                                     .khz_after = NAN};
 }
 
 static void a_machine_that_slows_down_gives_a_stable_ratio(void **state)
@@ -74,6 +76,104 @@ static void ratios_that_spread_are_noisy(void **state)
     assert_int_equal(verdict.reason, LAT_NOISY);
     assert_true(verdict.spread > LAT_SPREAD_MAX);
     assert_string_equal(lat_reason_text(verdict.reason), "noisy");
+}
+
+/* Multiply the runs of each item block. */
+static void scale_blocks(struct made_visit *made, double (*factor)(size_t round))
+{
+    for (size_t i = 0; i < (size_t)ROUNDS * RUNS; i++) {
+        made->item_ns[i] = (int64_t)((double)made->item_ns[i] * factor(i / RUNS));
+    }
+}
+
+static double warming(size_t round)
+{
+    return 1 + 0.03 * (double)round;
+}
+
+static double two_states(size_t round)
+{
+    return round * 5 % 3 == 0 ? 1.4 : 1;
+}
+
+static void what_is_seen_explains_the_spread(void **state)
+{
+    (void)state;
+    struct made_visit made;
+    struct lat_verdict verdict;
+
+    make_visit(&made, 1, 0, 6);
+    scale_blocks(&made, warming);
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_DRIFT);
+    made.visit.khz_before = 2e6;
+    made.visit.khz_after = 1.9e6;
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_DRIFT);
+    made.visit.khz_after = 1.2e6;
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_THROTTLED);
+    made.visit.steal = 0.03;
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_LOADED);
+    make_visit(&made, 1, 0.03, 6);
+    scale_blocks(&made, two_states);
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_BIMODAL);
+}
+
+static void a_reason_alone_condemns_nothing(void **state)
+{
+    (void)state;
+    struct made_visit made;
+    struct lat_verdict verdict;
+
+    make_visit(&made, 1, 0, 7);
+    made.visit.others_cpu = 3;
+    made.visit.khz_before = 2e6;
+    made.visit.khz_after = 1e6;
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_STABLE);
+}
+
+/* Of noise without shape or cause few visits are said to have one. */
+static void noise_is_called_noise(void **state)
+{
+    (void)state;
+    enum { VISITS = 400 };
+    size_t noisy = 0, unstable = 0;
+
+    for (uint64_t seed = 0; seed < VISITS; seed++) {
+        struct made_visit made;
+        struct lat_verdict verdict;
+        make_visit(&made, 1, 0.1, 100 + seed);
+        assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+        unstable += verdict.reason != LAT_STABLE;
+        noisy += verdict.reason == LAT_NOISY;
+    }
+    assert_true(unstable > VISITS * 9 / 10);
+    assert_true((double)noisy / (double)unstable > 0.9);
+}
+
+static void a_summary_is_of_the_raw_runs(void **state)
+{
+    (void)state;
+    int64_t ns[100];
+    uint16_t item_n[4] = {25, 25, 25, 25};
+    struct lat_visit visit = {.rounds = 4, .item_n = item_n, .item_ns = ns};
+    struct lat_summary summary;
+
+    for (size_t i = 0; i < 100; i++) {
+        ns[i] = (int64_t)((i * 37 % 100 + 1) * 1000000); /* 1..100 ms in some order */
+    }
+    assert_int_equal(lat_summarise(&visit, &summary, NULL), TL_OK);
+    assert_true(summary.n == 100 && summary.min_ms == 1 && summary.median_ms == 50.5 && summary.mad_ms == 25);
+    assert_true(fabs(summary.p90_ms - 90.1) < 1e-9);
+    /* P(Binomial(100, 1/2) < 59) = 0.9557 and < 58 0.9334; P(Binomial(100, 0.9) < 96) = 0.9763 and < 95 0.9424 */
+    assert_true(summary.median_upper_ms == 59 && summary.median_lower_ms == 42 && summary.p90_upper_ms == 96);
+    item_n[0] = item_n[1] = item_n[2] = item_n[3] = 3;
+    assert_int_equal(lat_summarise(&visit, &summary, NULL), TL_OK);
+    assert_true(summary.n == 12 && isnan(summary.p90_upper_ms) && isfinite(summary.median_upper_ms));
 }
 
 static void one_slow_run_in_a_block_changes_nothing(void **state)
@@ -230,6 +330,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_that_slows_down_gives_a_stable_ratio),
         cmocka_unit_test(ratios_that_spread_are_noisy),
+        cmocka_unit_test(what_is_seen_explains_the_spread),
+        cmocka_unit_test(a_reason_alone_condemns_nothing),
+        cmocka_unit_test(noise_is_called_noise),
+        cmocka_unit_test(a_summary_is_of_the_raw_runs),
         cmocka_unit_test(one_slow_run_in_a_block_changes_nothing),
         cmocka_unit_test(a_block_of_two_runs_is_short),
         cmocka_unit_test(a_mean_stands_for_many_runs_and_tells_no_quantile),

@@ -1,4 +1,4 @@
-/* Spaces: what is refused, exact counts, canonical forms, ids. */
+/* Spaces: what is refused, exact counts, canonical forms, ids, mutation. */
 #include "search/space.h"
 
 #include "worlds.h"
@@ -248,6 +248,41 @@ static void a_broken_space_is_refused_by_name(void **state)
     assert_refused(infinite_number, "s5.depth");
 }
 
+static void a_mutation_changes_one_variable_and_what_hangs_on_it(void **state)
+{
+    static struct space space;
+    uint8_t arch[SPACE_VARIABLES_MAX] = {0}, before[SPACE_VARIABLES_MAX], active[SPACE_VARIABLES_MAX];
+    uint8_t active_before[SPACE_VARIABLES_MAX];
+    struct tl_rng rng;
+    (void)state;
+    world_ofa(&space);
+    tl_rng_init(&rng, 5, 0, 0);
+    for (int i = 0; i < 2000; i++) {
+        size_t n = 0;
+        memcpy(before, arch, sizeof arch);
+        space_active(&space, before, active_before);
+        assert_true(space_mutate(&space, &rng, arch));
+        assert_true(space_valid(&space, arch));
+        space_active(&space, arch, active);
+        for (size_t v = 0; v < space.n_variables; v++) {
+            n += active[v] && active_before[v] && arch[v] != before[v];
+            assert_true(active[v] || arch[v] == 0);
+        }
+        assert_int_equal(n, 1);
+    }
+}
+
+static void what_cannot_change_is_not_mutated(void **state)
+{
+    static struct space space;
+    uint8_t arch[3] = {0};
+    struct tl_rng rng;
+    (void)state;
+    world_flat(&space, 3, 1);
+    tl_rng_init(&rng, 1, 0, 0);
+    assert_false(space_mutate(&space, &rng, arch));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +295,8 @@ int main(void)
         cmocka_unit_test(distance_counts_what_differs_or_is_active_in_one_only),
         cmocka_unit_test(samples_reach_every_option_of_every_variable),
         cmocka_unit_test(a_broken_space_is_refused_by_name),
+        cmocka_unit_test(a_mutation_changes_one_variable_and_what_hangs_on_it),
+        cmocka_unit_test(what_cannot_change_is_not_mutated),
     };
     return cmocka_run_group_tests(tests, make_ofa, NULL);
 }

@@ -145,15 +145,20 @@ static void a_measurement_is_corrected_once_the_anchor_is_fixed(void **state)
                                           .median_ms = NAN,
                                           .body_hash = HASH,
                                           .body = {body, sizeof body - 1}};
+    const struct lat_summary summary = {
+        .n = 7, .median_ms = 3.5, .median_lower_ms = 3, .median_upper_ms = 4, .p90_upper_ms = NAN};
     TL_AUTO(tl_buf) before = {0};
     TL_AUTO(tl_buf) after = {0};
     (void)state;
-    assert_int_equal(measurement_encode(&row, 0, false, &before, NULL), TL_OK);
+    assert_int_equal(measurement_encode(&row, 0, NULL, &before, NULL), TL_OK);
     assert_non_null(strstr(before.data, "\"corrected_ms\":null"));
     assert_null(strstr(before.data, "\"body\""));
-    assert_int_equal(measurement_encode(&row, 1.25, true, &after, NULL), TL_OK);
+    assert_int_equal(measurement_encode(&row, 1.25, &summary, &after, NULL), TL_OK);
     assert_non_null(strstr(after.data, "\"corrected_ms\":2.5"));
     assert_non_null(strstr(after.data, "\"body\":{\"item_ns\":[[1]]}"));
+    assert_non_null(strstr(after.data, "\"runs\":7"));
+    assert_non_null(strstr(after.data, "\"median_interval_ms\":[3"));
+    assert_non_null(strstr(after.data, "\"p90_upper_ms\":null"));
     assert_null(strstr(after.data, HASH));
 }
 

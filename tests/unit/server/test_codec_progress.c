@@ -20,6 +20,9 @@ static struct search_progress *filled(void)
         p->ranges[m] = (struct metric_range){(double)NAN, (double)NAN, 0, 0};
     }
     p->ranges[METRIC_MACS] = (struct metric_range){1e8, 6e8, 0, 0};
+    p->together.n = 2;
+    p->together.reach[0] = (struct limit_reach){{METRIC_MACS, false, 1.5e8}, 2.5e8, true};
+    p->together.reach[1] = (struct limit_reach){{METRIC_ACCURACY, true, 80}, (double)NAN, false};
     memcpy(p->message, "round 2", 8);
     p->n_verifications = 2;
     for (size_t i = 0; i < 2; i++) {
@@ -55,6 +58,10 @@ static void progress_survives_the_store(void **state)
     assert_true(isnan(b->verifications[0].median_ms) && b->verifications[1].holds);
     assert_true(b->scale == a->scale && b->half_width == a->half_width && b->ranges[METRIC_MACS].max == 6e8);
     assert_true(isnan(b->ranges[METRIC_ACCURACY].min));
+    assert_int_equal(b->together.n, 2);
+    assert_true(b->together.reach[0].proved && b->together.reach[0].value == 2.5e8);
+    assert_true(b->together.reach[1].limit.is_min && b->together.reach[1].limit.bound == 80);
+    assert_true(isnan(b->together.reach[1].value));
     free(a);
     free(b);
 }

@@ -184,6 +184,23 @@ static void a_near_miss_is_suggested(void **state)
     assert_non_null(strstr(err.text, "controller"));
 }
 
+static void workers_survive_the_store_and_make_the_budget_small(void **state)
+{
+    static const char json[] = "{\"space\":\"s\",\"evaluate\":{\"by\":\"net-3\",\"metrics\":[\"accuracy\",\"macs\"]}}";
+    TL_AUTO(tl_buf) text = {0};
+    struct search_request a, b;
+    struct tl_err err;
+
+    (void)state;
+    assert_int_equal(decode(json, &a, &err), TL_OK);
+    assert_int_equal(a.evaluations, EVALUATIONS_DEAR);
+    assert_int_equal(search_request_encode(&a, &text, &err), TL_OK);
+    assert_int_equal(decode(text.data, &b, &err), TL_OK);
+    assert_string_equal(b.pool, "net-3");
+    assert_int_equal(b.evaluated, 1U << METRIC_ACCURACY | 1U << METRIC_MACS);
+    assert_int_equal(b.evaluations, EVALUATIONS_DEAR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +211,7 @@ int main(void)
         cmocka_unit_test(a_near_miss_is_suggested),
         cmocka_unit_test(several_objectives_survive_the_store),
         cmocka_unit_test(refusals_name_the_objective_of_several),
+        cmocka_unit_test(workers_survive_the_store_and_make_the_budget_small),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "server/evaluator.h"
 #include "server/space_of_family.h"
 #include "server/subject.h"
+#include "small_families.h"
 #include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
@@ -160,22 +161,9 @@ static void check_every_range(const char *text)
 static void ranges_of_elastic_widths_are_exact(void **state)
 {
     (void)state;
-    check_every_range("{\"name\": \"a\", \"title\": \"t\", \"source\": \"s\", \"classes\": 4, \"bn_eps\": 0.001, "
-                      "\"resolutions\": [16, 24], \"block\": \"bottleneck\", \"multipliers\": [0.5, 1], "
-                      "\"stem\": {\"mid\": [8, 16], \"width\": [8, 16], \"depths\": [0, 1], \"stride\": 2, "
-                      "\"act\": \"relu\", \"pool\": true}, \"kernels\": [3], \"expands\": [0.25, 0.5], "
-                      "\"stages\": [{\"width\": [16, 32], \"stride\": 1, \"act\": \"relu\", \"depths\": [1, 2]}, "
-                      "{\"width\": 48, \"stride\": 2, \"act\": \"relu\", \"slots\": 2}, "
-                      "{\"width\": [32, 64], \"stride\": 2, \"act\": \"relu\", \"depths\": [1, 2]}], "
-                      "\"head\": {\"act\": \"relu\"}}");
-    check_every_range("{\"name\": \"b\", \"title\": \"t\", \"source\": \"s\", \"classes\": 4, \"bn_eps\": 0.001, "
-                      "\"resolutions\": [16], \"per_stage\": true, \"multipliers\": [0.5, 1, 2], "
-                      "\"stem\": {\"width\": [8, 16, 24], \"stride\": 2, \"act\": \"relu\"}, "
-                      "\"choices\": [{\"kernel\": 5, \"expand\": 1}, {\"kernel\": 3, \"expand\": 3, \"se\": true}, "
-                      "{\"kernel\": 3, \"conv\": true, \"plain\": true}, {\"kernel\": 3, \"expand\": 2}], "
-                      "\"stages\": [{\"width\": [8, 8, 24], \"stride\": 1, \"act\": \"relu\", \"depths\": [1, 3]}, "
-                      "{\"width\": [16, 24, 32], \"stride\": 2, \"act\": \"relu\", \"depths\": [1, 2]}], "
-                      "\"head\": {\"act\": \"relu\", \"final\": 64}}");
+    for (size_t i = 0; i < TL_COUNT_OF(SMALL_FAMILIES); i++) {
+        check_every_range(SMALL_FAMILIES[i]);
+    }
 }
 
 /* Names of measured networks lead back to the network. */

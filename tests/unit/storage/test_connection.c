@@ -77,7 +77,7 @@ static enum tl_rc lease_job(struct store_tx *tx, struct tl_err *err)
 {
     bool leased = false;
     int64_t next_ns = 0;
-    return store_job_lease(tx, "pi", 1, 2, no_job, NULL, &leased, &next_ns, err);
+    return store_job_lease(tx, "pi", false, 1, 2, no_job, NULL, &leased, &next_ns, err);
 }
 
 static enum tl_rc add_event(struct store_tx *tx, struct tl_err *err)

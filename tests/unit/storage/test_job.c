@@ -35,7 +35,7 @@ static struct leased lease(struct store_tx *tx, const char *device, int64_t now_
     struct leased leased = {0};
     bool is_leased = false;
     int64_t next_ns = -1;
-    assert_ok(store_job_lease(tx, device, now_ns, until_ns, see_leased, &leased, &is_leased, &next_ns, &err));
+    assert_ok(store_job_lease(tx, device, false, now_ns, until_ns, see_leased, &leased, &is_leased, &next_ns, &err));
     assert_int_equal(is_leased, leased.text[0] != '\0');
     if (!is_leased) {
         snprintf(leased.text, sizeof leased.text, "next %d", (int)next_ns);

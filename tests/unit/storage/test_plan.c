@@ -126,9 +126,10 @@ static void use_jobs_and_measurements(struct store_tx *tx)
 {
     const struct store_job job = {.id = "j", .device = "pi"};
     const struct store_measurement measurement = {.id = "m", .device = "pi"};
+    struct store_evaluation evaluation = {.source = "pool", .space = "ofa", .arch = "a", .metric = "accuracy"};
     bool flag = false;
     int64_t next_ns = 0;
-    call(store_job_lease(tx, "pi", 1, 2, no_job, NULL, &flag, &next_ns, NULL));
+    call(store_job_lease(tx, "pi", false, 1, 2, no_job, NULL, &flag, &next_ns, NULL));
     call(store_job_insert(tx, &job, NULL));
     call(store_job_renew(tx, "j", 1, 2, NULL));
     call(store_job_end(tx, "j", 1, "", NULL));
@@ -138,6 +139,9 @@ static void use_jobs_and_measurements(struct store_tx *tx)
     call(store_job_list(tx, "pi", "", "", "", ALL_ROWS, no_job, NULL, NULL));
     call(store_job_list(tx, "pi", "", "", "queued", ALL_ROWS, no_job, NULL, NULL));
     call(store_job_list(tx, "pi", "", "s1", "queued", ALL_ROWS, no_job, NULL, NULL));
+    call(store_job_newest(tx, "s1", 9, no_job, NULL, NULL));
+    call(store_evaluation_put(tx, &evaluation, &flag, NULL));
+    call(store_evaluation_get(tx, &evaluation, &flag, NULL));
     call(store_measurement_put(tx, &measurement, &flag, NULL));
     call(store_measurement_put(tx, &measurement, &flag, NULL));
     call(store_measurement_get(tx, "m", no_measurement, NULL, NULL));

@@ -114,7 +114,7 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct store *store = NULL;
     assert_fails(TL_CONFLICT, store_open(folder->path, NULL, &store, &err));
     assert_null(store);
-    tamper(folder, "PRAGMA user_version = 2");
+    tamper(folder, "PRAGMA user_version = 3");
     store_close(open_store(folder));
 }
 

@@ -1,12 +1,14 @@
 // answer.tsx - what a search answers: the network found and how far one may trust it, or what could be had instead.
-import type { Outcome, Ranges, Search, Verification } from "../api_types";
-import { METRIC_NAMES, METRICS, metricText, objectiveMetric, rangeText } from "../format";
+import type { Outcome, Search, Verification } from "../api_types";
+import { metricText, objectiveMetric } from "../format";
 import { MetricCards } from "./metric_card";
+import { Possible } from "./possible";
 
 const MEANING: Record<Outcome, string> = {
   verified: "Measured on the device, and inside every limit.",
   unverified: "Measured, but no candidate surely held the limit: this is the best of those measured.",
   predicted: "Not measured: these values are what the models expect.",
+  evaluated: "Workers of your own gave the values marked so; no device measured this network.",
   tabulated: "These values are a row of the space's table; they are not verified here.",
   infeasible: "No network of this space can hold these limits together. This one comes nearest.",
   none_found: "No network inside these limits was found. This one comes nearest.",
@@ -17,7 +19,7 @@ export function AnswerPanel({ search, onSelect }: { search: Search; onSelect(id:
   const objective = objectiveMetric(search);
   const limits = search.constraints ?? [];
   const found = answer ?? (nearest ? { candidate: nearest.id, metrics: nearest.metrics, verified: false } : undefined);
-  if (!found && !search.ranges) return null;
+  if (!found && !search.ranges && !search.together) return null;
   return (
     <section class={`panel answer ${answer?.verified ? "verified" : ""}`}>
       <div class="title">
@@ -27,19 +29,9 @@ export function AnswerPanel({ search, onSelect }: { search: Search; onSelect(id:
       </div>
       {outcome && <p>{MEANING[outcome]}</p>}
       {found && <MetricCards metrics={found.metrics} limits={limits} objective={objective} />}
-      {!answer && search.ranges && <Possible ranges={search.ranges} />}
+      {!answer && (search.ranges ?? search.together) && <Possible ranges={search.ranges} together={search.together} />}
       {search.verifications.length > 0 && <Verifications search={search} onSelect={onSelect} />}
     </section>
-  );
-}
-
-function Possible({ ranges }: { ranges: Ranges }) {
-  return (
-    <dl class="facts ranges">
-      {METRIC_NAMES.filter((m) => ranges[m]).map((m) => (
-        <div key={m}><dt>{METRICS[m].label} possible</dt><dd>{rangeText(m, ranges[m]!)}</dd></div>
-      ))}
-    </dl>
   );
 }
 
@@ -55,8 +47,8 @@ function Verifications({ search, onSelect }: { search: Search; onSelect(id: numb
       <div class="scroll" tabIndex={0} role="region" aria-label="Verification">
         <table>
           <thead>
-            <tr><th scope="col">Candidate</th><th scope="col">Round</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
-              <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col">Holds</th></tr>
+            <tr><th scope="col">Candidate</th><th scope="col">Holds</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
+              <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col" class="n">Round</th></tr>
           </thead>
           <tbody>{search.verifications.map((v) => <VerificationRow key={`${v.candidate}:${v.round}`} v={v} onSelect={onSelect} />)}</tbody>
         </table>
@@ -70,13 +62,13 @@ function VerificationRow({ v, onSelect }: { v: Verification; onSelect(id: number
   return (
     <tr>
       <td><button class="link" onClick={() => onSelect(v.candidate)}>#{v.candidate}</button></td>
-      <td>{v.round}</td>
+      <td>{waits ? "measuring…" : <Holds v={v} />}</td>
       <td class="n">{metricText("latency_ms", v.predicted_ms)}</td>
       <td class="n">{metricText("latency_ms", v.median_ms)}</td>
       <td class="n">{metricText("latency_ms", v.upper_ms)}</td>
       <td class="n">{v.stable_visits < v.visits ? `${v.stable_visits} stable of ${v.visits}` : v.visits}</td>
       <td class="n">{v.blocks}</td>
-      <td>{waits ? "measuring…" : <Holds v={v} />}</td>
+      <td class="n">{v.round}</td>
     </tr>
   );
 }

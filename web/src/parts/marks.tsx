@@ -9,7 +9,7 @@ export function Mark({ kind }: { kind: Kind | "sample" }) {
     <svg class={`mark ${kind}`} viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
       {kind === "measured" && <path d="M6 .5 11.5 6 6 11.5.5 6z" />}
       {kind === "predicted" && <circle cx="6" cy="6" r="4" />}
-      {(kind === "computed" || kind === "tabulated") && <rect x="2.5" y="2.5" width="7" height="7" class="hollow" />}
+      {(kind === "computed" || kind === "tabulated" || kind === "evaluated") && <rect x="2.5" y="2.5" width="7" height="7" class="hollow" />}
       {kind === "sample" && <rect x="4.5" y="4.5" width="3" height="3" />}
     </svg>
   );
@@ -17,13 +17,14 @@ export function Mark({ kind }: { kind: Kind | "sample" }) {
 
 const STATES: Record<State, string> = {
   queued: "queued", profiling: "profiling the device", running: "searching", verifying: "measuring",
-  waiting_for_device: "waiting for the device", finished: "finished", failed: "failed", cancelled: "cancelled",
+  waiting_for_device: "waiting for the device", evaluating: "with the workers", finished: "finished", failed: "failed", cancelled: "cancelled",
 };
 const OUTCOMES: Record<Outcome, [sign: string, text: string, tone: string]> = {
   verified: ["✓", "verified", "good"],
   unverified: ["!", "not verified", "warn"],
   predicted: ["≈", "predicted", "plain"],
   tabulated: ["=", "from the table", "plain"],
+  evaluated: ["=", "valued by workers", "plain"],
   infeasible: ["✕", "impossible", "bad"],
   none_found: ["✕", "none found", "bad"],
 };

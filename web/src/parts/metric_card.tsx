@@ -34,7 +34,7 @@ function MetricCard({ metric, value, limits }: { metric: Metric; value: Value; l
 function verdict(value: Value, sign: "≤" | "≥", bound: number): "holds" | "perhaps" | "broken" {
   const within = (v: number): boolean => (sign === "≤" ? v <= bound : v >= bound);
   if (!within(value.value)) return "broken";
-  if (value.kind === "computed" || value.kind === "tabulated") return "holds";
+  if (value.kind === "computed" || value.kind === "tabulated" || value.kind === "evaluated") return "holds";
   const far = value.interval?.[sign === "≤" ? 1 : 0];
   return far !== null && far !== undefined && within(far) ? "holds" : "perhaps";
 }

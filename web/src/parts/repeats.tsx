@@ -55,14 +55,14 @@ export function Repeats({ measurement }: { measurement: MeasurementDetail }) {
       </p>
       <ul class="legend"><li><svg class="mark" viewBox="0 0 12 12" width="12" height="12"><circle class="item" cx="6" cy="6" r="3" /></svg> this {measurement.kind}</li>
         <li><svg class="mark" viewBox="0 0 12 12" width="12" height="12"><path class="anchor" d="M3 9h6L6 3z" /></svg> the device's anchor</li></ul>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} class="strip" role="img" aria-label={`Milliseconds of each run in order; median ${number(measurement.median_ms)} ms`}>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Runs"><svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} class="strip" role="img" aria-label={`Milliseconds of each run in order; median ${number(measurement.median_ms)} ms`}>
         {[0, 0.25, 0.5, 0.75, 1].map((part) => (
           <g key={part}><line x1={LEFT} x2={WIDTH} y1={y(at(part))} y2={y(at(part))} /><text x={LEFT - 6} y={y(at(part)) + 4}>{number(at(part), 3)}</text></g>
         ))}
         {runs.map((r, i) => r.anchor
           ? <path key={i} class="anchor" d={`M${r.x - 2} ${y(r.ms) + 1.6}h4l-2-3.6z`} />
           : <circle key={i} class="item" cx={r.x} cy={y(r.ms)} r="1.9" />)}
-      </svg>
+      </svg></div>
       <p class="muted small">milliseconds of each run, in the order of timing; far stragglers on the upper edge</p>
       <dl class="facts">{context.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{typeof value === "number" ? number(value) : value}</dd></div>)}</dl>
     </section>

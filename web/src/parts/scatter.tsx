@@ -148,9 +148,10 @@ export function ScatterLegend({ points }: { points: Points }) {
   const count = (wanted: (i: number) => boolean): string => integer(points.x.filter((_, i) => wanted(i)).length);
   const candidate = (i: number): boolean => points.role[i] !== "sample";
   const measured = (i: number): boolean => points.kind[i] === "measured";
+  const front = points.kind.find((kind, i) => candidate(i) && kind !== "measured") ?? "predicted";
   return (
     <ul class="legend">
-      <li><Mark kind="predicted" /> front, predicted ({count((i) => candidate(i) && !measured(i))})</li>
+      <li><Mark kind="predicted" /> front, {front} ({count((i) => candidate(i) && !measured(i))})</li>
       <li><Mark kind="measured" /> measured ({count(measured)})</li>
       <li><Mark kind="sample" /> seen on the way ({count((i) => !candidate(i) && !measured(i))})</li>
     </ul>

@@ -7,7 +7,7 @@ import { ErrorNote } from "../parts/marks";
 import { Profile } from "../parts/profile";
 import { Repeats } from "../parts/repeats";
 import { change, changed, href, useTitle, type Route } from "../route";
-import { Online } from "./devices";
+import { Online, isPool } from "./devices";
 
 export function DeviceView({ name, route }: { name: string; route: Route }) {
   useTitle(name);
@@ -20,7 +20,7 @@ export function DeviceView({ name, route }: { name: string; route: Route }) {
       <div class="title">
         <h1>{name}</h1>
         {device && <Online device={device} />}
-        <span class="actions"><a class="button plain" href={href(["new"], { device: name })}>Search for this device</a></span>
+        {device && !isPool(device) && <span class="actions"><a class="button plain" href={href(["new"], { device: name })}>Search for this device</a></span>}
       </div>
       <ErrorNote error={error} />
       {device && <About device={device} onChanged={reload} />}
@@ -128,10 +128,10 @@ function MeasurementTable({ rows, route }: { rows: Measurement[]; route: Route }
               <th scope="row"><a class="subject" title={m.subject} href={changed(route, { m: m.id })} aria-current={m.id === chosen ? "true" : undefined}>{m.subject}</a></th>
               <td>{m.kind}</td>
               <td><span class={m.verdict === "stable" ? "good" : "warn"}>{m.verdict === "stable" ? "✓" : "!"} {m.verdict}</span>{m.reason && `: ${m.reason}`}{m.late && " (late)"}</td>
-              <td class="n">{m.ratio === null ? "–" : m.ratio.toFixed(3)}</td>
-              <td class="n">{metricText("latency_ms", m.corrected_ms)}</td>
-              <td class="n">{metricText("latency_ms", m.median_ms)}</td>
-              <td title={new Date(m.created).toLocaleString()}>{age(m.created)}</td>
+              <td class="n" data-label="ratio">{m.ratio === null ? "–" : m.ratio.toFixed(3)}</td>
+              <td class="n" data-label="corrected">{metricText("latency_ms", m.corrected_ms)}</td>
+              <td class="n" data-label="median">{metricText("latency_ms", m.median_ms)}</td>
+              <td data-label="made" title={new Date(m.created).toLocaleString()}>{age(m.created)}</td>
             </tr>
           ))}
         </tbody>

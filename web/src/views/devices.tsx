@@ -13,11 +13,14 @@ export function DevicesView() {
     <>
       <div class="title"><h1>Devices</h1></div>
       <ErrorNote error={error} />
-      <div class="tiles">{data?.items.map((d) => <DeviceTile key={d.name} device={d} onChanged={reload} />)}</div>
+      {data && data.items.length > 0 && <div class="tiles">{data.items.map((d) => <DeviceTile key={d.name} device={d} onChanged={reload} />)}</div>}
       {data && <HowToAdd first={data.items.length === 0} />}
     </>
   );
 }
+
+/** Does it value architectures with somebody's own code, and measure nothing? */
+export const isPool = (device: Device): boolean => device.info?.["worker"] === true;
 
 export function Online({ device }: { device: Device }) {
   return <span class={`chip ${device.online ? "good" : "plain"}`}>{device.online ? "● online" : "○ offline"}</span>;
@@ -28,7 +31,7 @@ function DeviceTile({ device, onChanged }: { device: Device; onChanged(): void }
   return (
     <article class="panel tile">
       <div class="title"><h2><a href={href(["devices", device.name])}>{device.name}</a></h2><Online device={device} /></div>
-      <p class="muted">{String(device.info?.["cpu"] ?? "imported, without an agent")}</p>
+      <p class="muted">{isPool(device) ? "workers: your own code values architectures" : String(device.info?.["cpu"] ?? "imported, without an agent")}</p>
       <dl class="facts">
         <div><dt>Seen</dt><dd>{age(device.seen)}</dd></div>
         <div><dt>Jobs</dt><dd>{integer(jobs.done)} done, {integer(jobs.queued + jobs.leased)} to do{jobs.failed > 0 && `, ${jobs.failed} failed`}</dd></div>
@@ -40,8 +43,8 @@ function DeviceTile({ device, onChanged }: { device: Device; onChanged(): void }
           {m.networks || m.blocks ? `, from ${integer(m.networks)} networks and ${integer(m.blocks)} blocks` : ""}
         </p>
       ))}
-      {device.models.length === 0 && <p class="muted">No latency model yet. A search profiles the device first; or do it now.</p>}
-      <Profile device={device} onChanged={onChanged} />
+      {device.models.length === 0 && !isPool(device) && <p class="muted">No latency model yet. A search profiles the device first; or do it now.</p>}
+      {!isPool(device) && <Profile device={device} onChanged={onChanged} />}
     </article>
   );
 }

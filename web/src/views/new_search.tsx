@@ -2,11 +2,13 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, getAll, post, useResource } from "../api";
-import type { Controllers, Device, Metric, Page, Problem, Ranges, Search, Space } from "../api_types";
+import type { Controllers, Device, Metric, Page, Problem, Ranges, Search, Space, Together } from "../api_types";
 import { METRIC_NAMES, METRICS, rangeText } from "../format";
 import { Curl } from "../parts/curl";
 import { ErrorNote } from "../parts/marks";
+import { Possible, reachText } from "../parts/possible";
 import { go, href, useTitle, type Route } from "../route";
+import { isPool } from "./devices";
 import { draftOf, emptyDraft, requestOfDraft, type Draft, type Row } from "./new_search_draft";
 
 export function NewSearchView({ route }: { route: Route }) {
@@ -23,7 +25,7 @@ export function NewSearchView({ route }: { route: Route }) {
       <ErrorNote error={spaces.error ?? devices.error ?? controllers.error ?? earlier.error} />
       {ready && (
         <Form
-          spaces={spaces.data!.items} devices={devices.data!.items} controllers={controllers.data!}
+          spaces={spaces.data!.items} devices={devices.data!.items.filter((d) => !isPool(d))} controllers={controllers.data!}
           start={earlier.data ? draftOf(earlier.data) : emptyDraft(route.query, spaces.data!.items, devices.data!.items)}
         />
       )}
@@ -48,7 +50,10 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
   const tabulated = space?.buildable === false; // devices are columns of its table, and nothing can be measured
   const names = tabulated ? space.devices : devices.map((d) => d.name);
   const asked = { ...draft, device: names.includes(draft.device) ? draft.device : "", controller: draft.controller || controllers.default };
-  const { request, places } = requestOfDraft(tabulated ? { ...asked, verify: false } : asked);
+  const controller = controllers.controllers.find((c) => c.name === asked.controller);
+  const { request, places } = requestOfDraft({
+    ...asked, verify: asked.verify && !tabulated, reward: controller?.rewards ? asked.reward : "",
+  });
   const error = (pointer: string): string | undefined => errorAt(problem, pointer);
 
   const submit = async (event: Event): Promise<void> => {
@@ -65,6 +70,18 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
     }
   };
   useEffect(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [problem]);
+  /** What was refused names its limit by its place, which is another one now. */
+  const setRows = (rows: Row[]): void => {
+    set({ rows });
+    setProblem(undefined);
+  };
+  const count = useRef(draft.rows.length);
+  useEffect(() => { // the keyboard goes on where the hand is: at the new limit, or at the button below the one that is gone
+    const rows = form.current?.querySelectorAll<HTMLElement>(".limit-row select:first-child");
+    if (draft.rows.length > count.current) rows?.[draft.rows.length - 1]?.focus();
+    if (draft.rows.length < count.current) form.current?.querySelector<HTMLElement>(".limits-add")?.focus();
+    count.current = draft.rows.length;
+  }, [draft.rows.length]);
 
   return (
     <form class="panel form" ref={form} onSubmit={(e) => void submit(e)} noValidate>
@@ -86,6 +103,9 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
             {METRIC_NAMES.map((m) => <option value={m}>{wish(m)}</option>)}
           </select>}
         </Field>
+        <Field label="Label" error={error("/label")} hint="for lists; may be empty">
+          {(a) => <input {...a} value={draft.label} onInput={(e) => set({ label: e.currentTarget.value })} />}
+        </Field>
         <div class="checks" role="group" aria-labelledby="also">
           <span id="also">All compromises with</span>
           {METRIC_NAMES.filter((m) => m !== draft.objective).map((m) => (
@@ -104,23 +124,30 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
         <legend>Limits</legend>
         {draft.rows.map((row, i) => (
           <LimitRow
-            key={i} row={row} number={i + 1} range={problem?.ranges}
+            key={i} row={row} number={i + 1} range={problem?.ranges} together={problem?.together}
             error={places[i] === undefined ? undefined : error(`/constraints/${places[i]}`)}
             onChange={(changes) => set({ rows: draft.rows.map((r, k) => (k === i ? { ...r, ...changes } : r)) })}
-            onRemove={() => set({ rows: draft.rows.filter((_, k) => k !== i) })}
+            onRemove={() => setRows(draft.rows.filter((_, k) => k !== i))}
           />
         ))}
-        {problem?.errors?.some((e) => e.pointer === "/constraints") && <p class="error">{error("/constraints")}</p>}
-        <button type="button" onClick={() => set({ rows: [...draft.rows, { metric: "size_bytes", side: "max", bound: "" }] })}>Add a limit</button>
+        {problem?.errors?.some((e) => e.pointer === "/constraints") && <p class="error wide">{error("/constraints")}</p>}
+        <button type="button" class="limits-add" onClick={() => setRows([...draft.rows, { metric: "size_bytes", side: "max", bound: "" }])}>Add a limit</button>
       </fieldset>
 
       <fieldset>
         <legend>How</legend>
-        <Field label="Controller" error={error("/controller/name")} hint={controllers.controllers.find((c) => c.name === asked.controller)?.help}>
+        <Field label="Controller" error={error("/controller/name")} hint={controller?.help}>
           {(a) => <select {...a} value={asked.controller} onChange={(e) => set({ controller: e.currentTarget.value })}>
             {controllers.controllers.map((c) => <option title={c.help}>{c.name}</option>)}
           </select>}
         </Field>
+        {controller?.rewards && (
+          <Field label="Reward" error={error("/controller/reward")} hint={REWARDS[draft.reward || controllers.rewards[0]!]}>
+            {(a) => <select {...a} value={draft.reward || controllers.rewards[0]} onChange={(e) => set({ reward: e.currentTarget.value })}>
+              {controllers.rewards.map((r) => <option>{r}</option>)}
+            </select>}
+          </Field>
+        )}
         <NumberField label="Seed" name="seed" error={error("/controller/seed")} hint="the same seed finds the same again" draft={draft} set={set} />
         <NumberField label="Evaluations" name="evaluations" error={error("/budget/evaluations")} draft={draft} set={set} />
         <NumberField label="Seconds at most" name="seconds" error={error("/budget/seconds")} hint="empty: as long as it takes" draft={draft} set={set} />
@@ -134,15 +161,12 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
         </label>
         <NumberField label="Best to measure" name="topK" error={error("/verify/top_k")} draft={draft} set={set} />
         <NumberField label="Rounds" name="rounds" error={error("/verify/rounds")} draft={draft} set={set} />
-        <Field label="Label" error={error("/label")} hint="for lists; may be empty">
-          {(a) => <input {...a} value={draft.label} onInput={(e) => set({ label: e.currentTarget.value })} />}
-        </Field>
       </fieldset>
 
       {problem && (
         <div class="note bad" role="alert">
           <strong>{problem.title}</strong>: {problem.detail}
-          {problem.ranges && <RangeList ranges={problem.ranges} />}
+          {problem.ranges && <Possible ranges={problem.ranges} together={problem.together} />}
         </div>
       )}
       <div class="actions"><button class="button" disabled={busy}>{busy ? "Asking…" : "Search"}</button></div>
@@ -150,6 +174,15 @@ function Form({ spaces, devices, controllers, start }: FormProps) {
     </form>
   );
 }
+
+/** What it learns from, in a sentence; a reward that is newer than the page has none. */
+const REWARDS: Record<string, string> = {
+  absolute: "stays close to the limits, on either side (TuNAS)",
+  soft: "trades limits for the objective, may end far from them (MnasNet)",
+  hard: "falls beyond a limit, else the objective alone (MnasNet)",
+  power: "trades limits for the objective, may end far from them (ProxylessNAS)",
+  quadratic: "falls with the square of what is beyond a limit (YOCO-BERT)",
+};
 
 const wish = (metric: Metric): string => `${METRICS[metric].more ? "highest" : "lowest"} ${METRICS[metric].label.toLowerCase()}`;
 
@@ -208,13 +241,15 @@ interface RowProps {
   row: Row;
   number: number;
   range: Ranges | undefined;
+  together: Together | undefined;
   error: string | undefined;
   onChange(changes: Partial<Row>): void;
   onRemove(): void;
 }
 
-function LimitRow({ row, number, range, error, onChange, onRemove }: RowProps) {
+function LimitRow({ row, number, range, together, error, onChange, onRemove }: RowProps) {
   const possible = range?.[row.metric];
+  const reach = together?.find((limit) => limit.metric === row.metric && limit[row.side] !== undefined);
   const note = `limit-${number}-note`;
   return (
     <div class="limit-row">
@@ -237,19 +272,8 @@ function LimitRow({ row, number, range, error, onChange, onRemove }: RowProps) {
       </span>
       <button type="button" class="quiet" onClick={onRemove} aria-label={`Remove limit ${number}`}>✕</button>
       <p id={note} class={error ? "error" : "hint"}>
-        {error}
-        {possible && ` Possible: ${rangeText(row.metric, possible)}`}
+        {[error, reach ? `reaches ${reachText(reach)}` : possible && `possible: ${rangeText(row.metric, possible)}`].filter(Boolean).join("; ") || null}
       </p>
     </div>
-  );
-}
-
-function RangeList({ ranges }: { ranges: Ranges }) {
-  return (
-    <dl class="facts ranges">
-      {METRIC_NAMES.filter((m) => ranges[m]).map((m) => (
-        <div key={m}><dt>{METRICS[m].label}</dt><dd>{rangeText(m, ranges[m]!)}</dd></div>
-      ))}
-    </dl>
   );
 }

@@ -14,6 +14,7 @@ export interface Draft {
   also: Metric[]; // further objectives; the objective itself does not count
   rows: Row[];
   controller: string; // "": the service's default
+  reward: string; // "": the default
   seed: string;
   evaluations: string;
   seconds: string;
@@ -21,9 +22,10 @@ export interface Draft {
   topK: string;
   rounds: string;
   label: string;
+  evaluate?: SearchRequest["evaluate"]; // of the search that is made again: stays as it was
 }
 
-const usual = { controller: "", seed: "1", evaluations: "50000", seconds: "", verify: true, topK: "3", rounds: "3", label: "" };
+const usual = { controller: "", reward: "", seed: "1", evaluations: "50000", seconds: "", verify: true, topK: "3", rounds: "3", label: "" };
 
 export function emptyDraft(query: URLSearchParams, spaces: Space[], devices: Device[]): Draft {
   const device = query.get("device") ?? devices.find((d) => d.online)?.name ?? devices[0]?.name ?? "";
@@ -45,6 +47,7 @@ export function draftOf(search: Search): Draft {
     also,
     rows,
     controller: search.controller?.name ?? usual.controller,
+    reward: search.controller?.reward ?? usual.reward,
     seed: String(search.controller?.seed ?? 1),
     evaluations: String(search.budget?.evaluations ?? usual.evaluations),
     seconds: String(search.budget?.seconds ?? ""),
@@ -52,6 +55,7 @@ export function draftOf(search: Search): Draft {
     topK: String(verify.top_k ?? 3),
     rounds: String(verify.rounds ?? 3),
     label: search.label ?? "",
+    ...(search.evaluate && { evaluate: search.evaluate }),
   };
 }
 
@@ -77,11 +81,12 @@ export function requestOfDraft(draft: Draft): { request: SearchRequest; places: 
     ...(draft.label.trim() && { label: draft.label.trim() }),
     ...(also.length > 0 ? { objectives: [draft.objective, ...also].map(goal) } : { objective: goal(draft.objective) }),
     constraints,
-    controller: { name: draft.controller, seed: numberOr(draft.seed || "1") },
+    controller: { name: draft.controller, seed: numberOr(draft.seed || "1"), ...(draft.reward && { reward: draft.reward }) },
     budget: {
       ...(draft.evaluations.trim() && { evaluations: numberOr(draft.evaluations) }),
       ...(draft.seconds.trim() && { seconds: numberOr(draft.seconds) }),
     },
+    ...(draft.evaluate && { evaluate: draft.evaluate }),
     verify: draft.device && draft.verify ? { top_k: numberOr(draft.topK), rounds: numberOr(draft.rounds) } : false,
   };
   return { request, places };

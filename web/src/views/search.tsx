@@ -52,7 +52,7 @@ function Head({ search, onChanged }: { search: Search; onChanged(): void }) {
   };
   const facts = [
     `${integer(search.evaluations)} evaluations${search.seconds ? ` in ${duration(search.seconds)}` : ""}`,
-    search.controller && `${search.controller.name}, seed ${search.controller.seed}`,
+    search.controller && `${search.controller.name}${search.controller.reward ? ` (${search.controller.reward} reward)` : ""}, seed ${search.controller.seed}`,
     search.round > 0 && `round ${search.round}`,
     search.snapshot && `models ${search.snapshot.slice(0, 8)}`,
   ].filter(Boolean);

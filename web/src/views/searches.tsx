@@ -5,7 +5,7 @@ import { age, integer, limitText, metricText, objectiveText } from "../format";
 import { ErrorNote, isOver, Status } from "../parts/marks";
 import { go, href, useTitle, type Route } from "../route";
 
-const STATES = ["", "running", "verifying", "waiting_for_device", "finished", "failed", "cancelled"];
+const STATES = ["", "running", "verifying", "waiting_for_device", "evaluating", "finished", "failed", "cancelled"];
 
 export function SearchesView({ route }: { route: Route }) {
   useTitle("Searches");
@@ -53,12 +53,12 @@ function Row({ search }: { search: SearchItem }) {
     <tr onClick={() => go(to)}>
       <th scope="row"><a href={to}>{search.label || objectiveText(search)}</a><small>{search.space}</small></th>
       <td><Status search={search} /></td>
-      <td>{search.device ?? <span class="muted">none</span>}</td>
-      <td class="limits">{search.constraints?.length ? search.constraints.map((l) => <span>{limitText(l)}</span>) : <span class="muted">none</span>}</td>
-      <td class="n">{metricText("accuracy", search.best?.accuracy)}</td>
-      <td class="n">{metricText("latency_ms", search.best?.latency_ms)}</td>
-      <td class="n">{integer(search.evaluations)}</td>
-      <td title={new Date(search.created).toLocaleString()}>{age(search.created)}</td>
+      <td data-label="on">{search.device ?? <span class="muted">no device</span>}</td>
+      <td class="limits" data-label="limits">{search.constraints?.length ? search.constraints.map((l) => <span>{limitText(l)}</span>) : <span class="muted">none</span>}</td>
+      <td class="n" data-label="accuracy">{metricText("accuracy", search.best?.accuracy)}</td>
+      <td class="n" data-label="latency">{metricText("latency_ms", search.best?.latency_ms)}</td>
+      <td class="n" data-label="evaluations">{integer(search.evaluations)}</td>
+      <td data-label="made" title={new Date(search.created).toLocaleString()}>{age(search.created)}</td>
     </tr>
   );
 }

@@ -53,7 +53,7 @@ function ModelFacts({ space }: { space: Space }) {
     <>
       <div><dt>resolutions</dt><dd>{space.resolutions.length > 6 ? `${space.resolutions[0]} to ${space.resolutions.at(-1)} (${space.resolutions.length})` : space.resolutions.join(", ")}</dd></div>
       <div><dt>accuracy model</dt><dd>{space.accuracy_model ? "yes" : "none: search without accuracy"}</dd></div>
-      <div><dt>devices with a latency model</dt><dd>{space.devices.length ? space.devices.map((d) => <a href={href(["devices", d])}>{d} </a>) : "none yet"}</dd></div>
+      <div><dt>devices with a latency model</dt><dd>{space.devices.length ? space.devices.map((d, i) => <>{i > 0 && ", "}<a href={href(["devices", d])}>{d}</a></>) : "none yet"}</dd></div>
     </>
   );
 }
