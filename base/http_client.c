@@ -340,6 +340,7 @@ static void read_answer(CURL *curl, struct http_answer *answer)
     answer->status = (int)status;
     copy_header(curl, "Content-Type", answer->content_type, sizeof answer->content_type);
     copy_header(curl, "Location", answer->location, sizeof answer->location);
+    copy_header(curl, "ETag", answer->etag, sizeof answer->etag);
     char sent[64];
     copy_header(curl, "Retry-After", sent, sizeof sent);
     curl_off_t retry_after_s = 0; /* libcurl turns the date form into seconds */

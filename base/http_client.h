@@ -16,6 +16,7 @@ struct http_answer {
     int64_t retry_after_s; /* the server's Retry-After, at most a day; -1: not sent */
     char content_type[64]; /* empty: not sent, or too long for here */
     char location[256];    /* likewise; as the server wrote it */
+    char etag[72];         /* likewise, quoted */
     struct tl_buf body;    /* owned; at most the client's limit */
 };
 

@@ -118,7 +118,7 @@ static enum tl_rc read_protocol(struct tl_json_object *top, struct lat_protocol 
         (rc = read_unsigned(&object, "min_runs", TL_REQUIRED, 1, LAT_RUNS_MAX, &min_runs, err)) ||
         (rc = read_unsigned(&object, "warmup_ms", TL_REQUIRED, 0, LAT_BLOCK_MS_MAX, &warmup_ms, err)) ||
         (rc = read_unsigned(&object, "threads", TL_REQUIRED, 1, LAT_THREADS_MAX, &threads, err)) ||
-        (rc = read_unsigned(&object, "batch", TL_REQUIRED, 1, 1024, &batch, err)) ||
+        (rc = read_unsigned(&object, "batch", TL_REQUIRED, 1, LAT_BATCH_MAX, &batch, err)) ||
         (rc = tl_json_object_close(&object, err))) {
         return rc;
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 static const char *const KINDS[] = {"network", "block"};
+static const char *const SAMPLES[] = {"runs", "means"};
 
 void lat_measurement_done(struct lat_measurement *measurement)
 {
@@ -49,12 +50,13 @@ static json_t *encode_context(const struct lat_measurement *measurement)
     const struct lat_context *context = &measurement->context;
 
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:s}", "others_cpu",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:o}", "others_cpu",
         tl_json_number(measurement->visit.others_cpu), "steal", tl_json_number(measurement->visit.steal), "governor",
         text_or_null(context->governor), "khz_before", tl_json_number(measurement->visit.khz_before), "khz_after",
         tl_json_number(measurement->visit.khz_after), "temp_c_before", tl_json_number(context->temp_c_before),
         "temp_c_after", tl_json_number(context->temp_c_after), "load1", tl_json_number(context->load1), "threads",
-        (int)context->threads, "isa", context->isa, "agent", context->agent);
+        (int)context->threads, "isa", context->isa, "agent", context->agent, "runtime", text_or_null(context->runtime),
+        "model", text_or_null(context->model));
 }
 
 enum tl_rc lat_measurement_encode(const struct lat_measurement *measurement, struct tl_buf *buf, struct tl_err *err)
@@ -62,10 +64,10 @@ enum tl_rc lat_measurement_encode(const struct lat_measurement *measurement, str
     const struct lat_visit *visit = &measurement->visit;
 
     return tl_json_dump_take(
-        json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:o, s:o, s:s, s:f, s:o}", "device", measurement->device,
+        json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s, s:s, s:o, s:o, s:s, s:f, s:o}", "device", measurement->device,
                   "agent_key", measurement->agent_key, "job", measurement->job, "attempt",
                   (json_int_t)measurement->attempt, "item", (int)measurement->item, "subject", measurement->subject,
-                  "kind", KINDS[measurement->is_block], "item_ns",
+                  "kind", KINDS[measurement->is_block], "samples", SAMPLES[visit->means], "item_ns",
                   encode_blocks(visit->item_n, visit->item_ns, visit->rounds), "anchor_ns",
                   encode_blocks(visit->anchor_n, visit->anchor_ns, visit->rounds + 1), "started", measurement->started,
                   "duration_s", measurement->duration_s, "context", encode_context(measurement)),
@@ -114,7 +116,7 @@ static enum tl_rc read_maybe(struct tl_json_object *object, const char *name, do
     return tl_json_real(object, name, TL_OPTIONAL, min, max, ret_value, err);
 }
 
-static enum tl_rc read_text(struct tl_json_object *object, const char *name, char ret_text[LAT_CONTEXT_TEXT],
+static enum tl_rc read_text(struct tl_json_object *object, const char *name, char *ret_text, size_t size,
                             struct tl_err *err)
 {
     const char *text = "";
@@ -124,10 +126,10 @@ static enum tl_rc read_text(struct tl_json_object *object, const char *name, cha
         assert(object->n_known < TL_JSON_FIELDS);
         object->known[object->n_known++] = name;
     } else {
-        rc = tl_json_string(object, name, TL_OPTIONAL, LAT_CONTEXT_TEXT - 1, &text, err);
+        rc = tl_json_string(object, name, TL_OPTIONAL, size - 1, &text, err);
     }
     if (!rc) {
-        (void)snprintf(ret_text, LAT_CONTEXT_TEXT, "%s", text);
+        (void)snprintf(ret_text, size, "%s", text);
     }
     return rc;
 }
@@ -142,15 +144,17 @@ static enum tl_rc read_context(struct tl_json_object *top, struct lat_measuremen
     if ((rc = tl_json_nested(top, "context", TL_REQUIRED, &object, NULL, err)) ||
         (rc = read_maybe(&object, "others_cpu", 0, 1e6, &measurement->visit.others_cpu, err)) ||
         (rc = read_maybe(&object, "steal", 0, 1, &measurement->visit.steal, err)) ||
-        (rc = read_text(&object, "governor", context->governor, err)) ||
+        (rc = read_text(&object, "governor", context->governor, sizeof context->governor, err)) ||
         (rc = read_maybe(&object, "khz_before", 0, 1e9, &measurement->visit.khz_before, err)) ||
         (rc = read_maybe(&object, "khz_after", 0, 1e9, &measurement->visit.khz_after, err)) ||
         (rc = read_maybe(&object, "temp_c_before", -300, 1000, &context->temp_c_before, err)) ||
         (rc = read_maybe(&object, "temp_c_after", -300, 1000, &context->temp_c_after, err)) ||
         (rc = read_maybe(&object, "load1", 0, 1e6, &context->load1, err)) ||
         (rc = tl_json_int(&object, "threads", TL_REQUIRED, 1, 1024, &threads, err)) ||
-        (rc = read_text(&object, "isa", context->isa, err)) ||
-        (rc = read_text(&object, "agent", context->agent, err))) {
+        (rc = read_text(&object, "isa", context->isa, sizeof context->isa, err)) ||
+        (rc = read_text(&object, "agent", context->agent, sizeof context->agent, err)) ||
+        (rc = read_text(&object, "runtime", context->runtime, sizeof context->runtime, err)) ||
+        (rc = read_text(&object, "model", context->model, sizeof context->model, err))) {
         return rc;
     }
     context->threads = (unsigned)threads;
@@ -200,10 +204,11 @@ static void copy_blocks(const json_t *array, uint16_t *ret_n, int64_t *ret_ns)
 static enum tl_rc read_visit(struct tl_json_object *top, struct lat_measurement *measurement, struct tl_err *err)
 {
     json_t *items = NULL, *anchors = NULL;
-    size_t item_runs = 0, anchor_runs = 0;
+    size_t item_runs = 0, anchor_runs = 0, samples = 0;
     enum tl_rc rc;
 
-    if ((rc = tl_json_array(top, "item_ns", TL_REQUIRED, LAT_ROUNDS_MIN, LAT_ROUNDS_MAX, &items, err)) ||
+    if ((rc = tl_json_choice(top, "samples", TL_OPTIONAL, SAMPLES, TL_COUNT_OF(SAMPLES), &samples, err)) ||
+        (rc = tl_json_array(top, "item_ns", TL_REQUIRED, LAT_ROUNDS_MIN, LAT_ROUNDS_MAX, &items, err)) ||
         (rc = tl_json_array(top, "anchor_ns", TL_REQUIRED, json_array_size(items) + 1, json_array_size(items) + 1,
                             &anchors, err)) ||
         (rc = check_blocks("item_ns", items, &item_runs, err)) ||
@@ -227,7 +232,8 @@ static enum tl_rc read_visit(struct tl_json_object *top, struct lat_measurement 
                                             .others_cpu = NAN,
                                             .steal = NAN,
                                             .khz_before = NAN,
-                                            .khz_after = NAN};
+                                            .khz_after = NAN,
+                                            .means = samples == 1};
     return TL_OK;
 }
 

@@ -165,11 +165,11 @@ enum tl_rc lat_judge(const struct lat_visit *visit, struct lat_verdict *ret_verd
     for (size_t r = 0; r < visit->rounds; r++) {
         verdict.ratios[r] = item_ms[r] / ((anchor_ms[r] + anchor_ms[r + 1]) / 2);
     }
-    judge_ratios(visit, &verdict, is_short);
+    judge_ratios(visit, &verdict, is_short && !visit->means);
     verdict.anchor_ms = stat_median(anchor_ms, visit->rounds + 1);
     to_ms(visit->item_ns, item_runs, runs_ms);
     verdict.median_ms = stat_median(runs_ms, item_runs);
-    verdict.p90_ms = stat_quantile(runs_ms, item_runs, 0.9);
+    verdict.p90_ms = visit->means ? (double)NAN : stat_quantile(runs_ms, item_runs, 0.9);
     free(runs_ms);
     *ret_verdict = verdict;
     return TL_OK;

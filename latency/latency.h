@@ -36,13 +36,14 @@ struct lat_visit {
     double others_cpu;            /* CPU used by other processes during the visit, in processors; NAN: unknown */
     double steal;                 /* share of time stolen by the hypervisor; NAN: unknown */
     double khz_before, khz_after; /* clock of processor 0; NAN: unknown */
+    bool means; /* a run here is the mean (or median) of one invocation of the runner, which tells no single runs */
 };
 
 /* A visit is stable unless a block is short or the ratios spread by more than LAT_SPREAD_MAX; then the first of these that
  * is true says why. */
 enum lat_reason {
     LAT_STABLE,
-    LAT_SHORT,  /* a block of fewer than LAT_RUNS_MIN runs */
+    LAT_SHORT,  /* a block of fewer than LAT_RUNS_MIN runs; means stand for many, so that one is enough */
     LAT_LOADED, /* other processes used over LAT_OTHERS_MAX of a processor, or the hypervisor stole over LAT_STEAL_MAX */
     LAT_THROTTLED, /* the clock fell by more than LAT_CLOCK_MAX */
     LAT_DRIFT,     /* the ratios rise or fall with time: Kendall's tau of at least LAT_DRIFT_TAU */
@@ -68,7 +69,7 @@ struct lat_verdict {
     double ratio;                  /* their median */
     double spread;                 /* relative MAD of the ratios; stable: at most LAT_SPREAD_MAX */
     double anchor_ms;              /* median over anchor blocks */
-    double median_ms, p90_ms;      /* of the raw single runs of the item */
+    double median_ms, p90_ms;      /* of the raw single runs of the item; p90_ms NAN: means tell no quantiles */
 };
 
 /* Judge. TL_INVALID: rounds outside LAT_ROUNDS_MIN..MAX, runs of a block outside 1..LAT_RUNS_MAX, a time outside
@@ -127,7 +128,7 @@ struct lat_protocol {
 /* The defaults for each kind of job, one thread, batch 1; profile.c says where the numbers come from. */
 struct lat_protocol lat_protocol_default(enum lat_job_kind kind);
 
-enum { LAT_THREADS_MAX = 1024 };
+enum { LAT_THREADS_MAX = 1024, LAT_BATCH_MAX = 1024 };
 enum { LAT_PROFILE_NETWORKS_N = 40 }; /* whole networks in a profile */
 
 /* The anchor of a family: its smallest network at `resolution`. */

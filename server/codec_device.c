@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { INFO_FIELDS_MAX = 32, INFO_TEXT_MAX = 256 };
 
@@ -79,6 +80,38 @@ enum tl_rc device_drain_decode(const char *json, size_t n, char ret_reason[DEVIC
         return rc;
     }
     snprintf(ret_reason, DEVICE_REASON_TEXT, "%s", reason);
+    return TL_OK;
+}
+
+/* As text; of a runtime only the name, which ends at the first space. */
+static void fact_text(const json_t *info, const char *name, char ret_text[INFO_TEXT_MAX + 1])
+{
+    const json_t *value = json_object_get(info, name);
+    ret_text[0] = '\0';
+    if (json_is_string(value)) {
+        const char *text = json_string_value(value);
+        snprintf(ret_text, INFO_TEXT_MAX + 1, "%.*s", (int)strcspn(text, " "), text);
+    } else if (json_is_integer(value)) {
+        snprintf(ret_text, INFO_TEXT_MAX + 1, "%lld", (long long)json_integer_value(value));
+    }
+}
+
+enum tl_rc device_request_same(const struct device_request *request, struct store_bytes info, struct tl_err *err)
+{
+    static const char *const facts[] = {"runtime", "threads", "batch", "number_type"};
+    TL_AUTO(tl_json) known = {.root = json_loadb(info.data, info.n, 0, NULL)};
+    TL_AUTO(tl_json) told = {.root = json_loadb(request->info.data, request->info.len, 0, NULL)};
+    for (size_t i = 0; i < TL_COUNT_OF(facts); i++) {
+        char was[INFO_TEXT_MAX + 1], is[INFO_TEXT_MAX + 1], pointer[32];
+        fact_text(known.root, facts[i], was);
+        fact_text(told.root, facts[i], is);
+        if (was[0] && is[0] && strcmp(was, is) != 0) {
+            snprintf(pointer, sizeof pointer, "/info/%s", facts[i]);
+            return tl_fail_at(err, TL_CONFLICT, pointer,
+                              "%s measures with %s %s; with %s it is another device: register it by another name",
+                              request->name, facts[i], was, is);
+        }
+    }
     return TL_OK;
 }
 

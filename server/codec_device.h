@@ -24,6 +24,11 @@ void device_request_done(struct device_request *request);
 TL_MUST_CHECK enum tl_rc device_drain_decode(const char *json, size_t n, char ret_reason[DEVICE_REASON_TEXT],
                                              struct tl_err *err);
 
+/* A device is a machine with a runtime: TL_CONFLICT, with the field, where the request has another runtime (its version
+ * may change), number of threads, batch or number type than the device's info. What either does not say is no conflict. */
+TL_MUST_CHECK enum tl_rc device_request_same(const struct device_request *request, struct store_bytes info,
+                                             struct tl_err *err);
+
 /* Is it a pool of workers ("worker": true): programs that share the name, value architectures and measure nothing? */
 bool device_info_worker(struct store_bytes info);
 

@@ -40,28 +40,37 @@ static size_t names_length(struct store_bytes work)
     return end ? (size_t)(end - (const char *)work.data) : 0;
 }
 
-enum tl_rc work_lease_encode(const struct store_job *job, unsigned lease_s, unsigned threads, struct tl_buf *buf,
-                             struct tl_err *err)
+enum tl_rc work_lease_encode(const struct store_job *job, unsigned lease_s, struct work_runtime runtime,
+                             struct tl_buf *buf, struct tl_err *err)
 {
     size_t names_n = names_length(job->work);
     json_t *json = json_loadb((const char *)job->work.data + names_n, job->work.n - names_n, 0, NULL);
+    json_t *protocol = json_object_get(json, "protocol");
 
     if (json_object_set_new(json, "id", json_string(job->id)) ||
         json_object_set_new(json, "attempt", json_integer(job->attempt)) ||
         json_object_set_new(json, "lease_s", json_integer(lease_s)) ||
-        json_object_set_new(json_object_get(json, "protocol"), "threads", json_integer(threads))) {
+        json_object_set_new(protocol, "threads", json_integer(runtime.threads)) ||
+        json_object_set_new(protocol, "batch", json_integer(runtime.batch))) {
         json_decref(json);
         json = NULL;
     }
     return tl_json_dump_take(json, buf, err);
 }
 
-unsigned work_device_threads(struct store_bytes info)
+static unsigned number_of(const json_t *info, const char *name, json_int_t max)
+{
+    json_int_t value = json_integer_value(json_object_get(info, name));
+
+    return value >= 1 && value <= max ? (unsigned)value : 1;
+}
+
+struct work_runtime work_device_runtime(struct store_bytes info)
 {
     TL_AUTO(tl_json) doc = {.root = json_loadb(info.data, info.n, 0, NULL)};
-    json_int_t threads = json_integer_value(json_object_get(doc.root, "threads"));
 
-    return threads >= 1 && threads <= LAT_THREADS_MAX ? (unsigned)threads : 1;
+    return (struct work_runtime){.threads = number_of(doc.root, "threads", LAT_THREADS_MAX),
+                                 .batch = number_of(doc.root, "batch", LAT_BATCH_MAX)};
 }
 
 enum tl_rc work_item(struct store_bytes work, size_t item, char ret_subject[NET_KEY_MAX], bool *ret_is_block,

@@ -13,12 +13,15 @@
 /* What flow.h's steps put into store_job.work; the job's id, attempt and lease are ignored. */
 TL_MUST_CHECK enum tl_rc work_encode(const struct lat_job *job, struct tl_buf *buf, struct tl_err *err);
 
-/* The document an agent gets for a leased job: timed with the device's thread count. */
-TL_MUST_CHECK enum tl_rc work_lease_encode(const struct store_job *job, unsigned lease_s, unsigned threads,
-                                           struct tl_buf *buf, struct tl_err *err);
+/* How a device runs networks, out of its info; 1 where it does not say. */
+struct work_runtime {
+    unsigned threads, batch;
+};
+struct work_runtime work_device_runtime(struct store_bytes info);
 
-/* The thread count of a device's runtime, out of its info; 1 where it does not say. */
-unsigned work_device_threads(struct store_bytes info);
+/* The document an agent gets for a leased job: timed with the device's threads and batch. */
+TL_MUST_CHECK enum tl_rc work_lease_encode(const struct store_job *job, unsigned lease_s, struct work_runtime runtime,
+                                           struct tl_buf *buf, struct tl_err *err);
 
 /* What item `item` of a job's work is: TL_NOT_FOUND when it has fewer. */
 TL_MUST_CHECK enum tl_rc work_item(struct store_bytes work, size_t item, char ret_subject[NET_KEY_MAX],

@@ -52,6 +52,7 @@ const struct http_route routes_all[] = {
     {"POST", "/jobs/{}:renew", HTTP_JSON_MAX, route_job_renew},
     {"POST", "/jobs/{}:complete", HTTP_JSON_MAX, route_job_complete},
     {"POST", "/jobs/{}:fail", HTTP_JSON_MAX, route_job_fail},
+    {"GET", "/jobs/{}/models/{}", 0, route_job_model},
     {"GET", "/measurements", 0, route_measurement_list},
     {"GET", "/measurements/{}", 0, route_measurement_get},
     {"PUT", "/measurements/{}", HTTP_MEASUREMENT_MAX, route_measurement_put},

@@ -15,7 +15,7 @@ http_handler route_controller_list, route_search_post, route_search_list, route_
 /* routes_device.c */
 http_handler route_device_post, route_device_list, route_device_get, route_device_lut, route_device_drain,
     route_device_resume, route_job_post, route_job_list, route_job_lease, route_job_renew, route_job_complete,
-    route_job_fail, route_measurement_put, route_measurement_list, route_measurement_get;
+    route_job_fail, route_measurement_put, route_measurement_list, route_measurement_get, route_job_model;
 /* routes_token.c */
 http_handler route_token_list, route_token_post, route_token_delete;
 /* routes_model.c */

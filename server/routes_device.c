@@ -139,10 +139,11 @@ struct registration {
 static enum tl_rc on_known(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     struct registration *registration = ctx;
-    (void)err;
     registration->known = true;
     snprintf(registration->key, sizeof registration->key, "%s", device->agent_key);
-    return TL_OK;
+    return device->agent_key[0] && !device_info_worker(device->info)
+               ? device_request_same(registration->request, device->info, err)
+               : TL_OK;
 }
 
 /* A name belongs to the first agent that takes it; a device that came from an imported table has none yet. With a token
@@ -154,10 +155,8 @@ static enum tl_rc register_device(struct store_tx *tx, void *ctx, struct tl_err 
     struct tl_err none = {0};
     int64_t now_ns = tl_clock_wall_ns();
     bool takes_over = false;
-    enum tl_rc rc = store_device_get(tx, request->name, on_known, registration, &none);
-    if (rc != TL_OK && rc != TL_NOT_FOUND) {
-        return tl_fail(err, rc, "%s", none.text);
-    }
+    const enum tl_rc known = store_device_get(tx, request->name, on_known, registration, &none);
+    enum tl_rc rc;
     if ((rc = service_speaks_for(registration->caller, request->name, err)) ||
         (registration->caller->device[0] &&
          (rc = store_token_registered(tx, registration->caller->token, now_ns, &takes_over, err)))) {
@@ -169,6 +168,9 @@ static enum tl_rc register_device(struct store_tx *tx, void *ctx, struct tl_err 
             "another agent holds the name %s; choose another one, or, if that agent is gone, let this one "
             "take over with a new token (tailor tokens add --device %s)",
             request->name, request->name);
+    }
+    if (known != TL_OK && known != TL_NOT_FOUND) {
+        return tl_fail_at(err, known, none.pointer, "%s", none.text);
     }
     return store_device_put(tx,
                             &(struct store_device){.name = request->name,

@@ -170,7 +170,7 @@ struct leasing {
     const struct http_caller *caller;
     const struct agent_call *call;
     struct tl_buf *answer;
-    unsigned threads; /* of the device's runtime */
+    struct work_runtime runtime; /* of the device */
     bool is_worker;
     bool leased;
     int64_t now_ns, next_ns; /* wall; next: when a queued job becomes due, 0: none */
@@ -180,14 +180,14 @@ static enum tl_rc on_leased(void *ctx, const struct store_job *job, struct tl_er
 {
     const struct leasing *leasing = ctx;
     return strcmp(job->kind, "evaluate") == 0 ? evaluate_lease_encode(job, LEASE_S, leasing->answer, err)
-                                              : work_lease_encode(job, LEASE_S, leasing->threads, leasing->answer, err);
+                                              : work_lease_encode(job, LEASE_S, leasing->runtime, leasing->answer, err);
 }
 
 static enum tl_rc note_info(void *ctx, const struct store_device *device, struct tl_err *err)
 {
     struct leasing *leasing = ctx;
     (void)err;
-    leasing->threads = work_device_threads(device->info);
+    leasing->runtime = work_device_runtime(device->info);
     leasing->is_worker = device_info_worker(device->info);
     return TL_OK;
 }

@@ -6,24 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS_MAX = 256 };
-
 const char *agent_help(void)
 {
-    return "usage: tailor-agent --server URL --name NAME [--token-file FILE] [--ca FILE] [--threads N] [--state DIR]\n"
-           "                    [--once-idle SECONDS]\n"
+    return "usage: tailor-agent --server URL --name NAME [--token-file FILE] [--ca FILE] [--config FILE] [--threads N]\n"
+           "                    [--batch N] [--state DIR] [--lock FILE] [--once-idle SECONDS]\n"
            "\n"
            "Measures networks on this machine for a Tailor server: asks it for jobs, runs them, uploads the raw times.\n"
            "\n"
            "  --server URL         the server's root, such as http://127.0.0.1:8080 or https://tailor.example:8443\n"
            "  --name NAME          the device's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'. The same board with another\n"
-           "                       number of threads is another device: give it another name\n"
+           "                       runtime, number of threads or batch size is another device: give it another name\n"
            "  --token-file FILE    the token that the server gave for NAME (tailor tokens add --device NAME), in a file that\n"
            "                       others cannot read (default: the variable TAILOR_TOKEN_FILE, or a token in TAILOR_TOKEN)\n"
            "  --ca FILE            PEM certificates to trust instead of the system's (default: the variable TAILOR_CA)\n"
+           "  --config FILE        a JSON file with these settings (options win) and the runner: what runs the networks,\n"
+           "                       in place of Tailor's own runtime. deploy/runners/README.md shows files for\n"
+           "                       onnxruntime, TFLite, TensorRT, and how to write a runner\n"
            "  --threads N          run networks on N threads (default 1)\n"
+           "  --batch N            N images at once (default 1)\n"
            "  --state DIR          where measurements wait until the server has them, and the key that proves that NAME\n"
            "                       is this agent's (default $XDG_STATE_HOME/tailor-agent/NAME). One agent a folder\n"
+           "  --lock FILE          held while measuring, so that agents that share a processor or an accelerator never\n"
+           "                       measure at the same time (default: one for all agents of this machine,\n"
+           "                       /run/lock/tailor-agent or /tmp/tailor-agent; none: no lock)\n"
            "  --once-idle SECONDS  leave after this long without work (default: stay)\n"
            "  --help, --version    say so and leave\n"
            "\n"
@@ -58,8 +63,8 @@ static enum tl_rc copy_text(const char *option, const char *text, char *ret_text
 
 static enum tl_rc parse_option(const char *option, const char *value, struct agent_config *config, struct tl_err *err)
 {
-    static const char *const names[] = {"--server", "--name",      "--threads", "--state",  "--token-file",
-                                        "--ca",     "--once-idle", "--help",    "--version"};
+    static const char *const names[] = {"--server", "--name",  "--token-file", "--ca",        "--config", "--threads",
+                                        "--batch",  "--state", "--lock",       "--once-idle", "--help",   "--version"};
     enum tl_rc rc;
     long number = 0;
 
@@ -78,9 +83,20 @@ static enum tl_rc parse_option(const char *option, const char *value, struct age
     if (strcmp(option, "--ca") == 0) {
         return copy_text(option, value, config->ca_file, sizeof config->ca_file, err);
     }
+    if (strcmp(option, "--lock") == 0) {
+        return copy_text(option, value, config->lock, sizeof config->lock, err);
+    }
+    if (strcmp(option, "--config") == 0) {
+        return TL_OK; /* read before the others */
+    }
     if (strcmp(option, "--threads") == 0) {
-        rc = parse_number(option, value, 1, THREADS_MAX, &number, err);
-        config->threads = (unsigned)number;
+        rc = parse_number(option, value, 1, AGENT_THREADS_MAX, &number, err);
+        config->runner.threads = (unsigned)number;
+        return rc;
+    }
+    if (strcmp(option, "--batch") == 0) {
+        rc = parse_number(option, value, 1, LAT_BATCH_MAX, &number, err);
+        config->runner.batch = (unsigned)number;
         return rc;
     }
     if (strcmp(option, "--once-idle") == 0) {
@@ -112,6 +128,15 @@ static enum tl_rc default_state(struct agent_config *config, const char *xdg_sta
                : tl_fail(err, TL_INVALID, "the state folder's name is too long; say --state DIR");
 }
 
+static void choose_lock(struct agent_config *config)
+{
+    if (config->lock[0] == '\0') {
+        agent_lock_default(config->lock);
+    } else if (strcmp(config->lock, "none") == 0) {
+        config->lock[0] = '\0';
+    }
+}
+
 static enum tl_rc check_complete(struct agent_config *config, const char *xdg_state_home, const char *home,
                                  struct tl_err *err)
 {
@@ -138,21 +163,36 @@ static enum tl_rc check_complete(struct agent_config *config, const char *xdg_st
 enum tl_rc agent_config_parse(int argc, char *const *argv, const char *xdg_state_home, const char *home,
                               struct agent_config *ret_config, struct tl_err *err)
 {
-    struct agent_config config = {.threads = 1, .once_idle_s = -1};
+    struct agent_config config = {.once_idle_s = -1,
+                                  .runner = {.kind = RUNNER_NATIVE,
+                                             .format = "onnx",
+                                             .number_type = "float32",
+                                             .timeout_s = RUNNER_TIMEOUT_S,
+                                             .threads = 1,
+                                             .batch = 1}};
+    enum tl_rc rc = TL_OK;
 
+    for (int i = 1; !rc && i < argc; i += 2) {
+        if (strcmp(argv[i], "--config") == 0) {
+            rc = i + 1 < argc ? agent_config_read(argv[i + 1], &config, err)
+                              : tl_fail(err, TL_INVALID, "--config takes the path of a file");
+        }
+    }
+    if (rc) {
+        return rc;
+    }
     for (int i = 1; i < argc; i += 2) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0) {
             config.action = argv[i][2] == 'h' ? AGENT_SHOW_HELP : AGENT_SHOW_VERSION;
             *ret_config = config;
             return TL_OK;
         }
-        const enum tl_rc rc = parse_option(argv[i], i + 1 < argc ? argv[i + 1] : "", &config, err);
-        if (rc) {
+        if ((rc = parse_option(argv[i], i + 1 < argc ? argv[i + 1] : "", &config, err))) {
             return rc;
         }
     }
-    const enum tl_rc rc = check_complete(&config, xdg_state_home, home, err);
-    if (!rc) {
+    choose_lock(&config);
+    if (!(rc = check_complete(&config, xdg_state_home, home, err))) {
         *ret_config = config;
     }
     return rc;

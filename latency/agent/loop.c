@@ -1,4 +1,4 @@
-/* loop.c - register, then send, lease, measure, spool, send, complete, for ever.
+/* loop.c - register, then send, lease, fetch, measure, spool, send, complete, for ever.
  *
  * One idea: every request may fail and is made again (with growing pauses) until the server answers or the agent is told
  * to stop; only an answer that would be the same next time ends something. A server that no longer lets this agent in ends
@@ -19,6 +19,7 @@ enum {
     ANSWER_MAX = 16 << 20, /* a job of LAT_JOB_ITEMS_MAX networks has some 400 KiB */
     LEASE_WAIT_S = 30,
     ANSWER_WAIT_S = 30, /* for everything but leasing */
+    MODEL_WAIT_S = 300, /* some 30 MB over a slow line */
     RENEW_WAIT_S = 5,   /* while measuring stands still */
 };
 
@@ -31,6 +32,9 @@ struct agent {
     struct agent_host host;
     struct http_client *client; /* owned */
     struct tl_pool *pool;       /* owned; NULL: one thread */
+    struct runner *runner;      /* owned */
+    struct agent_models models;
+    struct agent_lock lock;
     struct tl_rng rng;
     struct http_answer answer; /* owned; the last one */
 };
@@ -38,6 +42,8 @@ struct agent {
 static void agent_done(struct agent *agent)
 {
     http_answer_done(&agent->answer);
+    runner_free(agent->runner);
+    agent_lock_done(&agent->lock);
     tl_pool_free(agent->pool);
     http_client_free(agent->client);
     agent_state_done(&agent->state);
@@ -120,13 +126,14 @@ static enum tl_rc register_device(struct agent *agent, struct tl_err *err)
     int status = 0;
     enum tl_rc rc;
 
-    if ((rc = agent_encode_registration(agent->config, agent->state.key, &agent->host, &body, err)) ||
+    if ((rc = agent_encode_registration(agent->config, agent->runner, agent->state.key, &agent->host, &body, err)) ||
         (rc = ask(agent, "POST", "/devices", NULL, &body, ANSWER_WAIT_S, &status, err))) {
         return rc;
     }
     if (status / 100 == 2) {
-        say(agent, TL_LOG_INFO, "registered as %s (%s, %s, %u thread%s)", agent->config->name, agent->host.cpu,
-            net_isa(), agent->config->threads, agent->config->threads == 1 ? "" : "s");
+        const struct runner_config *runner = &agent->config->runner;
+        say(agent, TL_LOG_INFO, "registered as %s (%s, %s, %u thread%s, batch %u)", agent->config->name,
+            agent->host.cpu, agent->runner->runtime, runner->threads, runner->threads == 1 ? "" : "s", runner->batch);
         return TL_OK;
     }
     agent_problem_text(&agent->answer, text, sizeof text);
@@ -238,7 +245,7 @@ static struct lat_measurement describe(const struct agent *agent, const struct l
         .context = {.temp_c_before = before->temp_c,
                     .temp_c_after = after->temp_c,
                     .load1 = after->load1,
-                    .threads = agent->config->threads},
+                    .threads = agent->config->runner.threads},
     };
 
     (void)snprintf(measurement.device, sizeof measurement.device, "%s", agent->config->name);
@@ -247,7 +254,12 @@ static struct lat_measurement describe(const struct agent *agent, const struct l
     memcpy(measurement.subject, job->items[item].subject, sizeof measurement.subject);
     tl_time_format(result->started_wall_ns, measurement.started);
     memcpy(measurement.context.governor, after->governor, sizeof measurement.context.governor);
-    (void)snprintf(measurement.context.isa, sizeof measurement.context.isa, "%s", net_isa());
+    if (agent->config->runner.kind == RUNNER_NATIVE) {
+        (void)snprintf(measurement.context.isa, sizeof measurement.context.isa, "%s", net_isa());
+    } else {
+        memcpy(measurement.context.model, agent->models.hashes[item + 1], sizeof measurement.context.model);
+    }
+    memcpy(measurement.context.runtime, agent->runner->runtime, sizeof measurement.context.runtime);
     (void)snprintf(measurement.context.agent, sizeof measurement.context.agent, "%s", TAILOR_VERSION);
     return measurement;
 }
@@ -260,6 +272,9 @@ static enum tl_rc spool_result(struct agent *agent, const struct lat_job *job, c
     for (size_t i = 0; !rc && i < result->n_items; i++) {
         TL_AUTO(tl_buf) body = {.max = SPOOL_FILE_MAX};
         char uuid[TL_UUID_TEXT];
+        if (result->failed[i]) {
+            continue;
+        }
         const struct lat_measurement measurement = describe(agent, job, result, i);
         tl_uuid(uuid);
         if (!(rc = lat_measurement_encode(&measurement, &body, err))) {
@@ -281,6 +296,72 @@ static void say_done(const struct agent *agent, const struct lat_job *job, const
         job->n_items == 1 ? "" : "s", (double)(result->after.mono_ns - result->before.mono_ns) / 1e9);
 }
 
+/* The model file of one network of the job. */
+static enum tl_rc fetch_one(struct agent *agent, const struct lat_job *job, size_t slot, struct tl_err *err)
+{
+    const struct tl_buf nothing = {0};
+    char path[96], text[256];
+    int status = 0;
+    enum tl_rc rc;
+
+    if (slot == 0) {
+        (void)snprintf(path, sizeof path, "/jobs/%s/models/anchor", job->id);
+    } else {
+        (void)snprintf(path, sizeof path, "/jobs/%s/models/%zu", job->id, slot - 1);
+    }
+    if ((rc = ask(agent, "GET", path, NULL, &nothing, MODEL_WAIT_S, &status, err))) {
+        return rc;
+    }
+    if (status != 200) {
+        agent_problem_text(&agent->answer, text, sizeof text);
+        return tl_fail(err, TL_INVALID, "no model file %s; the server answers %s", path, text);
+    }
+    return agent_models_put(&agent->models, slot, &agent->answer, err);
+}
+
+static enum tl_rc fetch(struct agent *agent, const struct lat_job *job, const struct agent_watch *watch,
+                        struct tl_err *err)
+{
+    struct tl_hash anchor;
+    enum tl_rc rc = agent_network_hash(&job->anchor->net, job->seed, job->protocol.batch, &anchor, err);
+
+    if (!rc && !agent_models_have_anchor(&agent->models, &anchor)) {
+        rc = fetch_one(agent, job, 0, err);
+        agent->models.anchor = anchor;
+    }
+    for (size_t i = 0; !rc && i < job->n_items; i++) {
+        if (!(rc = fetch_one(agent, job, i + 1, err))) {
+            rc = agent_watch_ask(watch, err);
+        }
+    }
+    return rc;
+}
+
+/* Measure, while nobody else does. */
+static enum tl_rc measure(struct agent *agent, const struct lat_job *job, const struct agent_watch *watch,
+                          struct agent_result *ret_result, struct tl_err *err)
+{
+    const bool files = agent->runner->wants_files;
+    enum tl_rc rc;
+
+    if ((files && (rc = fetch(agent, job, watch, err))) || (rc = agent_lock_take(&agent->lock, watch, err))) {
+        return rc;
+    }
+    rc = agent_measure(job, agent->runner, files ? &agent->models : NULL, watch, ret_result, err);
+    agent_lock_give(&agent->lock);
+    return rc;
+}
+
+static enum tl_rc check_runtime(const struct agent *agent, const struct lat_job *job, struct tl_err *err)
+{
+    const struct runner_config *runner = &agent->config->runner;
+
+    return job->protocol.threads == runner->threads && job->protocol.batch == runner->batch
+               ? TL_OK
+               : tl_fail(err, TL_INVALID, "the job asks for %u threads and batch %u, this agent runs %u and %u",
+                         job->protocol.threads, job->protocol.batch, runner->threads, runner->batch);
+}
+
 static enum tl_rc measure_and_send(struct agent *agent, const struct lat_job *job, struct tl_err *err)
 {
     TL_AUTO(agent_result) result = {0};
@@ -288,16 +369,16 @@ static enum tl_rc measure_and_send(struct agent *agent, const struct lat_job *jo
     const struct agent_watch watch = {.between = keep_lease, .ctx = &lease, .stop = agent->stop};
     enum tl_rc rc;
 
-    if (job->protocol.threads != agent->config->threads) {
-        return tl_fail(err, TL_INVALID, "the job asks for %u threads, this agent runs %u", job->protocol.threads,
-                       agent->config->threads);
-    }
-    if ((rc = agent_measure(job, agent->pool, &watch, &result, err)) || (rc = spool_result(agent, job, &result, err))) {
+    if ((rc = check_runtime(agent, job, err)) || (rc = measure(agent, job, &watch, &result, err)) ||
+        (rc = spool_result(agent, job, &result, err))) {
         return rc;
     }
     say_done(agent, job, &result);
     if ((rc = send_all(agent, err))) {
         return rc;
+    }
+    if (result.n_failed > 0) { /* the others are sent: nothing of them is lost */
+        return tl_fail(err, TL_INVALID, "%zu of %zu not measured: %s", result.n_failed, result.n_items, result.why);
     }
     return tell(agent, job->id, job->attempt, "complete", NULL, err);
 }
@@ -318,6 +399,7 @@ static enum tl_rc do_job(struct agent *agent, struct tl_err *err)
     }
     if (!(rc = lat_job_decode(agent->answer.body.data, agent->answer.body.len, &job, &failure))) {
         rc = measure_and_send(agent, &job, &failure);
+        agent_models_clear(&agent->models);
     }
     if (!rc || stopped(agent)) {
         return TL_OK;
@@ -411,16 +493,22 @@ static enum tl_rc work(struct agent *agent, struct tl_err *err)
 static enum tl_rc start(struct agent *agent, struct tl_err *err)
 {
     const struct agent_config *config = agent->config;
+    const struct runner_config *runner = &config->runner;
+    const bool native = runner->kind == RUNNER_NATIVE;
+    const struct agent_watch watch = {.stop = agent->stop};
     enum tl_rc rc;
 
     if ((rc = agent_state_open(config->state_dir, &agent->state, err)) ||
         (rc = agent_spool_open(config->state_dir, &agent->spool, err)) ||
-        (rc = http_client_new(&agent->client, config->server, ANSWER_MAX, err)) ||
+        (rc = agent_models_open(config->state_dir, &agent->models, err)) ||
+        (rc = agent_lock_open(config->lock, &agent->lock, err)) ||
+        (rc = http_client_new(&agent->client, config->server, native ? ANSWER_MAX : AGENT_MODEL_MAX, err)) ||
         (rc = http_client_identify(agent->client, config->token_file[0] ? config->token_file : NULL,
                                    config->ca_file[0] ? config->ca_file : NULL, err))) {
         return rc;
     }
-    if (config->threads > 1 && (rc = tl_pool_new(&agent->pool, config->threads, err))) {
+    if ((native && runner->threads > 1 && (rc = tl_pool_new(&agent->pool, runner->threads, err))) ||
+        (rc = runner_new(runner, agent->pool, &watch, &agent->runner, err))) {
         return rc;
     }
     http_client_cancel_with(agent->client, agent->stop);
@@ -432,7 +520,8 @@ static enum tl_rc start(struct agent *agent, struct tl_err *err)
 enum tl_rc agent_run(const struct agent_config *config, const atomic_int *stop, agent_say_fn *say_fn,
                      struct tl_err *err)
 {
-    TL_AUTO(agent) agent = {.config = config, .stop = stop, .say = say_fn, .state = {.lock_fd = -1}};
+    TL_AUTO(agent)
+    agent = {.config = config, .stop = stop, .say = say_fn, .state = {.lock_fd = -1}, .lock = {.fd = -1}};
     struct tl_err failure = {0};
     enum tl_rc rc;
 

@@ -5,33 +5,29 @@
  * One idea: whatever slows the machine for longer than a round slows item and anchor alike, and what is shorter than a
  * block the block's median leaves out.
  *
- * Threads: the caller's and those of the pool. Between the first block and the last nothing here allocates.
+ * Threads: the caller's and the runner's. Between the first block and the last nothing here allocates.
  */
 #include "latency/agent/agent.h"
 
-#include "supernet/kernels/kernels.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ITEM_WARMUP_RUNS = 2 }; /* the first run meets weights that were never read; the second is as the later ones */
 
-/* The networks of a job, ready to run. Plan 0 is the anchor's, plan i + 1 that of item i. */
+/* Slot 0 of the runner is the anchor's, slot i + 1 that of item i. */
 struct bench {
-    const struct lat_protocol *protocol; /* borrowed */
-    const struct agent_watch *watch;     /* borrowed */
-    struct net_plan **plans;             /* owned */
-    size_t n;
-    float *input, *output; /* owned; as large as the largest plan wants */
+    const struct lat_job *job;         /* borrowed */
+    struct runner *runner;             /* borrowed; left empty */
+    const struct agent_models *models; /* borrowed; NULL: the runner wants no files */
+    const struct agent_watch *watch;   /* borrowed */
+    struct agent_result *result;       /* borrowed */
 };
 
 static void bench_done(struct bench *bench)
 {
-    for (size_t i = 0; bench->plans != NULL && i < bench->n; i++) {
-        net_plan_free(bench->plans[i]);
+    for (size_t slot = 0; slot < RUNNER_SLOTS; slot++) {
+        runner_drop(bench->runner, slot);
     }
-    free(bench->plans);
-    free(bench->input);
-    free(bench->output);
 }
 
 void agent_result_done(struct agent_result *result)
@@ -45,52 +41,6 @@ void agent_result_done(struct agent_result *result)
 }
 
 /* ---- making ready ---------------------------------------------------------------------------------------------- */
-
-static enum tl_rc make_plans(struct bench *bench, const struct lat_job *job, struct tl_pool *pool, struct tl_err *err)
-{
-    size_t bytes = 0;
-
-    bench->plans = calloc(job->n_items + 1, sizeof(struct net_plan *));
-    if (bench->plans == NULL) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for %zu plans", job->n_items + 1);
-    }
-    bench->n = job->n_items + 1;
-    for (size_t i = 0; i < bench->n; i++) {
-        const struct network *net = i == 0 ? &job->anchor->net : &job->items[i - 1].net;
-        const enum tl_rc rc = net_plan_new(net, job->protocol.batch, NULL, job->seed, pool, &bench->plans[i], err);
-        if (rc) {
-            return rc;
-        }
-        bytes += net_plan_bytes(bench->plans[i]);
-        if (bytes >> 20 >= AGENT_PLANS_MAX_MIB) {
-            return tl_fail(err, TL_TOO_LARGE, "the networks of the job take over %d MiB", AGENT_PLANS_MAX_MIB);
-        }
-    }
-    return TL_OK;
-}
-
-/* Inputs of order one, from a seeded generator: their values do not change the time. */
-static enum tl_rc make_images(struct bench *bench, uint64_t seed, struct tl_err *err)
-{
-    size_t n_in = 1, n_out = 1;
-    struct tl_rng rng;
-
-    for (size_t i = 0; i < bench->n; i++) {
-        const size_t in = net_plan_input_floats(bench->plans[i]), out = net_plan_output_floats(bench->plans[i]);
-        n_in = in > n_in ? in : n_in;
-        n_out = out > n_out ? out : n_out;
-    }
-    bench->input = malloc(n_in * sizeof *bench->input);
-    bench->output = malloc(n_out * sizeof *bench->output);
-    if (bench->input == NULL || bench->output == NULL) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for %zu inputs and %zu outputs", n_in, n_out);
-    }
-    tl_rng_init(&rng, seed, 0, 0);
-    for (size_t i = 0; i < n_in; i++) {
-        bench->input[i] = (float)(tl_rng_unit(&rng) * 2 - 1);
-    }
-    return TL_OK;
-}
 
 static enum tl_rc make_series(struct agent_series *series, size_t blocks, struct tl_err *err)
 {
@@ -115,93 +65,139 @@ static enum tl_rc make_result(struct agent_result *result, const struct lat_job 
     return rc;
 }
 
+/* Leave a failed item out. What is no item's failure, or one too many, ends the measuring. */
+static enum tl_rc leave_out(struct bench *bench, size_t slot, enum tl_rc rc, const struct tl_err *why,
+                            struct tl_err *err)
+{
+    struct agent_result *result = bench->result;
+    const struct lat_job_item *item = slot == 0 ? bench->job->anchor : &bench->job->items[slot - 1];
+
+    if (rc == TL_UNAVAILABLE || rc == TL_CONFLICT || rc == TL_NO_MEMORY) {
+        return tl_fail(err, rc, "%s", why->text);
+    }
+    runner_drop(bench->runner, slot);
+    if (slot > 0) {
+        result->failed[slot - 1] = true;
+        if (result->n_failed++ == 0) {
+            (void)snprintf(result->why, sizeof result->why, "%.40s: %.150s", item->subject, why->text);
+        }
+    }
+    if (slot == 0 || result->n_failed == result->n_items || result->n_failed > AGENT_FAILURES_MAX) {
+        return tl_fail(err, rc, "%.40s: %s", item->subject, why->text);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc load(struct bench *bench, size_t slot, struct tl_err *err)
+{
+    const struct lat_job *job = bench->job;
+    char path[AGENT_PATH_MAX] = "";
+    struct runner_model model = {.net = slot == 0 ? &job->anchor->net : &job->items[slot - 1].net, .seed = job->seed};
+    struct tl_err why = {0};
+
+    if (bench->models != NULL) {
+        agent_models_path(bench->models, slot, path);
+        model.path = path;
+    }
+    const enum tl_rc rc = runner_load(bench->runner, slot, &model, bench->watch, &why);
+    return rc ? leave_out(bench, slot, rc, &why, err) : TL_OK;
+}
+
 /* ---- timing ---------------------------------------------------------------------------------------------------- */
 
-static bool stopped(const struct bench *bench)
+static bool is_out(const struct bench *bench, size_t slot)
 {
-    return bench->watch->stop != NULL && *bench->watch->stop != 0;
+    return slot > 0 && bench->result->failed[slot - 1];
 }
 
-static enum tl_rc fail_stopped(struct tl_err *err)
+static enum tl_rc run(struct bench *bench, size_t slot, const struct runner_block *block, int64_t *ns, uint16_t *ret_n,
+                      struct tl_err *err)
 {
-    return tl_fail(err, TL_UNAVAILABLE, "stopped");
+    struct tl_err why = {0};
+    const enum tl_rc rc = runner_run(bench->runner, slot, block, ns, ret_n, bench->watch, &why);
+
+    return rc ? leave_out(bench, slot, rc, &why, err) : TL_OK;
 }
 
-static int64_t run_once(struct bench *bench, size_t plan)
+static enum tl_rc time_block(struct bench *bench, size_t slot, struct agent_series *series, struct tl_err *err)
 {
-    const int64_t from_ns = tl_clock_mono_ns();
+    const struct lat_protocol *protocol = &bench->job->protocol;
+    const struct runner_block block = {.min_runs = protocol->min_runs,
+                                       .max_runs = LAT_RUNS_MAX,
+                                       .ms = slot == 0 ? protocol->anchor_block_ms : protocol->block_ms};
+    uint16_t n = 0;
+    enum tl_rc rc = agent_watch_ask(bench->watch, err);
 
-    net_plan_run(bench->plans[plan], bench->input, bench->output);
-    return tl_clock_mono_ns() - from_ns;
-}
-
-static enum tl_rc run_block(struct bench *bench, size_t plan, struct agent_series *series, struct tl_err *err)
-{
-    const struct agent_watch *watch = bench->watch;
-    const int64_t block_ms = plan == 0 ? bench->protocol->anchor_block_ms : bench->protocol->block_ms;
-    const enum tl_rc rc = watch->between != NULL ? watch->between(watch->ctx, err) : TL_OK;
-
-    if (rc) {
+    if (rc || (rc = run(bench, slot, &block, series->ns + series->runs, &n, err)) || is_out(bench, slot)) {
         return rc;
     }
-    const int64_t until_ns = tl_clock_mono_ns() + block_ms * 1000000;
-    uint16_t n = 0;
-    while (n < LAT_RUNS_MAX && (n < bench->protocol->min_runs || tl_clock_mono_ns() < until_ns)) {
-        if (stopped(bench)) {
-            return fail_stopped(err);
-        }
-        series->ns[series->runs++] = run_once(bench, plan);
-        n++;
-    }
+    series->runs += n;
     series->n[series->blocks++] = n;
     return TL_OK;
 }
 
+/* The times go where those of the first blocks will. */
 static enum tl_rc warm_up(struct bench *bench, struct tl_err *err)
 {
-    const int64_t until_ns = tl_clock_mono_ns() + (int64_t)bench->protocol->warmup_ms * 1000000;
-
-    do {
-        (void)run_once(bench, 0);
-    } while (!stopped(bench) && tl_clock_mono_ns() < until_ns);
-    for (size_t i = 1; i < bench->n; i++) {
-        for (int run = 0; run < ITEM_WARMUP_RUNS && !stopped(bench); run++) {
-            (void)run_once(bench, i);
-        }
-    }
-    return stopped(bench) ? fail_stopped(err) : TL_OK;
-}
-
-static enum tl_rc run_rounds(struct bench *bench, struct agent_result *result, struct tl_err *err)
-{
+    const struct runner_block one = {.min_runs = 1, .max_runs = 1};
+    const struct runner_block few = {.min_runs = ITEM_WARMUP_RUNS, .max_runs = ITEM_WARMUP_RUNS};
+    const int64_t until_ns = tl_clock_mono_ns() + (int64_t)bench->job->protocol.warmup_ms * 1000000;
+    struct agent_result *result = bench->result;
+    uint16_t n = 0;
     enum tl_rc rc = TL_OK;
 
-    for (unsigned round = 0; !rc && round < bench->protocol->rounds; round++) {
-        rc = run_block(bench, 0, &result->anchor, err);
-        for (size_t i = 1; !rc && i < bench->n; i++) {
-            rc = run_block(bench, i, &result->items[i - 1], err);
-        }
+    if (bench->runner->warms_up) {
+        return TL_OK;
     }
-    return rc ? rc : run_block(bench, 0, &result->anchor, err);
+    do {
+        rc = run(bench, 0, &one, result->anchor.ns, &n, err);
+    } while (!rc && tl_clock_mono_ns() < until_ns);
+    for (size_t i = 0; !rc && i < result->n_items; i++) {
+        rc = result->failed[i] ? TL_OK : run(bench, i + 1, &few, result->items[i].ns, &n, err);
+    }
+    return rc;
 }
 
-enum tl_rc agent_measure(const struct lat_job *job, struct tl_pool *pool, const struct agent_watch *watch,
-                         struct agent_result *ret_result, struct tl_err *err)
+static enum tl_rc run_rounds(struct bench *bench, struct tl_err *err)
 {
-    TL_AUTO(bench) bench = {.protocol = &job->protocol, .watch = watch};
-    TL_AUTO(agent_result) result = {0};
-    enum tl_rc rc;
+    struct agent_result *result = bench->result;
+    enum tl_rc rc = TL_OK;
 
-    if ((rc = make_plans(&bench, job, pool, err)) || (rc = make_images(&bench, job->seed, err)) ||
-        (rc = make_result(&result, job, err)) || (rc = warm_up(&bench, err))) {
+    for (unsigned round = 0; !rc && round < bench->job->protocol.rounds; round++) {
+        rc = time_block(bench, 0, &result->anchor, err);
+        for (size_t i = 0; !rc && i < result->n_items; i++) {
+            rc = result->failed[i] ? TL_OK : time_block(bench, i + 1, &result->items[i], err);
+        }
+    }
+    return rc ? rc : time_block(bench, 0, &result->anchor, err);
+}
+
+static void look(const struct bench *bench, struct agent_machine *ret_machine)
+{
+    agent_machine_look("", ret_machine);
+    ret_machine->own_s += runner_cpu_s(bench->runner);
+}
+
+enum tl_rc agent_measure(const struct lat_job *job, struct runner *runner, const struct agent_models *models,
+                         const struct agent_watch *watch, struct agent_result *ret_result, struct tl_err *err)
+{
+    TL_AUTO(agent_result) result = {0};
+    TL_AUTO(bench) bench = {.job = job, .runner = runner, .models = models, .watch = watch, .result = &result};
+    enum tl_rc rc = make_result(&result, job, err);
+
+    for (size_t slot = 0; !rc && slot <= job->n_items; slot++) {
+        rc = load(&bench, slot, err);
+    }
+    if (rc || (rc = warm_up(&bench, err))) {
         return rc;
     }
     result.started_wall_ns = tl_clock_wall_ns();
-    agent_machine_look("", &result.before);
-    if ((rc = run_rounds(&bench, &result, err))) {
+    look(&bench, &result.before);
+    if ((rc = run_rounds(&bench, err))) {
         return rc;
     }
-    agent_machine_look("", &result.after);
+    look(&bench, &result.after);
+    result.means = runner->means;
     *ret_result = result;
     result = (struct agent_result){0};
     return TL_OK;
@@ -219,5 +215,6 @@ struct lat_visit agent_result_visit(const struct agent_result *result, size_t i)
                               .others_cpu = agent_others_cpu(&result->before, &result->after),
                               .steal = agent_steal(&result->before, &result->after),
                               .khz_before = result->before.khz,
-                              .khz_after = result->after.khz};
+                              .khz_after = result->after.khz,
+                              .means = result->means};
 }

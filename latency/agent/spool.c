@@ -118,18 +118,29 @@ static enum tl_rc list(const char *dir, char uuids[][TL_UUID_TEXT], size_t max, 
 
 /* ---- the spool ------------------------------------------------------------------------------------------------- */
 
-/* What tl_file_write had not renamed when the machine went down: nobody was promised it. */
-static enum tl_rc clear_one(void *ctx, const char *name, struct tl_err *err)
+struct sweep {
+    const char *dir, *ending;
+};
+
+static enum tl_rc sweep_one(void *ctx, const char *name, struct tl_err *err)
 {
-    const size_t n = strlen(name);
+    const struct sweep *sweep = ctx;
+    const size_t n = strlen(name), ending_n = strlen(sweep->ending);
     char path[AGENT_PATH_MAX];
 
     (void)err;
-    if (n > 4 && strcmp(name + n - 4, ".tmp") == 0) {
-        path_of(path, ctx, name, "");
-        (void)unlink(path); /* what stays is cleared next time */
+    if (n >= ending_n && strcmp(name + n - ending_n, sweep->ending) == 0) {
+        path_of(path, sweep->dir, name, "");
+        (void)unlink(path); /* what stays is swept next time */
     }
     return TL_OK;
+}
+
+enum tl_rc agent_folder_sweep(const char *dir, const char *ending, struct tl_err *err)
+{
+    struct sweep sweep = {dir, ending};
+
+    return walk(dir, sweep_one, &sweep, err);
 }
 
 enum tl_rc agent_spool_open(const char *state_dir, struct agent_spool *ret_spool, struct tl_err *err)
@@ -142,8 +153,8 @@ enum tl_rc agent_spool_open(const char *state_dir, struct agent_spool *ret_spool
     }
     (void)snprintf(spool.dir, sizeof spool.dir, "%s/spool", state_dir);
     (void)snprintf(spool.rejected, sizeof spool.rejected, "%s/spool/rejected", state_dir);
-    if ((rc = tl_dir_make(spool.rejected, err)) || (rc = walk(spool.dir, clear_one, spool.dir, err)) ||
-        (rc = walk(spool.rejected, clear_one, spool.rejected, err))) {
+    if ((rc = tl_dir_make(spool.rejected, err)) || (rc = agent_folder_sweep(spool.dir, ".tmp", err)) ||
+        (rc = agent_folder_sweep(spool.rejected, ".tmp", err))) {
         return rc;
     }
     *ret_spool = spool;

@@ -62,11 +62,17 @@ TL_MUST_CHECK enum tl_rc st_encode(const struct st_tensor *tensors, size_t n, co
                                    size_t n_metadata, struct tl_buf *buf, struct tl_err *err);
 
 /* Append a network with its parameters as an ONNX model (IR 8, opset 17): batch norm folded, nodes and tensors named by
- * net_layer_name, input "input" (batch, c, h, w), output "logits" (batch, classes), the pairs as its metadata. TL_INVALID:
- * the network does not end in a classifier. */
+ * net_layer_name, input "input" (batch, c, h, w), output "logits" (batch, classes), the pairs as its metadata. The batch
+ * is symbolic. A part that does not end in a classifier has its last tensor (batch, c, h, w) as the output. TL_INVALID: no
+ * operators. */
 TL_MUST_CHECK enum tl_rc onnx_encode(const struct network *net, const struct net_params *params,
                                      const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf,
                                      struct tl_err *err);
+
+/* The same for one size of the batch alone, as converters and runtimes for devices like it; 0: symbolic. */
+TL_MUST_CHECK enum tl_rc onnx_encode_batch(const struct network *net, const struct net_params *params, size_t batch,
+                                           const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf,
+                                           struct tl_err *err);
 
 /* The same as safetensors, not folded: names of net_layer_name with .weight, .bias, .bn.weight, .bn.bias,
  * .bn.running_mean and .bn.running_var, PyTorch's shapes, float32. */

@@ -1,7 +1,6 @@
-/* onnx.c - a network with its parameters as an ONNX model.
+/* onnx.c - a network, or a part of one, with its parameters as an ONNX model.
  *
- * Batch norm is folded into the convolutions before it; nodes and tensors are named by net_layer_name; the batch is
- * symbolic. Messages are put together in one arena and packed by protobuf-c.
+ * Batch norm is folded into the convolutions before it; nodes and tensors are named by net_layer_name. Messages are put together in one arena and packed by protobuf-c.
  * Threads: see files.h.
  */
 #include "onnx.pb-c.h"
@@ -32,6 +31,7 @@ struct writer {
     Onnx__NodeProto **nodes;
     Onnx__TensorProto **tensors;
     size_t n_nodes, n_tensors;
+    size_t batch;                       /* 0: symbolic */
     const char *value[NET_OPS_MAX + 1]; /* name of the input of each operator; [n_ops]: the output */
     bool has_bounds;                    /* the limits of ReLU6 are there */
 };
@@ -306,7 +306,7 @@ static const char *add_op(struct writer *writer, size_t op)
 
 /* ---- the model ----------------------------------------------------------------------------------------------- */
 
-/* A value of the graph's border: a symbolic batch, then `rank` - 1 sizes. */
+/* A value of the graph's border: the batch, then `rank` - 1 sizes. */
 static Onnx__ValueInfoProto *border(struct writer *writer, const char *name, size_t rank, const size_t *sizes)
 {
     Onnx__ValueInfoProto *value = take(writer, sizeof *value);
@@ -322,10 +322,10 @@ static Onnx__ValueInfoProto *border(struct writer *writer, const char *name, siz
     for (size_t i = 0; i < rank; i++) {
         Onnx__TensorShapeProto__Dimension *dim = take(writer, sizeof *dim);
         onnx__tensor_shape_proto__dimension__init(dim);
-        if (i == 0) {
+        if (i == 0 && writer->batch == 0) {
             dim->dim_param = text(writer, "batch", "");
         } else {
-            dim->dim_value = (int64_t)sizes[i - 1];
+            dim->dim_value = (int64_t)(i == 0 ? writer->batch : sizes[i - 1]);
             dim->has_dim_value = 1;
         }
         shape->dim[i] = dim;
@@ -343,7 +343,7 @@ static void fill_graph(struct writer *writer, Onnx__GraphProto *graph)
 {
     const struct network *net = writer->net;
     const struct net_op *first = &net->ops[0], *last = &net->ops[net->n_ops - 1];
-    const size_t in[] = {first->ci, first->h_in, first->w_in}, out[] = {last->co};
+    const size_t in[] = {first->ci, first->h_in, first->w_in}, out[] = {last->co, last->h_out, last->w_out};
     writer->value[0] = "input";
     for (size_t i = 0; i < net->n_ops; i++) {
         writer->value[i + 1] = add_op(writer, i);
@@ -357,7 +357,7 @@ static void fill_graph(struct writer *writer, Onnx__GraphProto *graph)
     graph->output = take(writer, sizeof(void *));
     graph->n_input = graph->n_output = 1;
     graph->input[0] = border(writer, "input", 4, in);
-    graph->output[0] = border(writer, "logits", 2, out);
+    graph->output[0] = border(writer, writer->value[net->n_ops], last->kind == NET_LINEAR ? 2 : 4, out);
 }
 
 /* Keys and values are lent to the message, which only reads them. */
@@ -418,11 +418,11 @@ static size_t arena_bytes(const struct network *net, size_t n_pairs)
     return ((size_t)net->n_ops + 4) * NODES_AN_OP * node + 2 * (size_t)params * sizeof(float) + (n_pairs + 64) * 256;
 }
 
-enum tl_rc onnx_encode(const struct network *net, const struct net_params *params, const struct st_pair *pairs,
-                       size_t n_pairs, struct tl_buf *buf, struct tl_err *err)
+enum tl_rc onnx_encode_batch(const struct network *net, const struct net_params *params, size_t batch,
+                             const struct st_pair *pairs, size_t n_pairs, struct tl_buf *buf, struct tl_err *err)
 {
-    if (net->n_ops == 0 || net->ops[net->n_ops - 1].kind != NET_LINEAR) {
-        return tl_fail(err, TL_INVALID, "only a network that ends in a classifier can be written as ONNX");
+    if (net->n_ops == 0) {
+        return tl_fail(err, TL_INVALID, "a network without operators cannot be written as ONNX");
     }
     struct writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL) {
@@ -430,6 +430,7 @@ enum tl_rc onnx_encode(const struct network *net, const struct net_params *param
     }
     writer->net = net;
     writer->params = params;
+    writer->batch = batch;
     enum tl_rc rc = tl_arena_init(&writer->arena, arena_bytes(net, n_pairs), err);
     if (rc == TL_OK) {
         writer->nodes = take(writer, ((size_t)net->n_ops * NODES_AN_OP) * sizeof(void *));
@@ -439,4 +440,10 @@ enum tl_rc onnx_encode(const struct network *net, const struct net_params *param
     tl_arena_done(&writer->arena);
     free(writer);
     return rc;
+}
+
+enum tl_rc onnx_encode(const struct network *net, const struct net_params *params, const struct st_pair *pairs,
+                       size_t n_pairs, struct tl_buf *buf, struct tl_err *err)
+{
+    return onnx_encode_batch(net, params, 0, pairs, n_pairs, buf, err);
 }

@@ -120,7 +120,7 @@ static inline struct k_span k_span_of(size_t row, size_t h_out, size_t h_in, siz
 /* ---- weights ------------------------------------------------------------------------------------------------- */
 
 /* Draw the weights w (co, inputs) and biases (co) of layer `layer` of operator `op`: uniform, scaled by what the
- * activation loses (He) so that outputs stay of order one. The same whatever the instruction set. */
+ * activation loses (He) so that outputs stay of order one. The same whatever the instruction set. bias NULL: not wanted. */
 void k_weights_draw(float *w, float *bias, const struct network *net, size_t op, unsigned layer, uint64_t seed);
 
 /* Into panels of k_panel vectors: (vectors of the panel) * lanes numbers for each input, panel after panel; missing

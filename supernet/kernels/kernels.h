@@ -28,6 +28,10 @@ TL_MUST_CHECK enum tl_rc net_plan_new(const struct network *net, unsigned batch,
                                       struct tl_err *err);
 void net_plan_free(struct net_plan *plan);
 
+/* Fill the parameters (net_params_init) with the weights that a plan without parameters draws, batch norm neutral: the
+ * same network for a runtime of others. */
+void net_params_draw(struct net_params *params, const struct network *net, uint64_t seed);
+
 size_t net_plan_input_floats(const struct net_plan *plan); /* batch x h x w x ci of the first operator */
 size_t net_plan_output_floats(const struct net_plan *plan);
 size_t net_plan_bytes(const struct net_plan *plan); /* weights + arena */

@@ -1,5 +1,6 @@
 /* weights.c - seeded random weights, and weights laid out for the kernels. */
 #include "supernet/kernels/kernel.h"
+#include "supernet/kernels/kernels.h"
 
 #include <math.h>
 
@@ -64,7 +65,26 @@ void k_weights_draw(float *w, float *bias, const struct network *net, size_t op,
     fill(w, shape.co * shape.inputs, 0.0, sqrt(variance_of(net, op) / inputs), &rng);
     /* Biases keep a signal alive that the weights happen to lose; gates stand open, or each would halve what passes. */
     const bool has_bias = se || of->bias || of->batch_norm;
-    fill(bias, shape.co, se && layer == 1 ? 3.0 : 0.0, has_bias ? 0.1 : 0.0, &rng);
+    if (bias != NULL) {
+        fill(bias, shape.co, se && layer == 1 ? 3.0 : 0.0, has_bias ? 0.1 : 0.0, &rng);
+    }
+}
+
+void net_params_draw(struct net_params *params, const struct network *net, uint64_t seed)
+{
+    params->bn_eps = 0;
+    for (size_t op = 0; op < net->n_ops; op++) {
+        for (unsigned which = 0; which < NET_LAYERS_MAX; which++) {
+            const struct net_layer *layer = &params->layers[op][which];
+            if (layer->co == 0) {
+                continue;
+            }
+            k_weights_draw(layer->w, layer->gamma != NULL ? layer->beta : layer->bias, net, op, which, seed);
+            for (size_t o = 0; layer->gamma != NULL && o < layer->co; o++) {
+                layer->gamma[o] = layer->variance[o] = 1.0F;
+            }
+        }
+    }
 }
 
 void k_pack_conv(float *restrict packed, const float *restrict w, struct net_layer layer, size_t lanes)

@@ -12,6 +12,9 @@ enum { REQUEST_MAX = 1 << 20, SEEN_MAX = 64 };
 
 static const char JOB[] = "01935a1e-7d5c-7000-8000-000000000001";
 
+/* A model file, and its BLAKE2b-128. */
+static const char MODEL[] = "a model";
+
 /* What the server was asked, and how it behaves. */
 struct server {
     int listening;
@@ -26,7 +29,9 @@ struct server {
     const char *busy_headers;
     int put_status;
     bool broken_job;
-    bool lease_hangs; /* never answers a lease, and sets *stop instead */
+    const char *etag;    /* of model files, whatever they are; NULL: there are none */
+    const char *session; /* a script for /bin/sh to be the runner; NULL: our own runtime */
+    bool lease_hangs;    /* never answers a lease, and sets *stop instead */
     atomic_int *stop;
 };
 
@@ -74,6 +79,14 @@ static void answer_with(int fd, int status, const char *headers, const char *bod
     (void)send(fd, body, strlen(body), MSG_NOSIGNAL);
 }
 
+static void answer_tagged(int fd, int status, const char *etag, const char *body)
+{
+    char header[64];
+
+    (void)snprintf(header, sizeof header, "ETag: %s\r\n", etag);
+    answer_with(fd, status, header, body);
+}
+
 static void answer(int fd, int status, const char *body)
 {
     answer_with(fd, status, "", body);
@@ -95,6 +108,10 @@ static void respond(struct server *server, int fd, const char *line)
         free(text);
     } else if (strncmp(line, "POST /jobs:lease", 16) == 0) {
         answer(fd, 204, "");
+    } else if (strncmp(line, "GET /jobs/", 10) == 0 && server->etag != NULL) {
+        answer_tagged(fd, 200, server->etag, MODEL);
+    } else if (strncmp(line, "GET /jobs/", 10) == 0) {
+        answer(fd, 404, "{\"detail\": \"no such model\"}");
     } else if (strncmp(line, "PUT ", 4) == 0 && server->busy_puts > 0) {
         server->busy_puts--;
         answer_with(fd, 503, server->busy_headers != NULL ? server->busy_headers : "", "{}");
@@ -192,8 +209,16 @@ static void remember(enum tl_log_level level, const char *text)
 static enum tl_rc run_agent(struct server *server, const char *dir, struct tl_err *err)
 {
     static atomic_int stop;
-    struct agent_config config = {.name = "pi", .threads = 1, .once_idle_s = 0};
+    struct agent_config config = {
+        .name = "pi",
+        .once_idle_s = 0,
+        .runner = {.format = "onnx", .number_type = "float32", .timeout_s = 5, .threads = 1, .batch = 1}};
 
+    for (size_t i = 0; server->session != NULL && i < 3; i++) {
+        const char *const words[] = {"/bin/sh", "-c", server->session};
+        config.runner.kind = RUNNER_SESSION;
+        assert_int_equal(child_words_add(&config.runner.command, words[i], NULL), TL_OK);
+    }
     stop = 0;
     said[0] = '\0';
     server->stop = &stop;
@@ -330,6 +355,121 @@ static void a_job_that_cannot_be_done_is_failed_with_the_reason(void **state)
     server_stop(&server);
 }
 
+/* Answers of a session; model 2 kills it. */
+#define SESSION(when_2)                                                                                                \
+    "echo '{\"tailor_runner\":1,\"runtime\":\"played\",\"version\":\"1.0\",\"threads\":1}'\n"                          \
+    "while read -r q; do\n"                                                                                            \
+    "  n=${q#*:}; n=${n%%[,\\}]*}\n"                                                                                   \
+    "  case $q in\n"                                                                                                   \
+    "  *unload*) echo '{\"unloaded\":'$n'}' ;;\n"                                                                      \
+    "  *load*) echo '{\"loaded\":'$n'}' ;;\n" when_2 "  *'max_runs\":1,'*) echo '{\"ns\":[5000]}' ;;\n"                \
+    "  *'max_runs\":2,'*) echo '{\"ns\":[5000,5000]}' ;;\n"                                                            \
+    "  *) echo '{\"ns\":[5000,6000,5500]}' ;;\n"                                                                       \
+    "  esac\n"                                                                                                         \
+    "done\n"
+
+static void model_etag(char ret_etag[TL_HASH_TEXT + 2])
+{
+    const struct tl_hash hash = tl_hash_of(MODEL, strlen(MODEL));
+    char text[TL_HASH_TEXT];
+
+    tl_hash_format(&hash, text);
+    (void)snprintf(ret_etag, TL_HASH_TEXT + 2, "\"%s\"", text);
+}
+
+static void another_runtime_measures_the_files_it_is_given(void **state)
+{
+    char etag[TL_HASH_TEXT + 2];
+    struct server server = {.register_status = 201, .put_status = 201, .jobs_left = 2, .session = SESSION("")};
+    TL_AUTO(lat_measurement) measurement = {0};
+    struct tl_err err = {0};
+
+    model_etag(etag);
+    server.etag = etag;
+    if (run_agent(&server, *state, &err) != TL_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_non_null(strstr(server.bodies[0], "\"runtime\":\"played 1.0\""));
+    assert_true(find(&server, "GET /jobs/01935a1e-7d5c-7000-8000-000000000001/models/anchor ", 0) > 0);
+    assert_true(find(&server, "GET /jobs/01935a1e-7d5c-7000-8000-000000000001/models/1 ", 1) > 0);
+    assert_int_equal(find(&server, "GET /jobs/01935a1e-7d5c-7000-8000-000000000001/models/anchor ", 1), -1); /* kept */
+    const char *body = server.bodies[find(&server, "PUT ", 1)];
+    assert_int_equal(lat_measurement_decode(body, strlen(body), &measurement, &err), TL_OK);
+    assert_string_equal(measurement.context.runtime, "played 1.0");
+    assert_memory_equal(measurement.context.model, etag + 1, TL_HASH_TEXT - 1);
+    assert_true(find(&server, "POST /jobs/01935a1e-7d5c-7000-8000-000000000001:complete ", 1) > 0);
+    server_stop(&server);
+}
+
+static void a_network_that_kills_the_runner_costs_no_other(void **state)
+{
+    char etag[TL_HASH_TEXT + 2];
+    struct server server = {.register_status = 201,
+                            .put_status = 201,
+                            .jobs_left = 1,
+                            .session = SESSION("*'\"time\":2,'*) echo 'bad kernel' >&2; kill -SEGV $$ ;;\n")};
+
+    model_etag(etag);
+    server.etag = etag;
+    assert_int_equal(run_agent(&server, *state, NULL), TL_OK);
+    assert_true(find(&server, "PUT ", 0) > 0 && find(&server, "PUT ", 1) < 0);
+    const int at = find(&server, "POST /jobs/01935a1e-7d5c-7000-8000-000000000001:fail ", 0);
+    assert_true(at > 0);
+    assert_non_null(strstr(server.bodies[at], "1 of 2 not measured: "));
+    assert_non_null(strstr(server.bodies[at], "was killed by signal 11; it last said: bad kernel"));
+    assert_int_equal(spooled(*state), 0);
+    server_stop(&server);
+}
+
+static void a_model_that_is_not_what_the_server_says_is_not_run(void **state)
+{
+    struct server server = {
+        .register_status = 201, .put_status = 201, .jobs_left = 1, .session = SESSION(""), .etag = "\"another\""};
+
+    assert_int_equal(run_agent(&server, *state, NULL), TL_OK);
+    const int at = find(&server, "POST /jobs/01935a1e-7d5c-7000-8000-000000000001:fail ", 0);
+    assert_true(at > 0 && find(&server, "PUT ", 0) < 0);
+    assert_non_null(strstr(server.bodies[at], "has the hash"));
+    server_stop(&server);
+}
+
+static void a_runner_that_does_not_start_ends_the_agent(void **state)
+{
+    struct server server = {.register_status = 201, .session = "echo 'no licence' >&2; exit 3"};
+    struct tl_err err = {0};
+
+    assert_int_equal(run_agent(&server, *state, &err), TL_IO);
+    assert_string_equal(err.text, "the runner ended with status 3; it last said: no licence");
+    assert_int_equal(atomic_load(&server.n), 0);
+    server_stop(&server);
+}
+
+/* Two agents with one lock: the second waits until the first has given it back, and keeps its lease meanwhile. */
+static enum tl_rc count_asks(void *ctx, struct tl_err *err)
+{
+    return ++*(int *)ctx == 3 ? tl_fail(err, TL_CONFLICT, "enough") : TL_OK;
+}
+
+static void one_measures_at_a_time(void **state)
+{
+    struct agent_lock first, second;
+    char path[FOLDER_PATH_MAX];
+    int asked = 0;
+    const struct agent_watch nothing = {0}, counting = {.between = count_asks, .ctx = &asked};
+
+    (void)snprintf(path, sizeof path, "%s/shared", (const char *)*state);
+    assert_int_equal(agent_lock_open(path, &first, NULL), TL_OK);
+    assert_int_equal(agent_lock_open(path, &second, NULL), TL_OK);
+    assert_int_equal(agent_lock_take(&first, &nothing, NULL), TL_OK);
+    assert_int_equal(agent_lock_take(&second, &counting, NULL), TL_CONFLICT);
+    assert_int_equal(asked, 3);
+    agent_lock_give(&first);
+    assert_int_equal(agent_lock_take(&second, &nothing, NULL), TL_OK);
+    agent_lock_done(&second);
+    assert_int_equal(agent_lock_take(&first, &nothing, NULL), TL_OK);
+    agent_lock_done(&first);
+}
+
 static void a_taken_name_ends_the_agent_with_the_servers_words(void **state)
 {
     struct server server = {.register_status = 409};
@@ -378,6 +518,12 @@ int main(void)
                                         folder_remove),
         cmocka_unit_test_setup_teardown(a_job_that_cannot_be_done_is_failed_with_the_reason, folder_make,
                                         folder_remove),
+        cmocka_unit_test_setup_teardown(another_runtime_measures_the_files_it_is_given, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(a_network_that_kills_the_runner_costs_no_other, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(a_model_that_is_not_what_the_server_says_is_not_run, folder_make,
+                                        folder_remove),
+        cmocka_unit_test_setup_teardown(a_runner_that_does_not_start_ends_the_agent, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(one_measures_at_a_time, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(a_taken_name_ends_the_agent_with_the_servers_words, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(a_signal_ends_the_wait_for_work_at_once, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(one_agent_a_folder, folder_make, folder_remove),

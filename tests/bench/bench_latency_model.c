@@ -35,6 +35,7 @@ struct outcome {
 struct device {
     const struct options *options;
     struct tl_pool *pool;
+    struct runner *runner;
     struct lat_job_item anchor;
     double anchors_ms[ITEMS_MAX]; /* one for each job, in order */
     size_t n_jobs;
@@ -113,7 +114,7 @@ static void measure_job(struct device *device, const struct lat_profile_item *it
     for (size_t i = 0; i < n; i++) {
         make_item(device->options, &items[i], &job.items[i]);
     }
-    must(agent_measure(&job, device->pool, &watch, &result, &err), &err);
+    must(agent_measure(&job, device->runner, NULL, &watch, &result, &err), &err);
     for (size_t i = 0; i < n; i++) {
         const struct lat_visit visit = agent_result_visit(&result, i);
         must(lat_judge(&visit, &outcomes[i].verdict, &err), &err);
@@ -448,11 +449,14 @@ int main(int argc, char **argv)
     read_options(argc, argv, &options);
     model_blas_single_thread();
     must(tl_pool_new(&device.pool, options.threads, &err), &err);
+    const struct runner_config runner = {.kind = RUNNER_NATIVE, .threads = options.threads, .batch = 1};
+    must(runner_new(&runner, device.pool, &(struct agent_watch){0}, &device.runner, &err), &err);
     device.options = &options;
     lat_anchor_pick(options.family, options.resolution, &anchor.pick);
     make_item(&options, &anchor, &device.anchor);
     bench_model(&device);
     bench_verify(&device);
+    runner_free(device.runner);
     tl_pool_free(device.pool);
     return 0;
 }

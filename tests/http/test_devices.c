@@ -57,6 +57,37 @@ static void a_known_etag_of_a_device_is_304(void **state)
     assert_status(&again, 304);
 }
 
+static void register_with(uint16_t port, const char *info, struct reply *ret_reply)
+{
+    char body[256];
+    (void)snprintf(body, sizeof body, "{\"name\":\"dev\",\"agent_key\":\"%s\",\"info\":{%s}}", KEY, info);
+    http_call(port, "POST", "/devices", body, ret_reply);
+}
+
+static void another_runtime_is_another_device(void **state)
+{
+    const struct running *running = *state;
+    static const struct {
+        const char *info, *pointer; /* NULL: taken */
+    } cases[] = {
+        {"\"runtime\":\"tailor 0.1.0\",\"threads\":2", NULL},
+        {"\"runtime\":\"tailor 0.2.0\",\"threads\":2,\"batch\":1", NULL}, /* a newer version, and more told */
+        {"\"runtime\":\"onnxruntime-node 0.1.0\",\"threads\":2,\"batch\":1", "/info/runtime"},
+        {"\"runtime\":\"tailor 0.2.0\",\"threads\":1,\"batch\":1", "/info/threads"},
+        {"\"runtime\":\"tailor 0.2.0\",\"threads\":2,\"batch\":8", "/info/batch"},
+        {"\"runtime\":\"tailor 0.2.0\",\"threads\":2,\"batch\":1", NULL},
+    };
+    for (size_t i = 0; i < TL_COUNT_OF(cases); i++) {
+        TL_AUTO(reply) reply = {0};
+        register_with(running->port, cases[i].info, &reply);
+        if (cases[i].pointer) {
+            assert_problem(&reply, 409, cases[i].pointer);
+        } else {
+            assert_status(&reply, i == 0 ? 201 : 200);
+        }
+    }
+}
+
 /* ---- jobs ---------------------------------------------------------------------------------------------------- */
 
 static void a_profile_is_queued_once(void **state)
@@ -153,6 +184,70 @@ static void a_failed_job_says_why(void **state)
     assert_status(&failed, 200);
     get_json(running->port, "/jobs?state=failed", &doc);
     assert_string_equal(json_string_value(json_at(doc.root, "items.0.failure")), "the fan stopped");
+}
+
+/* GET /jobs/ID/models/ITEM */
+static void get_model(uint16_t port, const char *id, const char *item, struct reply *ret_reply)
+{
+    char path[96];
+    (void)snprintf(path, sizeof path, "/jobs/%s/models/%s", id, item);
+    http_call(port, "GET", path, NULL, ret_reply);
+}
+
+static void a_leased_job_has_its_networks_as_models_for_timing_alone(void **state)
+{
+    const struct running *running = *state;
+    static const char *const items[] = {"anchor", "0"};
+    static const char mark[] = "timing_only";
+    TL_AUTO(lat_job) job = {0};
+    TL_AUTO(reply) none = {0};
+    start_profile(running->port);
+    lease_job(running->port, &job);
+    for (size_t i = 0; i < TL_COUNT_OF(items); i++) {
+        TL_AUTO(reply) first = {0};
+        TL_AUTO(reply) again = {0};
+        char hash_text[TL_HASH_TEXT], etag[TL_HASH_TEXT + 2];
+        get_model(running->port, job.id, items[i], &first);
+        get_model(running->port, job.id, items[i], &again);
+        assert_status(&first, 200);
+        assert_true(first.body.len > 1000 && first.body.len == again.body.len);
+        assert_memory_equal(first.body.data, again.body.data, first.body.len);
+        struct tl_hash hash = tl_hash_of(first.body.data, first.body.len);
+        tl_hash_format(&hash, hash_text);
+        (void)snprintf(etag, sizeof etag, "\"%s\"", hash_text);
+        assert_true(reply_has(&first, "ETag", etag));
+        bool marked = false;
+        for (size_t at = 0; !marked && at + sizeof mark <= first.body.len; at++) {
+            marked = memcmp(first.body.data + at, mark, sizeof mark - 1) == 0;
+        }
+        assert_true(marked);
+    }
+    get_model(running->port, job.id, "32", &none);
+    assert_status(&none, 404);
+}
+
+static void a_job_is_timed_as_its_device_runs(void **state)
+{
+    const struct running *running = *state;
+    TL_AUTO(lat_job) job = {0};
+    TL_AUTO(reply) told = {0};
+    start_profile(running->port);
+    register_with(running->port, "\"threads\":3,\"batch\":4", &told);
+    assert_status(&told, 200);
+    lease_job(running->port, &job);
+    assert_int_equal(job.protocol.threads, 3);
+    assert_int_equal(job.protocol.batch, 4);
+}
+
+static void a_job_has_no_models_before_it_is_leased(void **state)
+{
+    const struct running *running = *state;
+    TL_AUTO(tl_json) doc = {0};
+    TL_AUTO(reply) reply = {0};
+    start_profile(running->port);
+    get_json(running->port, "/jobs?state=queued&page_size=1", &doc);
+    get_model(running->port, json_string_value(json_at(doc.root, "items.0.id")), "anchor", &reply);
+    assert_status(&reply, 409);
 }
 
 struct lease_waiter {
@@ -433,11 +528,15 @@ int main(void)
         served(a_device_registers_once_and_is_shown),
         served(a_name_belongs_to_the_agent_that_took_it_first),
         served(a_known_etag_of_a_device_is_304),
+        served(another_runtime_is_another_device),
         served(a_profile_is_queued_once),
         served(jobs_come_in_pages),
         served(asking_twice_for_work_leads_to_the_same_lease),
         served(a_lease_is_renewed_and_ended_by_its_attempt),
         served(a_failed_job_says_why),
+        served(a_leased_job_has_its_networks_as_models_for_timing_alone),
+        served(a_job_has_no_models_before_it_is_leased),
+        served(a_job_is_timed_as_its_device_runs),
         served(a_parked_lease_wakes_when_a_job_is_queued),
         served(a_lease_without_work_is_204),
         served(the_same_bytes_again_are_200_and_others_409),

@@ -1,7 +1,9 @@
-/* make_model.c - make_model FAMILY RESOLUTION SEED FOLDER: a random network of a shipped family with random parameters.
+/* make_model.c - make_model FAMILY RESOLUTION SEED FOLDER [BLOCK]: a random network of a shipped family with random
+ * parameters, or a block of it as devices time it: with the weights that a plan without parameters draws, and one batch.
  *
- * Writes model.onnx, and for batches of 1 and 3 images x1.npy, y1.npy, x3.npy, y3.npy: images (n, 3, h, w) and what our
- * own runtime makes of them. Any family, those that cannot be supernets among them.
+ * Writes model.onnx, and for batches of 1 and 3 images (of a block: 3 alone) x1.npy, y1.npy, x3.npy, y3.npy: images
+ * (n, c, h, w) and what our own runtime makes of them. Any family, those that cannot be supernets among them. Exits with 3
+ * where the network has no such block.
  */
 #include "supernet/files/files.h"
 #include "supernet/kernels/kernels.h"
@@ -70,32 +72,60 @@ static void write_array(const char *folder, char name, size_t batch, size_t rank
     must(tl_file_write(path, bytes.data, bytes.len, &err), &err);
 }
 
+/* Where number i of (n, c, h, w) lies in (n, h, w, c). */
+static size_t pixel_of(size_t i, size_t channels, size_t pixels)
+{
+    return (i / (channels * pixels) * pixels + i % pixels) * channels + i / pixels % channels;
+}
+
+/* params NULL: those drawn with the seed 1. */
 static void write_run(const char *folder, const struct network *net, const struct net_params *params, size_t nb,
                       struct tl_rng *rng)
 {
-    const size_t side = net->resolution, pixels = side * side, classes = net->ops[net->n_ops - 1].co;
-    const size_t in[] = {nb, 3, side, side}, out[] = {nb, classes};
-    float *images = calloc(nb * 3 * pixels, sizeof *images), *planes = calloc(nb * 3 * pixels, sizeof *planes);
-    float *logits = calloc(nb * classes, sizeof *logits);
+    const struct net_op *first = &net->ops[0], *last = &net->ops[net->n_ops - 1];
+    const size_t in[] = {nb, first->ci, first->h_in, first->w_in}, out[] = {nb, last->co, last->h_out, last->w_out};
+    const size_t in_pixels = in[2] * in[3], out_pixels = out[2] * out[3];
+    const size_t n_in = nb * in[1] * in_pixels, n_out = nb * out[1] * out_pixels;
+    float *images = calloc(n_in, sizeof *images), *planes = calloc(n_in, sizeof *planes);
+    float *maps = calloc(n_out, sizeof *maps), *answers = calloc(n_out, sizeof *answers);
     struct net_plan *plan = NULL;
     struct tl_err err = {0};
-    if (images == NULL || planes == NULL || logits == NULL) {
+    if (images == NULL || planes == NULL || maps == NULL || answers == NULL) {
         must(tl_fail(&err, TL_NO_MEMORY, "no memory for images"), &err);
         return;
     }
-    for (size_t i = 0; i < nb * 3 * pixels; i++) {
-        const size_t n = i / (3 * pixels), channel = i / pixels % 3, pixel = i % pixels;
+    for (size_t i = 0; i < n_in; i++) {
         planes[i] = (float)tl_rng_normal(rng);
-        images[(n * pixels + pixel) * 3 + channel] = planes[i];
+        images[pixel_of(i, in[1], in_pixels)] = planes[i];
     }
-    must(net_plan_new(net, (unsigned)nb, params, 0, NULL, &plan, &err), &err);
-    net_plan_run(plan, images, logits);
+    must(net_plan_new(net, (unsigned)nb, params, 1, NULL, &plan, &err), &err);
+    net_plan_run(plan, images, maps);
     net_plan_free(plan);
+    for (size_t i = 0; i < n_out; i++) {
+        answers[i] = maps[pixel_of(i, out[1], out_pixels)];
+    }
     write_array(folder, 'x', nb, 4, in, planes);
-    write_array(folder, 'y', nb, 2, out, logits);
+    write_array(folder, 'y', nb, last->kind == NET_LINEAR ? 2 : 4, out, answers);
     free(images);
     free(planes);
-    free(logits);
+    free(maps);
+    free(answers);
+}
+
+static void write_block(const char *folder, const char *path, const struct network *whole, size_t block,
+                        struct tl_rng *rng)
+{
+    static struct network cut;
+    static struct net_params params;
+    TL_AUTO(tl_buf) bytes = {.max = INT32_MAX};
+    struct tl_err err = {0};
+    net_block_cut(whole, block, &cut);
+    must(net_params_init(&params, &cut, 1e-3F, &err), &err);
+    net_params_draw(&params, &cut, 1);
+    must(onnx_encode_batch(&cut, &params, 3, NULL, 0, &bytes, &err), &err);
+    must(tl_file_write(path, bytes.data, bytes.len, &err), &err);
+    write_run(folder, &cut, NULL, 3, rng);
+    net_params_done(&params);
 }
 
 int main(int argc, char **argv)
@@ -106,13 +136,22 @@ int main(int argc, char **argv)
     struct tl_err err = {0};
     struct tl_rng rng;
     char path[512];
-    const struct net_family *family = argc == 5 ? net_family_get(argv[1]) : NULL;
+    const struct net_family *family = argc == 5 || argc == 6 ? net_family_get(argv[1]) : NULL;
     if (family == NULL) {
-        (void)fprintf(stderr, "usage: make_model FAMILY RESOLUTION SEED FOLDER\n");
+        (void)fprintf(stderr, "usage: make_model FAMILY RESOLUTION SEED FOLDER [BLOCK]\n");
         return 2;
     }
     tl_rng_init(&rng, strtoull(argv[3], NULL, 10), 0, 0);
     random_network(family, (unsigned)strtoul(argv[2], NULL, 10), &rng, &net);
+    (void)snprintf(path, sizeof path, "%s/model.onnx", argv[4]);
+    if (argc == 6) {
+        const size_t block = strtoul(argv[5], NULL, 10);
+        if (block >= net.n_blocks) {
+            return 3;
+        }
+        write_block(argv[4], path, &net, block, &rng);
+        return 0;
+    }
     must(net_params_init(&params, &net, family->bn_eps, &err), &err);
     for (size_t i = 0; i < net.n_ops; i++) {
         for (size_t l = 0; l < NET_LAYERS_MAX; l++) {
@@ -120,7 +159,6 @@ int main(int argc, char **argv)
         }
     }
     must(onnx_encode(&net, &params, NULL, 0, &bytes, &err), &err);
-    (void)snprintf(path, sizeof path, "%s/model.onnx", argv[4]);
     must(tl_file_write(path, bytes.data, bytes.len, &err), &err);
     write_run(argv[4], &net, &params, 1, &rng);
     write_run(argv[4], &net, &params, 3, &rng);

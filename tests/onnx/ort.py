@@ -1,9 +1,9 @@
-"""onnxruntime for node, installed from npm into a build folder once."""
+"""onnxruntime for node (and as WebAssembly): the packages of deploy/runners, installed from npm into a build folder once."""
 import os
 import shutil
 import subprocess
 
-SOURCE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "runners")
 
 
 def install(folder):
@@ -11,7 +11,8 @@ def install(folder):
     os.makedirs(folder, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(SOURCE, name), folder)
-    if not os.path.isdir(os.path.join(folder, "node_modules", "onnxruntime-node")):
+    modules = os.path.join(folder, "node_modules")
+    if not all(os.path.isdir(os.path.join(modules, name)) for name in ("onnxruntime-node", "onnxruntime-web")):
         environment = dict(os.environ, ONNXRUNTIME_NODE_INSTALL="skip")
         try:
             subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=environment, check=True,

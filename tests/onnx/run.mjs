@@ -8,4 +8,5 @@ const bytes = readFileSync(input);
 const data = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 const session = await ort.InferenceSession.create(model);
 const result = await session.run({ input: new ort.Tensor('float32', data, shape.map(Number)) });
-writeFileSync(output, Buffer.from(result.logits.data.buffer, result.logits.data.byteOffset, result.logits.data.length * 4));
+const { data: out } = result[session.outputNames[0]];
+writeFileSync(output, Buffer.from(out.buffer, out.byteOffset, out.length * 4));

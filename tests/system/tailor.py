@@ -147,9 +147,10 @@ class House:
         server.start()
         return server
 
-    def agent(self, server, name, *arguments):
+    def agent(self, server, name, *arguments, environment=None):
+        """An agent of this house: its agents measure one at a time, whatever other tests do."""
         return self.program("tailor-agent", "--server", f"http://127.0.0.1:{server.port}", "--name", name, "--state",
-                            self.path("agent-" + name), *arguments)
+                            self.path("agent-" + name), "--lock", self.path("lock"), *arguments, environment=environment)
 
     def tell(self):
         for program in self.programs:

@@ -37,7 +37,7 @@ static void a_full_command_line_is_taken(void **state)
     assert_string_equal(config.server, "http://h:1");
     assert_string_equal(config.name, "rack3-pi");
     assert_string_equal(config.state_dir, "/var/t");
-    assert_int_equal(config.threads, 4);
+    assert_int_equal(config.runner.threads, 4);
     assert_true(config.once_idle_s == 5);
     assert_string_equal(config.token_file, "/t");
     assert_string_equal(config.ca_file, "/c");
@@ -51,11 +51,27 @@ static void the_state_folder_follows_xdg(void **state)
 
     assert_int_equal(parse("--server http://h --name pi", &config, NULL), TL_OK);
     assert_string_equal(config.state_dir, "/home/me/.local/state/tailor-agent/pi");
-    assert_int_equal(config.threads, 1);
+    assert_int_equal(config.runner.threads, 1);
     assert_true(config.once_idle_s == -1);
     assert_int_equal(agent_config_parse(5, argv, "/state", "/home/me", &config, NULL), TL_OK);
     assert_string_equal(config.state_dir, "/state/tailor-agent/pi");
     assert_int_equal(agent_config_parse(5, argv, NULL, NULL, &config, NULL), TL_INVALID);
+}
+
+static void all_agents_of_a_machine_share_a_lock_unless_told_otherwise(void **state)
+{
+    (void)state;
+    struct agent_config one, other;
+
+    assert_int_equal(parse("--server http://h --name pi", &one, NULL), TL_OK);
+    assert_int_equal(parse("--server http://h --name pi-wasm --batch 4", &other, NULL), TL_OK);
+    assert_true(one.lock[0] == '/');
+    assert_string_equal(one.lock, other.lock);
+    assert_int_equal(other.runner.batch, 4);
+    assert_int_equal(parse("--server http://h --name pi --lock /run/gpu0", &one, NULL), TL_OK);
+    assert_string_equal(one.lock, "/run/gpu0");
+    assert_int_equal(parse("--server http://h --name pi --lock none", &one, NULL), TL_OK);
+    assert_string_equal(one.lock, "");
 }
 
 static void help_and_version_need_nothing_else(void **state)
@@ -82,6 +98,8 @@ static void wrong_options_are_told_what_would_be_right(void **state)
         {"--server http://h --name pi --treads 2", "did you mean --threads"},
         {"--server http://h --name pi --threads 0", "1 to 256"},
         {"--server http://h --name pi --threads two", "\"two\""},
+        {"--server http://h --name pi --batch 0", "1 to 1024"},
+        {"--server http://h --name pi --config", "--config takes"},
         {"--server http://h --name pi --threads", "--threads takes"},
         {"--server http://h --name pi --once-idle -1", "0 to"},
         {"http://h", "unknown option http://h"},
@@ -102,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_command_line_is_taken),
         cmocka_unit_test(the_state_folder_follows_xdg),
+        cmocka_unit_test(all_agents_of_a_machine_share_a_lock_unless_told_otherwise),
         cmocka_unit_test(help_and_version_need_nothing_else),
         cmocka_unit_test(wrong_options_are_told_what_would_be_right),
     };

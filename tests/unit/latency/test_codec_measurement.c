@@ -31,7 +31,8 @@ static struct lat_measurement made(void)
                   .others_cpu = 0.25,
                   .khz_before = NAN,
                   .khz_after = 2400000,
-                  .steal = 0},
+                  .steal = 0,
+                  .means = true},
         .started = "2026-11-21T06:30:00.123Z",
         .duration_s = 2.125,
         .context = {.governor = "",
@@ -40,7 +41,9 @@ static struct lat_measurement made(void)
                     .load1 = 1.5,
                     .threads = 2,
                     .isa = "avx512",
-                    .agent = "0.1.0"},
+                    .agent = "0.1.0",
+                    .runtime = "onnxruntime-node 1.30.0",
+                    .model = "00112233445566778899aabbccddeeff"},
     };
 
     memcpy(item_ns, ITEM_NS, sizeof ITEM_NS);
@@ -95,6 +98,9 @@ static void a_measurement_arrives_as_it_was_sent(void **state)
     assert_true(got.context.temp_c_before == 41.5 && isnan(got.context.temp_c_after) && got.context.load1 == 1.5);
     assert_int_equal(got.context.threads, 2);
     assert_string_equal(got.context.isa, "avx512");
+    assert_string_equal(got.context.runtime, "onnxruntime-node 1.30.0");
+    assert_string_equal(got.context.model, "00112233445566778899aabbccddeeff");
+    assert_true(got.visit.means);
     assert_int_equal(lat_judge(&got.visit, &verdict, NULL), TL_OK);
 }
 

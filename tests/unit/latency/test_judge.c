@@ -205,6 +205,31 @@ static void a_block_of_two_runs_is_short(void **state)
     assert_string_equal(lat_reason_text(verdict.reason), "short");
 }
 
+static void a_mean_stands_for_many_runs_and_tells_no_quantile(void **state)
+{
+    (void)state;
+    struct made_visit made;
+    struct lat_verdict verdict;
+
+    make_visit(&made, 2, 0, 6);
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_true(verdict.p90_ms >= verdict.median_ms);
+    for (size_t r = 0; r <= ROUNDS; r++) {
+        made.anchor_n[r] = 1;
+        made.anchor_ns[r] = 3000000;
+        if (r < ROUNDS) {
+            made.item_n[r] = 1;
+            made.item_ns[r] = 6000000;
+        }
+    }
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_SHORT);
+    made.visit.means = true;
+    assert_int_equal(lat_judge(&made.visit, &verdict, NULL), TL_OK);
+    assert_int_equal(verdict.reason, LAT_STABLE);
+    assert_true(verdict.ratio == 2 && verdict.median_ms == 6 && isnan(verdict.p90_ms));
+}
+
 static void impossible_visits_are_refused(void **state)
 {
     (void)state;
@@ -311,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_summary_is_of_the_raw_runs),
         cmocka_unit_test(one_slow_run_in_a_block_changes_nothing),
         cmocka_unit_test(a_block_of_two_runs_is_short),
+        cmocka_unit_test(a_mean_stands_for_many_runs_and_tells_no_quantile),
         cmocka_unit_test(impossible_visits_are_refused),
         cmocka_unit_test(the_reference_is_the_lower_quartile_of_the_first_visits_for_ever),
         cmocka_unit_test(a_bound_needs_two_visits_and_twenty_blocks),
