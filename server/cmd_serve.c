@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECTIONS_MAX = 512 };
+enum { CONNECTIONS_MAX = 512, ARCHIVE_EVALUATIONS = 300000, ARCHIVE_EVALUATIONS_MAX = 100000000 };
 
 struct listen_address {
     char host[64];
@@ -74,12 +74,13 @@ static enum tl_rc add_family(const char *path, struct tl_err *err)
 }
 
 static enum tl_rc parse(int argc, char **argv, const char **ret_data, struct listen_address *ret_address,
-                        struct tl_err *err)
+                        int64_t *ret_archive, struct tl_err *err)
 {
-    enum { DATA, LISTEN, FAMILY, VERBOSE };
+    enum { DATA, LISTEN, FAMILY, ARCHIVE, VERBOSE };
     static const struct argument known[] = {[DATA] = {"data", false},
                                             [LISTEN] = {"listen", false},
                                             [FAMILY] = {"family", false},
+                                            [ARCHIVE] = {"archive", false},
                                             [VERBOSE] = {"verbose", true}};
     struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
     const char *value = NULL;
@@ -92,6 +93,8 @@ static enum tl_rc parse(int argc, char **argv, const char **ret_data, struct lis
             rc = parse_listen(value, ret_address, err);
         } else if (which == FAMILY) {
             rc = add_family(value, err);
+        } else if (which == ARCHIVE) {
+            rc = argument_int("archive", value, 0, ARCHIVE_EVALUATIONS_MAX, ret_archive, err);
         } else if (which == VERBOSE) {
             tl_log_level_set(TL_LOG_DEBUG);
         } else {
@@ -143,9 +146,10 @@ static enum tl_rc answer_until_signal(struct service *service, const struct list
     return rc;
 }
 
-static enum tl_rc serve_store(struct store *store, const struct listen_address *address, struct tl_err *err)
+static enum tl_rc serve_store(struct store *store, const struct listen_address *address, int64_t archive_evaluations,
+                              struct tl_err *err)
 {
-    struct service service = {.store = store};
+    struct service service = {.store = store, .archive_evaluations = (uint64_t)archive_evaluations};
     struct http_config config = {.host = address->host,
                                  .port = address->port,
                                  .connections_max = CONNECTIONS_MAX,
@@ -168,15 +172,16 @@ static enum tl_rc serve_store(struct store *store, const struct listen_address *
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
     struct listen_address address;
+    int64_t archive = ARCHIVE_EVALUATIONS;
     const char *data = "data";
     struct store *store = NULL;
     enum tl_rc rc;
     catch_signals();
-    if ((rc = parse(argc, argv, &data, &address, err)) || (rc = tl_dir_make(data, err)) ||
+    if ((rc = parse(argc, argv, &data, &address, &archive, err)) || (rc = tl_dir_make(data, err)) ||
         (rc = store_open(data, NULL, &store, err))) {
         return rc;
     }
-    rc = serve_store(store, &address, err);
+    rc = serve_store(store, &address, archive, err);
     store_close(store);
     return rc;
 }
@@ -185,11 +190,14 @@ const struct command command_serve = {
     .name = "serve",
     .summary = "run the server: searches, devices, measurements, the page",
     .help =
-        "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--family FILE.json]... [--verbose]\n\n"
+        "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--family FILE.json]... [--archive N]\n"
+        "                    [--verbose]\n\n"
         "Keeps everything in DIR (default: data) and answers on HOST:PORT (default: 127.0.0.1:8080; port 0: any).\n"
         "Prints the address it listens on as one line on stdout, and its log on stderr. Listens on loopback only.\n"
         "Each --family adds a family of your own to the spaces; supernet/families/ shows the form, `tailor spaces show\n"
         "FILE.json` checks one.\n"
+        "While nobody waits, an archive of good networks is built for what was searched lately, with N evaluations\n"
+        "(default: 300000; 0: none): it answers later searches at once, and they start from it.\n"
         "Ctrl-C or SIGTERM stop it; a search that was running goes on at the next start.\n\n"
         "example: tailor serve --data /var/lib/tailor --listen 127.0.0.1:8080\n",
     .run = run,

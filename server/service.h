@@ -19,6 +19,7 @@ struct service {
     struct snapshots *snapshots; /* models in memory, by hash */
     struct flow *flow;           /* worker threads */
     struct http *http;
+    uint64_t archive_evaluations; /* that an archive is built with; 0: none are built */
 };
 
 /* Who is asking: TL_CONFLICT unless agent_key is the device's own; marks the device seen. Inside store_write. */
