@@ -2,7 +2,8 @@
  * bench_tables; README shows it).
  *
  * Where an evaluation is cheap the natural gradient finds the region within some thousand evaluations, and the distinct
- * evolution goes on from the best of them; if the front is wanted, NSGA-II proposes from the beginning. Where an
+ * evolution goes on from the best of them; where there are starts it goes on from those, from the beginning. If the front is
+ * wanted, NSGA-II proposes from the beginning. Where an
  * evaluation is dear a model of what was seen says what to evaluate next, until it has seen as much as it can hold.
  * Whoever will propose later learns from the beginning, so that a hand-over loses nothing.
  *
@@ -42,7 +43,7 @@ static enum tl_rc make(const struct space *space, const struct search_spec *spec
     }
     c->first_ops = spec->dear ? &controller_model : &controller_natural_gradient;
     c->last_ops = spec->front_wanted ? &controller_nsga2 : &controller_distinct;
-    c->n_first = spec->dear ? DEAR_FIRST : spec->front_wanted ? 0 : CHEAP_FIRST;
+    c->n_first = spec->dear ? DEAR_FIRST : spec->front_wanted ? 0 : spec->n_starts > 0 ? 0 : CHEAP_FIRST;
     enum tl_rc rc = c->first_ops->make(space, spec, &c->first, err);
     rc = rc ? rc : c->last_ops->make(space, spec, &c->last, err);
     if (rc) {
@@ -102,6 +103,7 @@ const struct search_controller_ops controller_auto = {
         "the best by our benches: natural gradient, then distinct evolution; NSGA-II for fronts; a model where dear",
     .batch = 200, /* the natural gradient's, the largest of theirs */
     .rejects = true,
+    .starts = true,
     .make = make,
     .free = release,
     .plan = plan,

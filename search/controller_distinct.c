@@ -175,6 +175,7 @@ const struct search_controller_ops controller_distinct = {
     .help = "evolution that evaluates nothing twice and keeps its 200 parents unlike each other",
     .batch = BATCH,
     .rejects = true,
+    .starts = true,
     .make = make,
     .free = release,
     .plan = plan,

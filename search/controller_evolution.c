@@ -125,6 +125,7 @@ const struct search_controller_ops controller_evolution = {
     .help = "once-for-all's: 25 parents, 50 mutants and 50 crossovers a generation",
     .batch = POPULATION,
     .rejects = true,
+    .starts = true,
     .make = make,
     .free = release,
     .plan = plan,

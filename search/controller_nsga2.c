@@ -262,6 +262,7 @@ const struct search_controller_ops controller_nsga2 = {
     .help = "NSGA-II over the metrics of the front, with constraint domination",
     .batch = POPULATION,
     .rejects = true,
+    .starts = true,
     .make = make,
     .free = release,
     .plan = plan,

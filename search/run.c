@@ -3,6 +3,8 @@
  * One idea: a batch is a function of (spec, controller state, batch number). Slots and blocks of rows are tasks that write
  * to places of their own, and what is learned is learned in slot order, so neither threads nor cuts show in the result.
  *
+ * The first batches are the starts, where there are any; no controller plans them.
+ *
  * Metrics that cheap limits bound are asked while proposing; all others once for the rows that were chosen.
  *
  * Threads: see search.h. During a batch the pool's threads write to their own `struct worker` and the rows of their task.
@@ -44,6 +46,7 @@ struct search_run {
     const struct search_evaluator *evaluator; /* borrowed */
     struct tl_pool *pool;                     /* borrowed; NULL: none */
     struct search_spec *spec;                 /* owned; the results point to it */
+    uint8_t *starts;                          /* owned, (spec->n_starts, n_variables); spec->starts is this */
     const struct search_controller_ops *ops;  /* static */
     struct search_controller *controller;     /* owned */
     struct tl_hash identity;                  /* of all that the bytes follow from, budgets excepted */
@@ -100,6 +103,7 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
     rc = rc ? rc : tl_buf_put_u64(&buf, spec->seed, err);
     rc = rc ? rc : tl_buf_put_u32(&buf, spec->sample_size, err);
     rc = rc ? rc : tl_buf_add(&buf, spec->controller, strlen(spec->controller), err);
+    rc = rc || !spec->n_starts ? rc : tl_buf_add(&buf, run->starts, spec->n_starts * run->space->n_variables, err);
     if (!rc && spec->reward != SEARCH_REWARD_DEFAULT) { /* the default adds nothing: states from before rewards fit */
         rc = tl_buf_put_u32(&buf, spec->reward, err);
     }
@@ -107,6 +111,31 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
         *ret_identity = tl_hash_of(buf.data, buf.len);
     }
     return rc;
+}
+
+/* Copy and check them. */
+static enum tl_rc take_starts(struct search_run *run, struct tl_err *err)
+{
+    const size_t width = run->space->n_variables, n = run->spec->n_starts;
+    if (n > SEARCH_STARTS_MAX || (n > 0 && run->evaluator->n_rows > 0)) {
+        return tl_fail(err, TL_INVALID, "%zu starts; at most %d are possible, and none in a table", n,
+                       SEARCH_STARTS_MAX);
+    }
+    if (n > 0 && !(run->starts = malloc(n * width))) {
+        return tl_fail(err, TL_NO_MEMORY, "no memory for %zu starts", n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *start = memcpy(run->starts + i * width, run->spec->starts + i * width, width);
+        uint8_t canonical[SPACE_VARIABLES_MAX];
+        bool good = space_valid(run->space, start);
+        memcpy(canonical, start, width);
+        space_canonical(run->space, canonical);
+        if (!good || memcmp(canonical, start, width) != 0 || !space_allowed(run->space, start)) {
+            return tl_fail(err, TL_INVALID, "start %zu is not a canonical architecture of the space", i);
+        }
+    }
+    run->spec->starts = run->starts;
+    return TL_OK;
 }
 
 /* The smallest range of cheap metrics that has every limited one; empty when none is. */
@@ -182,7 +211,8 @@ enum tl_rc search_run_new(const struct space *space, const struct search_evaluat
     *run->spec = *spec;
     run->spec->budget_evaluations = space_single(space) ? 1 : spec->budget_evaluations;
     find_limited(run);
-    rc = identity_of(run, &run->identity, err);
+    rc = take_starts(run, err);
+    rc = rc ? rc : identity_of(run, &run->identity, err);
     rc = rc ? rc : allocate(run, err);
     rc = rc ? rc : results_init(&run->results, run->spec, space, evaluator->n_metrics, err);
     rc = rc ? rc : rows_init(&run->rows, run->spec, evaluator, space->n_variables, err);
@@ -206,6 +236,7 @@ void search_run_free(struct search_run *run)
     results_done(&run->results);
     rows_done(&run->rows);
     free(run->spec);
+    free(run->starts);
     free(run->workers);
     free(run->genes);
     free(run->archs);
@@ -298,6 +329,13 @@ static void value_block(void *ctx, size_t block, unsigned thread)
     }
 }
 
+/* All metrics of the starts, which are one block at most. */
+static void value_starts(void *ctx, size_t block, unsigned thread)
+{
+    struct search_run *run = ctx;
+    (void)ask(run, 0, run->evaluator->n_metrics, run->archs, run->n_slots, run->values, block, thread);
+}
+
 /* The failure of the lowest task, whichever thread had it; the workers can go on afterwards. */
 static enum tl_rc take_failure(struct search_run *run, struct tl_err *err)
 {
@@ -328,6 +366,26 @@ static uint64_t tries_of_run(uint64_t n)
     return RUN_TRIES + n * EVALUATION_TRIES;
 }
 
+/* Does the batch at hand consist of starts? */
+static bool starting(const struct search_run *run)
+{
+    return run->results.n_evaluated < run->spec->n_starts;
+}
+
+static void plan_starts(struct search_run *run)
+{
+    const size_t width = run->space->n_variables, first = (size_t)run->results.n_evaluated;
+    const uint64_t left = run->spec->budget_evaluations - first;
+    size_t n = run->spec->n_starts - first < BLOCK_ROWS ? run->spec->n_starts - first : BLOCK_ROWS;
+    n = n < run->ops->batch ? n : run->ops->batch;
+    run->n_slots = n < left ? n : (size_t)left;
+    memcpy(run->genes, run->starts + first * width, run->n_slots * width);
+    memcpy(run->archs, run->starts + first * width, run->n_slots * width);
+    for (size_t i = 0; i < run->n_slots; i++) {
+        run->tries[i] = 1;
+    }
+}
+
 static void plan_batch(struct search_run *run)
 {
     uint64_t n_evaluated = run->results.n_evaluated, left = run->spec->budget_evaluations - n_evaluated;
@@ -343,6 +401,7 @@ static void plan_batch(struct search_run *run)
 
 static void learn(struct search_run *run)
 {
+    const bool told = run->ops->starts || !starting(run);
     struct tl_rng rng;
     tl_rng_init(&rng, run->spec->seed, run->batch, STREAM_SAMPLE);
     for (size_t i = 0; i < run->n_slots; i++) {
@@ -360,20 +419,29 @@ static void learn(struct search_run *run)
                                        .values = run->values,
                                        .score = run->score,
                                        .violation = run->violation};
-    run->ops->tell(run->controller, &batch);
+    if (told) {
+        run->ops->tell(run->controller, &batch);
+    }
     run->batch++;
 }
 
 static enum tl_rc run_batch(struct search_run *run, struct tl_err *err)
 {
-    plan_batch(run);
-    tl_pool_run(run->pool, propose_slot, run, run->n_slots);
-    enum tl_rc rc = take_failure(run, err);
+    const bool is_start = starting(run);
+    enum tl_rc rc = TL_OK;
+    if (is_start) {
+        plan_starts(run);
+    } else {
+        plan_batch(run);
+        tl_pool_run(run->pool, propose_slot, run, run->n_slots);
+        rc = take_failure(run, err);
+    }
     if (!rc && run->evaluator->prepare) {
         rc = run->evaluator->prepare(run->evaluator->ctx, run->archs, run->space->n_variables, run->n_slots, err);
     }
     if (!rc) {
-        tl_pool_run(run->pool, value_block, run, (run->n_slots + BLOCK_ROWS - 1) / BLOCK_ROWS);
+        tl_pool_run(run->pool, is_start ? value_starts : value_block, run,
+                    (run->n_slots + BLOCK_ROWS - 1) / BLOCK_ROWS);
         rc = take_failure(run, err);
     }
     if (!rc) {

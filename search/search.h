@@ -21,6 +21,7 @@ enum {
     SEARCH_BATCH_MAX = 1024,
     SEARCH_EVALUATIONS_MAX = 1000000000,
     SEARCH_FRONT_MAX = 16384,
+    SEARCH_STARTS_MAX = 4096,
     SEARCH_SAMPLE_MAX = 1000000
 };
 
@@ -82,6 +83,11 @@ struct search_spec {
     bool front_wanted;         /* the whole front, not only what is best by the objective */
     uint8_t objective;         /* metric */
     bool maximize;
+    /* Architectures that are evaluated first, in their order, as part of the budget: (n_starts, n_variables), canonical
+     * and allowed; borrowed until search_run_new returns. Only where the evaluator has no rows. A controller whose
+     * ops->starts learns from them; the others begin after them as if they had not been. */
+    const uint8_t *starts;
+    size_t n_starts; /* 0..SEARCH_STARTS_MAX */
 };
 
 /* A candidate that was evaluated. */
@@ -97,6 +103,15 @@ struct search_point {
     uint64_t evaluations;
     double best; /* objective; NAN while nothing feasible was seen */
 };
+
+/* Of n valued architectures the k (or all) that come nearest to what is wanted, the best first; of equal ones the lower
+ * index. values: (n, SEARCH_METRICS_MAX). What could not be valued is left out. Returns how many there are. */
+struct search_start {
+    uint32_t at;             /* index */
+    double violation, score; /* as goal.h says: 0 where every limit holds; larger is better */
+};
+TL_MUST_CHECK enum tl_rc search_starts(const struct search_spec *spec, const double *values, size_t n, size_t k,
+                                       struct search_start *ret_starts, size_t *ret_n, struct tl_err *err);
 
 /* ---- controllers --------------------------------------------------------------------------------------------- */
 
@@ -118,11 +133,12 @@ struct search_controller_ops {
     size_t batch;     /* most slots of a batch; evolution: its population */
     bool rejects;     /* a proposal that breaks a cheap limit is made again; otherwise it is evaluated like any other */
     bool rewards;     /* learns from spec->reward */
+    bool starts;      /* learns from spec->starts: tell takes batches that were not planned, of at most 50 */
     /* `space` and `spec` are borrowed for the controller's life. Nothing may depend on the spec's budget. */
     TL_MUST_CHECK enum tl_rc (*make)(const struct space *space, const struct search_spec *spec,
                                      struct search_controller **ret, struct tl_err *err);
     void (*free)(struct search_controller *controller);
-    /* Begin batch number `batch`: choose what every slot does. Returns how many slots it has, 1 to ops->batch. A step that
+    /* Begin batch number `batch` (those of starts count): choose what every slot does. Returns how many slots it has, 1 to ops->batch. A step that
      * failed plans the same batch again. */
     size_t (*plan)(struct search_controller *controller, uint64_t batch);
     /* Propose for one slot. While limits reject it, and if ops->rejects, or when what was proposed may not be evaluated at

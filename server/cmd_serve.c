@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECTIONS_MAX = 512 };
+enum { CONNECTIONS_MAX = 512, ARCHIVE_EVALUATIONS = 300000, ARCHIVE_EVALUATIONS_MAX = 100000000 };
 
 struct listen_address {
     char host[64];
@@ -28,6 +28,7 @@ struct serve_options {
     struct listen_address address;
     const char *cert_file, *key_file; /* NULL: http */
     bool tokens_required;
+    int64_t archive; /* evaluations that one is built with */
 };
 
 static bool is_loopback(const char *host)
@@ -98,12 +99,12 @@ static enum tl_rc check_exposure(bool insecure, struct serve_options *options, s
 
 static enum tl_rc parse(int argc, char **argv, struct serve_options *options, struct tl_err *err)
 {
-    enum { DATA, LISTEN, FAMILY, VERBOSE, TLS_CERT, TLS_KEY, INSECURE, REQUIRE_TOKEN };
-    static const struct argument known[] = {
-        [DATA] = {"data", false},         [LISTEN] = {"listen", false},
-        [FAMILY] = {"family", false},     [VERBOSE] = {"verbose", true},
-        [TLS_CERT] = {"tls-cert", false}, [TLS_KEY] = {"tls-key", false},
-        [INSECURE] = {"insecure", true},  [REQUIRE_TOKEN] = {"require-token", true}};
+    enum { DATA, LISTEN, FAMILY, VERBOSE, TLS_CERT, TLS_KEY, INSECURE, REQUIRE_TOKEN, ARCHIVE };
+    static const struct argument known[] = {[DATA] = {"data", false},         [LISTEN] = {"listen", false},
+                                            [FAMILY] = {"family", false},     [VERBOSE] = {"verbose", true},
+                                            [TLS_CERT] = {"tls-cert", false}, [TLS_KEY] = {"tls-key", false},
+                                            [INSECURE] = {"insecure", true},  [REQUIRE_TOKEN] = {"require-token", true},
+                                            [ARCHIVE] = {"archive", false}};
     struct arguments arguments = {.argc = argc, .argv = argv, .known = known, .n_known = TL_COUNT_OF(known)};
     const char *value = NULL;
     bool insecure = false;
@@ -116,6 +117,8 @@ static enum tl_rc parse(int argc, char **argv, struct serve_options *options, st
             rc = parse_listen(value, &options->address, err);
         } else if (which == FAMILY) {
             rc = add_family(value, err);
+        } else if (which == ARCHIVE) {
+            rc = argument_int("archive", value, 0, ARCHIVE_EVALUATIONS_MAX, &options->archive, err);
         } else if (which == VERBOSE) {
             tl_log_level_set(TL_LOG_DEBUG);
         } else if (which == TLS_CERT) {
@@ -179,7 +182,7 @@ static enum tl_rc answer_until_signal(struct service *service, const struct serv
 static enum tl_rc serve_store(struct store *store, const struct serve_options *options, const struct tl_buf *cert,
                               const struct tl_buf *key, struct tl_err *err)
 {
-    struct service service = {.store = store};
+    struct service service = {.store = store, .archive_evaluations = (uint64_t)options->archive};
     struct http_config config = {.host = options->address.host,
                                  .port = options->address.port,
                                  .admit = access_admit,
@@ -207,7 +210,7 @@ static enum tl_rc serve_store(struct store *store, const struct serve_options *o
 
 static enum tl_rc run(int argc, char **argv, struct tl_err *err)
 {
-    struct serve_options options = {.data = "data"};
+    struct serve_options options = {.data = "data", .archive = ARCHIVE_EVALUATIONS};
     TL_AUTO(tl_buf) cert = {0};
     TL_AUTO(tl_buf) key = {0};
     struct store *store = NULL;
@@ -229,11 +232,13 @@ const struct command command_serve = {
     .summary = "run the server: searches, devices, measurements, the page",
     .help =
         "usage: tailor serve [--data DIR] [--listen HOST:PORT] [--tls-cert FILE --tls-key FILE] [--require-token]\n"
-        "                    [--insecure] [--family FILE.json]... [--verbose]\n\n"
+        "                    [--insecure] [--family FILE.json]... [--archive N] [--verbose]\n\n"
         "Keeps everything in DIR (default: data) and answers on HOST:PORT (default: 127.0.0.1:8080; port 0: any).\n"
         "Prints the address it listens on as one line on stdout, and its log on stderr.\n"
         "Each --family adds a family of your own to the spaces; supernet/families/ shows the form, `tailor spaces show\n"
         "FILE.json` checks one.\n"
+        "While nobody waits, an archive of good networks is built for what was searched lately, with N evaluations\n"
+        "(default: 300000; 0: none): it answers later searches at once, and they start from it.\n"
         "Ctrl-C or SIGTERM stop it; a search that was running goes on at the next start.\n\n"
         "On loopback whoever reaches it may use it. On another address (0.0.0.0 or [::]: all) every request must show a\n"
         "token, and it starts only when a client has one (tailor tokens --help) and with TLS:\n"

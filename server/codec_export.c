@@ -84,7 +84,8 @@ enum tl_rc search_export_encode(const struct search_request *request, const char
     struct columns front, sample, best;
     enum tl_rc rc;
 
-    unlabelled.label[0] = '\0'; /* a name for people, no part of the specification */
+    unlabelled.label[0] = '\0';    /* a name for people, no part of the specification */
+    unlabelled.snapshot[0] = '\0'; /* stands beside it, asked for or not */
     rc = search_request_encode(&unlabelled, &request_text, err);
 
     if (rc) {

@@ -159,6 +159,24 @@ static enum tl_rc decode_counts(struct tl_json_object *top, struct search_progre
     return TL_OK;
 }
 
+static enum tl_rc decode_archive(struct tl_json_object *top, struct search_progress *p, struct tl_err *err)
+{
+    struct tl_json_object object;
+    bool there = false;
+    int64_t members = 0;
+    enum tl_rc rc = tl_json_nested(top, "archive", TL_OPTIONAL, &object, &there, err);
+
+    if (rc || !there) {
+        return rc;
+    }
+    if ((rc = tl_json_int(&object, "members", TL_REQUIRED, 1, INT32_MAX, &members, err)) ||
+        (rc = tl_json_bool(&object, "answers", TL_REQUIRED, &p->archive_answers, err))) {
+        return rc;
+    }
+    p->archive_members = (size_t)members;
+    return tl_json_object_close(&object, err);
+}
+
 enum tl_rc search_progress_decode(struct store_bytes json, struct search_progress *ret_progress, struct tl_err *err)
 {
     TL_AUTO(tl_json) doc = {0};
@@ -185,6 +203,9 @@ enum tl_rc search_progress_decode(struct store_bytes json, struct search_progres
         return rc;
     }
     p->round = (int)round;
+    if ((rc = decode_archive(&top, p, err))) {
+        return rc;
+    }
     return tl_json_object_close(&top, err);
 }
 
@@ -247,6 +268,11 @@ enum tl_rc search_progress_encode(const struct search_progress *p, struct tl_buf
         tl_json_number(p->half_width), "answer_candidate", (json_int_t)p->answer, "nearest_candidate",
         (json_int_t)p->nearest, "verified", (int)p->verified, "verifications", encode_verifications(p));
 
+    if (json && p->archive_members > 0) {
+        json_object_set_new(
+            json, "archive",
+            json_pack("{s:I, s:b}", "members", (json_int_t)p->archive_members, "answers", (int)p->archive_answers));
+    }
     if (json && p->has_ranges) {
         json_object_set_new(json, "ranges", encode_ranges(p->ranges));
     }

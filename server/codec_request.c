@@ -292,6 +292,18 @@ static enum tl_rc decode_verify(struct tl_json_object *top, struct search_reques
     return TL_OK;
 }
 
+static enum tl_rc decode_snapshot(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    struct tl_hash hash;
+    const bool there = json_object_get(top->json, "snapshot") != NULL;
+    enum tl_rc rc = tl_json_hash(top, "snapshot", TL_OPTIONAL, &hash, err);
+
+    if (!rc && there) {
+        tl_hash_format(&hash, r->snapshot);
+    }
+    return rc;
+}
+
 /* Two bounds on one metric that leave nothing between them. */
 static enum tl_rc check_contradictions(const struct search_request *r, struct tl_err *err)
 {
@@ -320,10 +332,11 @@ enum tl_rc search_request_decode(const char *json, size_t n, struct search_reque
         (rc = tl_json_name(&top, "space", TL_REQUIRED, &space, err)) ||
         (rc = tl_json_name(&top, "device", TL_OPTIONAL, &device, err)) ||
         (rc = tl_json_string(&top, "label", TL_OPTIONAL, REQUEST_LABEL_MAX, &label, err)) ||
-        (rc = decode_objective(&top, &r, err)) || (rc = decode_limits(&top, &r, err)) ||
-        (rc = decode_controller(&top, &r, err)) || (rc = decode_evaluate(&top, &r, err)) ||
-        (rc = decode_budget(&top, &r, err)) || (rc = decode_verify(&top, &r, err)) ||
-        (rc = tl_json_object_close(&top, err)) || (rc = check_contradictions(&r, err))) {
+        (rc = decode_snapshot(&top, &r, err)) || (rc = decode_objective(&top, &r, err)) ||
+        (rc = decode_limits(&top, &r, err)) || (rc = decode_controller(&top, &r, err)) ||
+        (rc = decode_evaluate(&top, &r, err)) || (rc = decode_budget(&top, &r, err)) ||
+        (rc = decode_verify(&top, &r, err)) || (rc = tl_json_object_close(&top, err)) ||
+        (rc = check_contradictions(&r, err))) {
         return rc;
     }
     copy_text(r.space, sizeof(r.space), space);
@@ -394,6 +407,9 @@ enum tl_rc search_request_encode(const struct search_request *r, struct tl_buf *
     }
     if (r->pool[0]) {
         json_object_set_new(json, "evaluate", encode_evaluate(r));
+    }
+    if (r->snapshot[0]) {
+        json_object_set_new(json, "snapshot", json_string(r->snapshot));
     }
     if (r->top_k == 0) {
         json_object_set_new(json, "verify", json_false());

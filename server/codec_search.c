@@ -75,6 +75,16 @@ static void set_answer(json_t *json, const char *answer, json_t *progress)
     json_decref(document);
 }
 
+/* Where the answer comes from, and how many members the archive had that gave the first one. */
+static void set_archive(json_t *json, bool answered, json_t *archive)
+{
+    const char *from = json_is_true(json_object_get(archive, "answers")) ? "archive" : "search";
+    json_t *members = json_object_get(archive, "members");
+
+    json_object_set_new(json, "answered_from", answered ? json_string(from) : json_null());
+    json_object_set_new(json, "archive_members", members ? json_incref(members) : json_integer(0));
+}
+
 /* Where the rest of the answer is: paths of the API, and the page. */
 static void set_links(json_t *json, const char *id)
 {
@@ -102,6 +112,7 @@ enum tl_rc search_encode(const struct store_search *search, const char *answer, 
         json_object_set(json, copied[i], json_object_get(progress, copied[i]));
     }
     json_object_set_new(json, "snapshot", text_or_null(search->snapshot));
+    set_archive(json, answer != NULL, json_object_get(progress, "archive"));
     json_object_set_new(json, "warnings", warning && warning[0] ? json_pack("[s]", warning) : json_array());
     json_object_set_new(json, "problem", problem && problem[0] ? json_pack("{s:s}", "detail", problem) : json_null());
     set_links(json, search->id);

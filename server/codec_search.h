@@ -49,6 +49,7 @@ struct search_request {
     uint32_t evaluated; /* bit m: they value metric m; 0: none */
     int top_k;          /* 0: no verification; -1: not said (3 where the device has an agent) */
     int rounds;
+    char snapshot[TL_HASH_TEXT]; /* to search under; "": what is current */
 };
 
 /* Read a body of POST /search (or what search_request_encode wrote). Checks all that needs no store: types, ranges,
@@ -102,9 +103,11 @@ struct search_progress {
     double eta_s;       /* NAN: unknown */
     double seconds;     /* active time of the predicting phases so far */
     double scale,
-        half_width;  /* the search's own correction of latency: factor, relative half width (NAN: the model's) */
-    int64_t answer;  /* candidate id; 0: none yet */
-    int64_t nearest; /* candidate id; 0: none */
+        half_width;         /* the search's own correction of latency: factor, relative half width (NAN: the model's) */
+    int64_t answer;         /* candidate id; 0: none yet */
+    int64_t nearest;        /* candidate id; 0: none */
+    size_t archive_members; /* of the archive that gave the first answer; 0: none did */
+    bool archive_answers;   /* the answer is still that one */
     bool verified;
     double best_accuracy, best_latency_ms; /* of the answer, for lists; NAN: unknown */
     bool has_ranges;

@@ -16,7 +16,8 @@ enum tl_rc snapshot_names_encode(const struct snapshot_names *names, struct tl_b
         json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "cost_rules", cost_rules, "space", names->space, "space_id",
                   names->space_id, "device", text_or_null(names->device), "accuracy", text_or_null(names->accuracy),
                   "latency", text_or_null(names->latency), "supernet", text_or_null(names->supernet));
-    if (names->table[0] && json_object_set_new(json, "table", json_string(names->table)) != 0) {
+    if ((names->table[0] && json_object_set_new(json, "table", json_string(names->table)) != 0) ||
+        (names->archive[0] && json_object_set_new(json, "archive", json_string(names->archive)) != 0)) {
         json_decref(json);
         json = NULL;
     }
@@ -45,5 +46,41 @@ enum tl_rc snapshot_names_decode(const char *json, size_t n, struct snapshot_nam
     copy(doc.root, "latency", ret_names->latency, sizeof(ret_names->latency));
     copy(doc.root, "supernet", ret_names->supernet, sizeof(ret_names->supernet));
     copy(doc.root, "table", ret_names->table, sizeof(ret_names->table));
+    copy(doc.root, "archive", ret_names->archive, sizeof(ret_names->archive));
     return TL_OK;
+}
+
+enum tl_rc snapshot_names_base(const struct snapshot_names *names, char ret_base[TL_HASH_TEXT], struct tl_err *err)
+{
+    TL_AUTO(tl_buf) json = {0};
+    struct snapshot_names base = *names;
+    struct tl_hash hash;
+    enum tl_rc rc;
+
+    base.supernet[0] = base.archive[0] = '\0';
+    if ((rc = snapshot_names_encode(&base, &json, err))) {
+        return rc;
+    }
+    hash = tl_hash_of(json.data, json.len);
+    tl_hash_format(&hash, ret_base);
+    return TL_OK;
+}
+
+enum tl_rc archive_info_encode(const struct archive_info *info, struct tl_buf *buf, struct tl_err *err)
+{
+    return tl_json_dump_exact_take(json_pack("{s:b, s:I, s:I, s:s}", "complete", (int)info->complete, "evaluations",
+                                             (json_int_t)info->evaluations, "members", (json_int_t)info->n_members,
+                                             "values_of", info->base),
+                                   buf, err);
+}
+
+void archive_info_decode(const void *json, size_t n, struct archive_info *ret_info)
+{
+    json_t *doc = json_loadb(json, n, 0, NULL);
+
+    *ret_info = (struct archive_info){.complete = json_is_true(json_object_get(doc, "complete")),
+                                      .evaluations = (uint64_t)json_integer_value(json_object_get(doc, "evaluations")),
+                                      .n_members = (size_t)json_integer_value(json_object_get(doc, "members"))};
+    copy(doc, "values_of", ret_info->base, sizeof(ret_info->base));
+    json_decref(doc);
 }

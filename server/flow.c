@@ -97,13 +97,15 @@ static enum tl_rc next_search(struct store_tx *tx, void *ctx, struct tl_err *err
 static void *searcher(void *arg)
 {
     struct flow *flow = arg;
-    uint64_t seen = 0;
+    uint64_t seen = 0, seen_before = 0;
+    bool quiet = false; /* nothing happened for CONDUCT_EVERY_NS */
     struct search_row *row = calloc(1, sizeof(*row));
 
     while (row && !flow_stopping(flow)) {
         struct tl_err err = {0};
         enum tl_rc rc = store_read(flow->service->store, next_search, row, &err);
         if (rc == TL_OK) {
+            quiet = false;
             rc = flow_run(flow, row, &err);
             settle(flow, row, rc, &err);
             flow_ring(flow);
@@ -115,12 +117,18 @@ static void *searcher(void *arg)
         if (rc != TL_NOT_FOUND) {
             tl_log(TL_LOG_ERROR, "flow", "looking for the next search: %s", err.text);
         }
+        if (rc == TL_NOT_FOUND && quiet && flow_archive(flow)) {
+            continue;
+        }
+        seen_before = seen;
         wait_ring(flow, &seen, CONDUCT_EVERY_NS);
+        quiet = seen == seen_before;
     }
     if (row) {
         search_row_done(row);
     }
     free(row);
+    flow_archive_done(flow);
     return NULL;
 }
 

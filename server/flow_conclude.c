@@ -311,6 +311,7 @@ static enum tl_rc collect_nearest(struct running *r, struct outcome *o, struct t
 static void note_answer(struct search_progress *p, const struct found *found, int64_t id)
 {
     p->answer = id;
+    p->archive_answers = false;
     p->best_accuracy = found->values[METRIC_ACCURACY];
     p->best_latency_ms = found->values[METRIC_LATENCY_MS];
 }

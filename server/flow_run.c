@@ -3,11 +3,12 @@
  * Round 0 spends the budget; each later round (none of the top k held on the device) a tenth of it, with latencies corrected
  * by what was measured. The export is written once, at the end of round 0: it is what the determinism promise speaks of.
  */
+#include "server/archive.h"
 #include "server/flow_running.h"
 #include "server/together.h"
 #include <math.h>
 #include <stdio.h>
-
+#include <stdlib.h>
 #include <string.h>
 
 enum { STEP_EVALUATIONS = 2000, SAMPLE_SIZE = 10000, ROUND_EVALUATIONS_MIN = 1000, ROUND_DEAR_MIN = 20 };
@@ -88,6 +89,48 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
         spec->budget_evaluations = request->evaluations / 10 > min ? request->evaluations / 10 : min;
         spec->budget_seconds = request->seconds / 10.0;
     }
+}
+
+/* ---- where it starts ----------------------------------------------------------------------------------------- */
+
+/* What search_run_new is to start from: members of the snapshot's archive. `genes` are owned; NULL: there is none. */
+struct starts {
+    uint8_t *genes;
+    size_t n;
+};
+
+static enum tl_rc starts_make(const struct running *r, struct starts *ret_starts, struct tl_err *err)
+{
+    const struct archive *archive = r->snapshot.archive;
+    const size_t width = evaluator_space(r->evaluator)->n_variables;
+    struct archive_member member;
+    uint32_t *chosen;
+    struct starts starts = {0};
+    size_t n = 0;
+    enum tl_rc rc = TL_OK;
+
+    *ret_starts = starts;
+    if (!archive || r->row->request.evaluated) { /* what workers say, no archive knows */
+        return TL_OK;
+    }
+    chosen = calloc(SEARCH_STARTS_MAX, sizeof(*chosen));
+    starts.genes = calloc(SEARCH_STARTS_MAX, width);
+    if (!chosen || !starts.genes) {
+        rc = tl_fail(err, TL_NO_MEMORY, "no memory for what a search starts from");
+    } else {
+        rc = archive_starts(archive, &r->spec, chosen, &n, err);
+    }
+    for (size_t i = 0; i < n && !rc; i++) {
+        archive_at(archive, chosen[i], &member);
+        starts.n += evaluator_narrow_arch(r->evaluator, member.genes, starts.genes + starts.n * width);
+    }
+    free(chosen);
+    if (rc) {
+        free(starts.genes);
+        return rc;
+    }
+    *ret_starts = starts;
+    return TL_OK;
 }
 
 /* ---- saving -------------------------------------------------------------------------------------------------- */
@@ -201,12 +244,24 @@ static bool out_of_reach(const struct request_limit *limit, const struct metric_
     return limit->is_min ? limit->bound > range->max + range->max_slack : limit->bound < range->min - range->min_slack;
 }
 
+/* What each metric can reach: without a correction of its own every search of these models sees the same, worked out once. */
+static enum tl_rc find_ranges(struct running *r, struct tl_err *err)
+{
+    struct search_row *row = r->row;
+
+    if (row->progress.round == 0) {
+        return flow_evaluate_ranges(r->flow->service->snapshots, &r->snapshot, row->request.evaluated,
+                                    row->progress.ranges, err);
+    }
+    evaluator_ranges(r->evaluator, row->progress.ranges);
+    return TL_OK;
+}
+
 /* After profiling the limits are checked for the first time. */
 static bool check_limits(struct running *r)
 {
     struct search_row *row = r->row;
 
-    evaluator_ranges(r->evaluator, row->progress.ranges);
     for (size_t i = 0; i < row->request.n_limits; i++) {
         const struct request_limit *limit = &row->request.limits[i];
         const struct metric_range *range = &row->progress.ranges[limit->metric];
@@ -248,6 +303,7 @@ static enum tl_rc check_together(struct running *r, bool *ret_possible, struct t
 static enum tl_rc prepare(struct running *r, struct tl_err *err)
 {
     struct search_row *row = r->row;
+    struct starts starts;
     enum tl_rc rc;
 
     r->workers = (struct worker_source){r->flow->service->store, row};
@@ -256,8 +312,16 @@ static enum tl_rc prepare(struct running *r, struct tl_err *err)
     }
     evaluator_correct(r->evaluator, row->progress.scale, row->progress.half_width);
     spec_make(row, r->evaluator, &r->spec);
-    if ((rc = search_run_new(evaluator_space(r->evaluator), evaluator_table(r->evaluator), &r->spec, r->flow->pool,
-                             &r->run, err))) {
+    if ((rc = starts_make(r, &starts, err))) {
+        return rc;
+    }
+    r->spec.starts = starts.genes;
+    r->spec.n_starts = starts.n;
+    rc = search_run_new(evaluator_space(r->evaluator), evaluator_table(r->evaluator), &r->spec, r->flow->pool, &r->run,
+                        err);
+    free(starts.genes);
+    r->spec.starts = NULL; /* the run has its own copy */
+    if (rc) {
         return rc;
     }
     r->seconds_before = row->progress.seconds;
@@ -294,7 +358,7 @@ static enum tl_rc run_ready(struct running *r, struct tl_err *err)
     bool done = false, possible = false;
     enum tl_rc rc = prepare(r, err);
 
-    if (rc || (rc = check_limits(r) ? check_together(r, &possible, err) : TL_OK)) {
+    if (rc || (rc = find_ranges(r, err)) || (rc = check_limits(r) ? check_together(r, &possible, err) : TL_OK)) {
         return rc;
     }
     if (!possible) {

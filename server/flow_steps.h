@@ -14,7 +14,8 @@ struct flow {
     struct service *service;
     struct tl_pool *pool;
     struct flow_threads *threads;
-    int64_t refit_seen; /* the last measurement that flow_refit looked at; the conductor's */
+    int64_t refit_seen;                /* the last measurement that flow_refit looked at; the conductor's */
+    struct archive_work *archive_work; /* the searcher's */
 };
 
 /* True once flow_stop was called: steps save and return. */
@@ -23,6 +24,11 @@ bool flow_stopping(const struct flow *flow);
 /* flow_run.c: the searcher's step. Takes a queued or running search to the end of its predicting phase, saving as it goes.
  * TL_CONFLICT: it was cancelled meanwhile. */
 TL_MUST_CHECK enum tl_rc flow_run(struct flow *flow, struct search_row *row, struct tl_err *err);
+
+/* flow_archive.c: what the searcher does while nothing else happens: builds an archive for a (space, device) that was
+ * searched lately and has none of its present models, a step a call. True: there is more to do. */
+bool flow_archive(struct flow *flow);
+void flow_archive_done(struct flow *flow); /* what was begun is dropped; it is begun again at the next start */
 
 /* flow_verify.c: the conductor's step on a search in state verifying (or waiting_for_device in a round): when no job of it
  * is open, judge, ask for the visits that are missing, or decide. */

@@ -321,6 +321,7 @@ static enum MHD_Result exchange_begin(struct http *http, struct exchange *exchan
     request->location = exchange->location;
     request->if_none_match = http_header(request, "If-None-Match");
     request->prefer_wait_s = http_prefer_wait(http_header(request, "Prefer"));
+    request->prefer_answer_s = http_prefer_answer(http_header(request, "Prefer"));
     http_match(http->config.routes, http->config.n_routes, method, url, &exchange->match);
     for (size_t i = 0; i < HTTP_PARAMS_MAX; i++) {
         request->params[i] = exchange->match.params[i];

@@ -39,6 +39,7 @@ struct http_request {
     const char *body;                    /* n bytes and a NUL */
     size_t body_n;
     double prefer_wait_s;      /* Prefer: wait=N, capped at 600; 0: none */
+    double prefer_answer_s;    /* Prefer: wait without a number: a first answer is enough, 600; wait=0: 0; else -1 */
     double waited_s;           /* since the request was complete */
     const char *if_none_match; /* or NULL */
     const char *location;      /* what this request's response->location was when it was parked; "" before: a POST that

@@ -88,6 +88,20 @@ double http_prefer_wait(const char *prefer)
     return 0;
 }
 
+double http_prefer_answer(const char *prefer)
+{
+    size_t n = 0;
+    for (const char *at; prefer && (at = list_next(&prefer, &n));) {
+        if (n == 4 && strncasecmp(at, "wait", 4) == 0) {
+            return PREFER_WAIT_MAX_S;
+        }
+        if (n > 5 && strncasecmp(at, "wait=", 5) == 0 && at[5] >= '0' && at[5] <= '9') {
+            return strtod(at + 5, NULL) > 0 ? -1 : 0;
+        }
+    }
+    return -1;
+}
+
 bool http_etag_listed(const char *if_none_match, const char *etag)
 {
     size_t n = 0, etag_n = strlen(etag);

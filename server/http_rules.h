@@ -21,6 +21,8 @@ void http_match(const struct http_route *routes, size_t n_routes, const char *me
 
 /* Seconds in a Prefer header ("respond-async, wait=30"), capped at 600; 0: none. NULL is none. */
 double http_prefer_wait(const char *prefer);
+/* How long a first answer is waited for: 600 where "wait" has no number, 0 for "wait=0", else -1. */
+double http_prefer_answer(const char *prefer);
 
 /* Does an If-None-Match header name this (quoted) tag? Weak tags match, as RFC 9110 13.1.2 wants. */
 bool http_etag_listed(const char *if_none_match, const char *etag);

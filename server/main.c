@@ -7,7 +7,8 @@
  *   movers (2)     (libmicrohttpd) receive requests and send answers. Never touch the store, never wait.
  *   request (16)   (http_desk) run handlers: may read the store, wait for a write, read and make models. Never search.
  *   timer          (http_desk) deadlines of parked requests and of slow clients. Only ever holds the desk's lock.
- *   searcher       (flow) runs one search at a time; owns its run, controller and evaluator. No network.
+ *   searcher       (flow) runs one search at a time; owns its run, controller and evaluator. While none waits it builds
+ *                  archives. No network.
  *   conductor      (flow) judges verifications, fits models, queues jobs. No network.
  *
  * What they share, and what guards it: the store (its own queue and read connections); the models in memory (snapshots, a

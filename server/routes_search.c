@@ -2,6 +2,7 @@
  */
 #include "server/codec_search.h"
 #include "server/evaluator_table.h"
+#include "server/first_answer.h"
 #include "server/flow_evaluate.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
@@ -129,6 +130,7 @@ struct admission {
     struct limits_together together;
     char warning[240];
     size_t limit_at_fault;
+    struct first_answer first;
 };
 
 static enum tl_rc admit_device(struct service *service, struct admission *a, struct tl_err *err)
@@ -273,17 +275,45 @@ static enum tl_rc admit_limit(struct admission *a, size_t i, struct tl_err *err)
     return TL_OK;
 }
 
-static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_out_of_reach, struct tl_err *err)
+/* The snapshot that was named, or what is current. */
+static enum tl_rc admit_snapshot(struct service *service, struct admission *a, struct tl_err *err)
 {
-    struct search_request *request = &a->request;
+    const struct search_request *request = &a->request;
     struct tl_err none = {0};
-    enum tl_rc rc = snapshots_pin(service->snapshots, request->space, request->device, &a->snapshot, &none);
+    const bool named = request->snapshot[0] != '\0';
+    enum tl_rc rc = named ? snapshots_load(service->snapshots, request->snapshot, &a->snapshot, &none)
+                          : snapshots_pin(service->snapshots, request->space, request->device, &a->snapshot, &none);
 
+    if (rc == TL_NOT_FOUND && named) {
+        return tl_fail_at(err, TL_INVALID, "/snapshot", "no snapshot is called %s; a search names its own",
+                          request->snapshot);
+    }
     if (rc == TL_NOT_FOUND) {
         return tl_fail_at(err, TL_INVALID, "/space", "no space is called %s; GET /spaces lists them", request->space);
     }
     if (rc) {
         return tl_fail(err, rc, "%s", none.text);
+    }
+    if (strcmp(a->snapshot.space->space.name, request->space) != 0 ||
+        strcmp(a->snapshot.device, request->device) != 0) {
+        return tl_fail_at(err, TL_INVALID, "/snapshot", "this snapshot is of space %s%s%s, not of what is asked",
+                          a->snapshot.space->space.name, a->snapshot.device[0] ? " and device " : "",
+                          a->snapshot.device);
+    }
+    if (named && request->device[0] && !a->snapshot.latency && !a->snapshot.table) {
+        return tl_fail_at(err, TL_INVALID, "/snapshot", "this snapshot has no latency model of %s; leave it out",
+                          request->device);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_out_of_reach, struct tl_err *err)
+{
+    struct search_request *request = &a->request;
+    enum tl_rc rc = admit_snapshot(service, a, err);
+
+    if (rc) {
+        return rc;
     }
     if (!a->snapshot.family && !a->snapshot.table && !request->evaluated) {
         return tl_fail_at(err, TL_INVALID, "/space",
@@ -321,43 +351,51 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
 }
 
 struct insert_ctx {
-    const struct search_request *request;
+    const struct admission *admission;
     const char *id;
-    struct tl_buf spec, progress;
+    struct tl_buf spec;
+    struct search_progress *progress;
 };
 
+/* A search is stored with its first answer, where the archive has one, in one transaction. What it was answered under is
+ * what it will search under; otherwise it pins what is current when its turn comes. */
 static enum tl_rc insert_search(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     const struct insert_ctx *insert = ctx;
+    const struct admission *a = insert->admission;
+    const bool pins = a->first.n_members > 0 || a->request.snapshot[0] != '\0';
+    TL_AUTO(tl_buf) progress = {0};
     int64_t now = tl_clock_wall_ns();
-    enum tl_rc rc =
-        store_search_insert(tx,
-                            &(struct store_search){.id = insert->id,
-                                                   .space = insert->request->space,
-                                                   .device = insert->request->device,
-                                                   .state = "queued",
-                                                   .outcome = "",
-                                                   .snapshot = "",
-                                                   .created_ns = now,
-                                                   .updated_ns = now,
-                                                   .revision = 1,
-                                                   .spec = {insert->spec.data, insert->spec.len},
-                                                   .progress = {insert->progress.data, insert->progress.len}},
-                            err);
+    struct store_search search = {.id = insert->id,
+                                  .space = a->request.space,
+                                  .device = a->request.device,
+                                  .state = "queued",
+                                  .outcome = "",
+                                  .snapshot = pins ? a->snapshot.hash : "",
+                                  .created_ns = now,
+                                  .updated_ns = now,
+                                  .revision = 1,
+                                  .spec = {insert->spec.data, insert->spec.len}};
+    enum tl_rc rc = store_search_insert(tx, &search, err);
 
+    if (!rc && a->first.n_members > 0) {
+        rc = first_answer_put(tx, &a->first, insert->id, insert->progress, err);
+    }
+    if (rc || (rc = search_progress_encode(insert->progress, &progress, err))) {
+        return rc;
+    }
+    search.progress = (struct store_bytes){progress.data, progress.len};
+    rc = store_search_update(tx, &search, err);
     return rc ? rc
               : store_event_add(tx, insert->id,
-                                &(struct store_event){.time_ns = now,
-                                                      .kind = "state",
-                                                      .data = {insert->progress.data, insert->progress.len}},
-                                err);
+                                &(struct store_event){.time_ns = now, .kind = "state", .data = search.progress}, err);
 }
 
-static enum tl_rc insert_admitted(struct service *service, const struct admission *a, char ret_id[TL_UUID_TEXT],
+static enum tl_rc insert_admitted(struct service *service, struct admission *a, char ret_id[TL_UUID_TEXT],
                                   struct tl_err *err)
 {
-    struct insert_ctx insert = {.request = &a->request, .id = ret_id};
-    struct search_progress *progress = malloc(sizeof(*progress));
+    struct insert_ctx insert = {.admission = a, .id = ret_id, .progress = malloc(sizeof(*insert.progress))};
+    struct search_progress *progress = insert.progress;
     enum tl_rc rc;
 
     if (!progress) {
@@ -368,12 +406,11 @@ static enum tl_rc insert_admitted(struct service *service, const struct admissio
     snprintf(progress->warning, sizeof(progress->warning), "%s", a->warning);
     progress->total = (double)a->request.evaluations;
     tl_uuid(ret_id);
-    if (!(rc = search_request_encode(&a->request, &insert.spec, err)) &&
-        !(rc = search_progress_encode(progress, &insert.progress, err))) {
+    if (!(rc = first_answer_find(&a->snapshot, &a->request, &a->first, err)) &&
+        !(rc = search_request_encode(&a->request, &insert.spec, err))) {
         rc = store_write(service->store, insert_search, &insert, err);
     }
     tl_buf_done(&insert.spec);
-    tl_buf_done(&insert.progress);
     free(progress);
     return rc;
 }
@@ -387,8 +424,8 @@ static enum tl_rc answer_out_of_reach(const struct admission *a, const struct tl
     return search_problem_encode(problem, a->ranges, &a->together, &response->body, err);
 }
 
-/* After POST, and again each time a parked POST is handled: 200 when finished or when only a device is missing and
- * there is a predicted answer, 202 when the wait is over. */
+/* After POST, and again each time a parked POST is handled: 200 when finished, or when there is a predicted answer and no
+ * more was asked for or only a device is missing; 202 when the wait is over. */
 static enum tl_rc answer_posted(struct service *service, const struct http_request *request, const char *id,
                                 struct http_response *response, struct tl_err *err)
 {
@@ -401,11 +438,15 @@ static enum tl_rc answer_posted(struct service *service, const struct http_reque
     snprintf(response->location, sizeof(response->location), "/search/%s", id);
     response->etag[0] = '\0';
     response->status = 202;
-    if (ended(show.state) || (strcmp(show.state, "waiting_for_device") == 0 && show.has_answer)) {
-        response->status = request->prefer_wait_s > 0.0 ? 200 : 202;
+    const bool waits_for_device = strcmp(show.state, "waiting_for_device") == 0;
+    const bool first_is_enough = request->prefer_wait_s == 0.0 && request->prefer_answer_s >= 0.0;
+    if (ended(show.state) || (show.has_answer && (waits_for_device || first_is_enough))) {
+        response->status = request->prefer_wait_s > 0.0 || first_is_enough ? 200 : 202;
     } else if (request->prefer_wait_s > 0.0) {
         response->wait_s = request->prefer_wait_s;
         response->status = request->last && show.has_answer ? 200 : 202;
+    } else if (first_is_enough) {
+        response->wait_s = request->prefer_answer_s;
     }
     return TL_OK;
 }
@@ -436,6 +477,7 @@ enum tl_rc route_search_post(struct service *service, const struct http_request 
     } else if (rc && err) {
         *err = problem;
     }
+    first_answer_done(&a->first);
     snapshot_done(&a->snapshot);
     free(a);
     return rc;

@@ -21,6 +21,7 @@ struct service {
     struct snapshots *snapshots; /* models in memory, by hash */
     struct flow *flow;           /* worker threads */
     struct http *http;
+    uint64_t archive_evaluations; /* that an archive is built with; 0: none are built */
 };
 
 /* TL_FORBIDDEN: the caller's token is for another device. */

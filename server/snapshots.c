@@ -2,6 +2,7 @@
  */
 #include "server/snapshots.h"
 #include "server/accuracy.h"
+#include "server/archive.h"
 #include "server/builtin.h"
 #include "server/codec_model.h"
 #include "server/codec_snapshot.h"
@@ -13,14 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODELS_IDLE_MAX = 16, RANGES_KEPT = 64 };
+enum { MODELS_IDLE_MAX = 16, RANGES_KEPT = 64, PINNED_KEPT = 64 };
 
 struct entry {
     struct entry *next; /* most recently made first */
     char hash[TL_HASH_TEXT];
-    struct accuracy_model *accuracy; /* owned; one of the three */
+    struct accuracy_model *accuracy; /* owned; one of the four */
     struct lat_model *latency;       /* owned */
     struct value_table *table;       /* owned */
+    struct archive *archive;         /* owned */
     unsigned users;
 };
 
@@ -30,10 +32,12 @@ struct snapshots {
     pthread_mutex_t lock; /* guards the list and the counts */
     struct entry *entries;
     struct kept_ranges {
-        char hash[TL_HASH_TEXT];
+        char base[TL_HASH_TEXT];
         struct metric_range ranges[METRIC_COUNT];
-    } kept[RANGES_KEPT]; /* of the snapshots asked for last, as a ring */
-    size_t n_kept;       /* ever; the ring's next place is n_kept % RANGES_KEPT */
+    } kept[RANGES_KEPT];                    /* of what was asked for last, as a ring */
+    size_t n_kept;                          /* ever; the ring's next place is n_kept % RANGES_KEPT */
+    char pinned[PINNED_KEPT][TL_HASH_TEXT]; /* those stored last, which need no write again; as a ring */
+    size_t n_pinned;
 };
 
 static void entry_free(struct entry *entry)
@@ -42,6 +46,7 @@ static void entry_free(struct entry *entry)
         accuracy_free(entry->accuracy);
         lat_model_free(entry->latency);
         value_table_free(entry->table);
+        archive_free(entry->archive);
         free(entry);
     }
 }
@@ -72,7 +77,7 @@ static struct entry *find(struct snapshots *snapshots, const char *hash)
     return NULL;
 }
 
-enum entry_kind { ENTRY_ACCURACY, ENTRY_LATENCY, ENTRY_TABLE };
+enum entry_kind { ENTRY_ACCURACY, ENTRY_LATENCY, ENTRY_TABLE, ENTRY_ARCHIVE };
 
 static enum tl_rc entry_decode(const struct tl_buf *bytes, enum entry_kind kind, const struct space *space,
                                struct entry *entry, struct tl_err *err)
@@ -84,6 +89,8 @@ static enum tl_rc entry_decode(const struct tl_buf *bytes, enum entry_kind kind,
         return lat_model_load(bytes->data, bytes->len, &entry->latency, err);
     case ENTRY_TABLE:
         return value_table_load(bytes->data, bytes->len, space, &entry->table, err);
+    case ENTRY_ARCHIVE:
+        return archive_load(bytes->data, bytes->len, space, &entry->archive, err);
     }
     return tl_fail(err, TL_INVALID, "no such kind of model");
 }
@@ -165,6 +172,7 @@ void snapshot_done(struct snapshot *snapshot)
         give(snapshot->owner, snapshot->accuracy_entry);
         give(snapshot->owner, snapshot->latency_entry);
         give(snapshot->owner, snapshot->table_entry);
+        give(snapshot->owner, snapshot->archive_entry);
     }
     *snapshot = (struct snapshot){0};
 }
@@ -202,6 +210,39 @@ static enum tl_rc read_kind(struct store_tx *tx, const char *kind, const char *s
     return rc && rc != TL_NOT_FOUND ? tl_fail(err, rc, "%s", why.text) : TL_OK;
 }
 
+struct archive_ctx {
+    struct snapshot_names *names;
+    const char *base;
+};
+
+/* An archive of other models says nothing of these. */
+static enum tl_rc copy_archive(void *ctx, const struct store_model *model, struct tl_err *err)
+{
+    const struct archive_ctx *a = ctx;
+    struct archive_info info;
+
+    (void)err;
+    archive_info_decode(model->info.data, model->info.n, &info);
+    if (strcmp(info.base, a->base) == 0) {
+        snprintf(a->names->archive, sizeof(a->names->archive), "%s", model->hash);
+    }
+    return TL_OK;
+}
+
+static enum tl_rc read_archive(struct store_tx *tx, struct snapshot_names *names, struct tl_err *err)
+{
+    char base[TL_HASH_TEXT];
+    struct tl_err why = {0};
+    enum tl_rc rc = snapshot_names_base(names, base, err);
+
+    if (rc) {
+        return rc;
+    }
+    rc = store_model_current(tx, "archive", names->space, names->device, copy_archive,
+                             &(struct archive_ctx){names, base}, &why);
+    return rc && rc != TL_NOT_FOUND ? tl_fail(err, rc, "%s", why.text) : TL_OK;
+}
+
 /* The current models of names->space and names->device. */
 static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
@@ -210,7 +251,8 @@ static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *er
 
     rc = rc ? rc : read_kind(tx, "supernet", names->space, "", names->supernet, err);
     rc = rc ? rc : read_kind(tx, "table", names->space, "", names->table, err);
-    return rc || !names->device[0] ? rc : read_kind(tx, "latency", names->space, names->device, names->latency, err);
+    rc = rc || !names->device[0] ? rc : read_kind(tx, "latency", names->space, names->device, names->latency, err);
+    return rc ? rc : read_archive(tx, names, err);
 }
 
 static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names *names, const char *hash,
@@ -225,6 +267,9 @@ static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names 
     }
     snapshot.family = snapshot.space->family;
     const struct space *space = &snapshot.space->space;
+    if ((rc = snapshot_names_base(names, snapshot.base, err))) {
+        return rc;
+    }
     snprintf(snapshot.hash, sizeof(snapshot.hash), "%s", hash);
     snprintf(snapshot.supernet, sizeof(snapshot.supernet), "%s", names->supernet);
     snprintf(snapshot.device, sizeof(snapshot.device), "%s", names->device);
@@ -250,6 +295,14 @@ static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names 
         }
         snapshot.table_entry = entry;
         snapshot.table = entry->table;
+    }
+    if (names->archive[0]) {
+        if ((rc = take(snapshots, names->archive, ENTRY_ARCHIVE, space, &entry, err))) {
+            snapshot_done(&snapshot);
+            return rc;
+        }
+        snapshot.archive_entry = entry;
+        snapshot.archive = entry->archive;
     }
     *ret_snapshot = snapshot;
     return TL_OK;
@@ -308,6 +361,25 @@ enum tl_rc snapshots_current(struct snapshots *snapshots, const char *space, con
     return current(snapshots, space, device, &json, ret_snapshot, err);
 }
 
+static bool is_pinned(struct snapshots *snapshots, const char *hash)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&snapshots->lock);
+    for (size_t i = 0; i < PINNED_KEPT && !found; i++) {
+        found = strcmp(snapshots->pinned[i], hash) == 0;
+    }
+    pthread_mutex_unlock(&snapshots->lock);
+    return found;
+}
+
+static void note_pinned(struct snapshots *snapshots, const char *hash)
+{
+    pthread_mutex_lock(&snapshots->lock);
+    snprintf(snapshots->pinned[snapshots->n_pinned++ % PINNED_KEPT], TL_HASH_TEXT, "%s", hash);
+    pthread_mutex_unlock(&snapshots->lock);
+}
+
 enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *device,
                          struct snapshot *ret_snapshot, struct tl_err *err)
 {
@@ -319,9 +391,12 @@ enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const c
         return rc;
     }
     struct put_ctx put = {snapshot.hash, {json.data, json.len}};
-    if ((rc = store_write(snapshots->store, put_snapshot, &put, err))) {
-        snapshot_done(&snapshot);
-        return rc;
+    if (!is_pinned(snapshots, snapshot.hash)) {
+        if ((rc = store_write(snapshots->store, put_snapshot, &put, err))) {
+            snapshot_done(&snapshot);
+            return rc;
+        }
+        note_pinned(snapshots, snapshot.hash);
     }
     *ret_snapshot = snapshot;
     return TL_OK;
@@ -356,13 +431,13 @@ enum tl_rc snapshots_load(struct snapshots *snapshots, const char *hash, struct 
 
 /* ---- ranges -------------------------------------------------------------------------------------------------- */
 
-static bool kept_find(struct snapshots *snapshots, const char *hash, struct metric_range ret_ranges[METRIC_COUNT])
+static bool kept_find(struct snapshots *snapshots, const char *base, struct metric_range ret_ranges[METRIC_COUNT])
 {
     bool found = false;
 
     pthread_mutex_lock(&snapshots->lock);
     for (size_t i = 0; i < RANGES_KEPT && !found; i++) {
-        if (strcmp(snapshots->kept[i].hash, hash) == 0) {
+        if (strcmp(snapshots->kept[i].base, base) == 0) {
             memcpy(ret_ranges, snapshots->kept[i].ranges, sizeof(snapshots->kept[i].ranges));
             found = true;
         }
@@ -377,7 +452,7 @@ enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *
     struct evaluator *evaluator = NULL;
     enum tl_rc rc;
 
-    if (kept_find(snapshots, snapshot->hash, ret_ranges)) {
+    if (kept_find(snapshots, snapshot->base, ret_ranges)) {
         return TL_OK;
     }
     if ((rc = snapshot_evaluator(snapshot, &evaluator, err))) {
@@ -387,7 +462,7 @@ enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *
     evaluator_free(evaluator);
     pthread_mutex_lock(&snapshots->lock);
     struct kept_ranges *kept = &snapshots->kept[snapshots->n_kept++ % RANGES_KEPT];
-    memcpy(kept->hash, snapshot->hash, sizeof(kept->hash));
+    memcpy(kept->base, snapshot->base, sizeof(kept->base));
     memcpy(kept->ranges, ret_ranges, sizeof(kept->ranges));
     pthread_mutex_unlock(&snapshots->lock);
     return TL_OK;

@@ -13,6 +13,7 @@
 #include "supernet/network.h"
 
 struct accuracy_model;
+struct archive;
 struct snapshots;
 struct space_entry;
 struct spaces;
@@ -25,9 +26,11 @@ struct snapshot {
     const struct accuracy_model *accuracy; /* NULL: the space has none; shared until snapshot_done */
     const struct lat_model *latency;       /* NULL: no device, or none yet */
     const struct value_table *table;       /* NULL: none; else the space has no family, and this is all there is */
+    const struct archive *archive;         /* NULL: none that these models valued */
     char device[65];                       /* "": none */
+    char base[TL_HASH_TEXT];               /* names what values architectures here: snapshot_names_base */
     struct snapshots *owner;
-    void *accuracy_entry, *latency_entry, *table_entry;
+    void *accuracy_entry, *latency_entry, *table_entry, *archive_entry;
 };
 
 /* Publishes the models shipped with the program where the store has none of that space. `spaces`: borrowed for life. */
@@ -49,7 +52,7 @@ void snapshot_done(struct snapshot *snapshot);
 TL_MUST_CHECK enum tl_rc snapshot_evaluator(const struct snapshot *snapshot, struct evaluator **ret_evaluator,
                                             struct tl_err *err);
 
-/* What each metric can reach under the snapshot (evaluator_ranges), worked out once a snapshot. */
+/* What each metric can reach under the snapshot (evaluator_ranges), worked out once for models that value alike. */
 TL_MUST_CHECK enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *snapshot,
                                           struct metric_range ret_ranges[METRIC_COUNT], struct tl_err *err);
 

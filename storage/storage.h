@@ -143,7 +143,7 @@ TL_MUST_CHECK enum tl_rc store_space_list(struct store_tx *tx, struct store_page
 
 struct store_model {
     int64_t seq;
-    const char *kind; /* "accuracy" | "latency" | "supernet" | "table" */
+    const char *kind; /* "accuracy" | "latency" | "supernet" | "table" | "archive" */
     const char *space;
     const char *device; /* "" for accuracy */
     const char *hash;   /* of the bytes; the model is the blob of that name */
@@ -208,7 +208,7 @@ struct store_candidate {
     int64_t id; /* given by the store; list cursor */
     const char *search;
     const char *arch;          /* architecture id, 32 hex digits; unique within a search */
-    const char *role;          /* "front" | "sample" | "verify" | "nearest" */
+    const char *role;          /* "front" | "sample" | "verify" | "nearest" | "archive" */
     int64_t number;            /* order of evaluation in its search */
     struct store_bytes genes;  /* canonical options */
     struct store_bytes values; /* JSON: metric values with kind, interval, measurement */

@@ -2,13 +2,16 @@
  * and how fast, over seeds and limits.
  *
  * Inputs are arguments, so that other tables and predictors can be tried. Controllers were tuned at 15, 20, 25 and 35 ms
- * (--part tuning) and are judged at 18, 22, 30, 45 and 60 ms. The peer in the same run is once-for-all's own evolution;
- * that of the speed is the dense bound: how many evaluations a second a plain matrix product of the predictor's hidden
- * layer (sgemm 1000 x 400 x 400, one thread) would allow if the whole 128-400-400-400-1 network ran at its rate.
+ * (--part tuning) and are judged at 18, 22, 30, 45 and 60 ms. With --archive N all start from an archive that is built
+ * first with N evaluations; how good it is alone stands on stderr "after 1".
+ * The peer in the same run is once-for-all's own evolution; that of the speed is the dense bound: how many evaluations a
+ * second a plain matrix product of the predictor's hidden layer (sgemm 1000 x 400 x 400, one thread) would allow if the
+ * whole 128-400-400-400-1 network ran at its rate.
  */
 #include "base/model/model.h"
 #include "bench.h"
 #include "server/accuracy.h"
+#include "server/archive.h"
 #include "server/evaluator.h"
 #include "server/space_of_family.h"
 #include <cblas.h>
@@ -27,13 +30,17 @@ struct options {
     double limits_ms[LIMITS_MAX];
     size_t n_limits;
     uint64_t evaluations, first_seed, seeds;
+    uint64_t archive; /* evaluations that build one, from which all searches start; 0: none */
 };
+
+/* What searches start from; NULL: nothing. */
+static struct archive *archive;
 
 static void usage(void)
 {
     fputs("usage: bench_search [--space ofa-mbv3-w1.2] [--predictor FILE] [--table RESOLUTION=FILE ...]\n"
           "                    [--part judging|tuning] [--limit MS ...] [--controller NAME ...] [--evaluations 50100]\n"
-          "                    [--seeds 20] [--first-seed 1]\n"
+          "                    [--seeds 20] [--first-seed 1] [--archive 0]\n"
           "Defaults: the tutorial's files in TAILOR_DATA (default ../shared/data), the limits for judging, and auto,\n"
           "evolution, natural-gradient, distinct-evolution, nsga2, reinforce, aging-evolution and random.\n",
           stderr);
@@ -94,6 +101,8 @@ static bool parse(int argc, char **argv, struct options *o)
             o->seeds = strtoull(value, NULL, 10);
         } else if (strcmp(name, "--first-seed") == 0) {
             o->first_seed = strtoull(value, NULL, 10);
+        } else if (strcmp(name, "--archive") == 0) {
+            o->archive = strtoull(value, NULL, 10);
         } else {
             return false;
         }
@@ -170,6 +179,31 @@ static double dense_bound(void)
     return (double)M * K * N * TIMES / seconds / PREDICTOR_MACS;
 }
 
+/* Best after these, of every seed: the table on stderr. */
+static const double checkpoints[] = {1, 300, 1000, 2000, 5000, 15000, 50100};
+static double at_checkpoint[TL_COUNT_OF(checkpoints)][SEEDS_MAX];
+
+static void note_checkpoints(const struct search_run *run, uint64_t index)
+{
+    const struct search_point *points;
+    const size_t n = search_run_history(run, &points);
+    for (size_t c = 0; c < TL_COUNT_OF(checkpoints); c++) {
+        at_checkpoint[c][index] = 0;
+        for (size_t i = 0; i < n && (double)points[i].evaluations <= checkpoints[c]; i++) {
+            at_checkpoint[c][index] = isnan(points[i].best) ? 0 : points[i].best;
+        }
+    }
+}
+
+static void print_checkpoints(const struct options *o, double limit_ms, const char *controller)
+{
+    for (size_t c = 0; c < TL_COUNT_OF(checkpoints) && checkpoints[c] <= (double)o->evaluations; c++) {
+        fprintf(stderr, "%g ms, %s, after %5g: %.3f %.3f %.3f\n", limit_ms, controller, checkpoints[c],
+                bench_quantile(at_checkpoint[c], o->seeds, 0.0), bench_quantile(at_checkpoint[c], o->seeds, 0.5),
+                bench_quantile(at_checkpoint[c], o->seeds, 1.0));
+    }
+}
+
 /* Points of the history that are reported: about three a decade. */
 static void report_history(const char *controller, double limit_ms, uint64_t seed, const struct search_run *run)
 {
@@ -191,6 +225,21 @@ static void report_history(const char *controller, double limit_ms, uint64_t see
     }
 }
 
+/* The archive's best under the limits, in the terms of the search. */
+static enum tl_rc take_starts(struct evaluator *evaluator, struct search_spec *spec, uint8_t *genes, struct tl_err *err)
+{
+    static uint32_t starts[SEARCH_STARTS_MAX];
+    const size_t width = evaluator_space(evaluator)->n_variables;
+    const enum tl_rc rc = archive_starts(archive, spec, starts, &spec->n_starts, err);
+    for (size_t i = 0; !rc && i < spec->n_starts; i++) {
+        struct archive_member member;
+        archive_at(archive, starts[i], &member);
+        (void)evaluator_narrow_arch(evaluator, member.genes, genes + i * width);
+    }
+    spec->starts = genes;
+    return rc;
+}
+
 static enum tl_rc run_seed(struct evaluator *evaluator, const struct options *o, const char *controller,
                            double limit_ms, uint64_t seed, double *ret_best, double *ret_seconds, struct tl_err *err)
 {
@@ -210,6 +259,10 @@ static enum tl_rc run_seed(struct evaluator *evaluator, const struct options *o,
     enum tl_rc rc;
 
     (void)snprintf(spec.controller, sizeof spec.controller, "%s", controller);
+    static uint8_t genes[SEARCH_STARTS_MAX * SPACE_VARIABLES_MAX];
+    if (archive && (rc = take_starts(evaluator, &spec, genes, err))) {
+        return rc;
+    }
     if ((rc = search_run_new(evaluator_space(evaluator), evaluator_table(evaluator), &spec, NULL, &run, err))) {
         return rc;
     }
@@ -217,6 +270,7 @@ static enum tl_rc run_seed(struct evaluator *evaluator, const struct options *o,
         rc = search_run_step(run, 10000, &done, err);
     }
     report_history(controller, limit_ms, seed, run);
+    note_checkpoints(run, seed - o->first_seed);
     *ret_best = search_run_best(run, &best) ? best.values[METRIC_ACCURACY] : 0;
     *ret_seconds = search_run_seconds(run);
     search_run_free(run);
@@ -252,6 +306,7 @@ static enum tl_rc run_controller(const struct options *o, struct evaluator *eval
         rate[i] = (double)o->evaluations / seconds[i];
         bound[i] = dense_bound();
     }
+    print_checkpoints(o, limit_ms, controller);
     fprintf(stderr, "%g ms, %s: worst %.3f, median %.3f, best %.3f, %.2f s\n", limit_ms, controller,
             bench_quantile(best, o->seeds, 0.0), bench_quantile(best, o->seeds, 0.5),
             bench_quantile(best, o->seeds, 1.0), bench_quantile(seconds, o->seeds, 0.5));
@@ -260,9 +315,27 @@ static enum tl_rc run_controller(const struct options *o, struct evaluator *eval
     return TL_OK;
 }
 
+/* How good the archive alone is, and what it cost. */
+static enum tl_rc build_archive(const struct options *o, struct evaluator *evaluator, struct tl_err *err)
+{
+    struct archive_build *build = NULL;
+    bool done = o->archive == 0;
+    const int64_t begin_ns = tl_clock_mono_ns();
+    enum tl_rc rc = done ? TL_OK : archive_build_new(evaluator, NULL, o->archive, &build, err);
+    while (!rc && !done) {
+        rc = archive_build_step(build, 2000, &done, err);
+    }
+    if (!rc && build && !(rc = archive_build_get(build, &archive, err))) {
+        fprintf(stderr, "archive: %zu members after %llu evaluations, %.2f s\n", archive_count(archive),
+                (unsigned long long)o->archive, (double)(tl_clock_mono_ns() - begin_ns) * 1e-9);
+    }
+    archive_build_free(build);
+    return rc;
+}
+
 static enum tl_rc run_all(const struct options *o, struct evaluator *evaluator, struct tl_err *err)
 {
-    enum tl_rc rc = TL_OK;
+    enum tl_rc rc = build_archive(o, evaluator, err);
     for (size_t l = 0; l < o->n_limits; l++) {
         for (size_t c = 0; c < o->n_controllers && !rc; c++) {
             rc = run_controller(o, evaluator, o->controllers[c], o->limits_ms[l], err);
@@ -288,6 +361,7 @@ int main(int argc, char **argv)
     model_blas_single_thread();
     (void)((rc = load_accuracy(&o, family, &accuracy, &err)) || (rc = load_latency(&o, family, &latency, &err)) ||
            (rc = evaluator_new(family, accuracy, latency, 1, &evaluator, &err)) || (rc = run_all(&o, evaluator, &err)));
+    archive_free(archive);
     evaluator_free(evaluator);
     lat_model_free(latency);
     accuracy_free(accuracy);

@@ -105,7 +105,32 @@ def bench_search(options, house):
         report(options, case, "refusal p50", quantile(refused, 0.5), "ms")
         report(options, case, "refusal p99", quantile(refused, 0.99), "ms")
     report(options, f"after {options.searches} searches", "VmHWM", memory_mb(server), "MB")
+    bench_archive(options, server)
     server.stop()
+
+
+def bench_archive(options, server):
+    """Limits that were not asked for before, answered from the archive that the server has built meanwhile."""
+    built = server.program.line(r"archive: .* (\d+) members after (\d+) evaluations and ([\d.]+) s$", 3600)
+    report(options, f"{built.group(2)} evaluations", "archive built, beside whatever else runs", float(built.group(3)), "s")
+    report(options, f"{built.group(2)} evaluations", "archive's members", int(built.group(1)), "architectures")
+    link = server.link()
+    times, cpu_before = [], cpu_ms(server)
+    for i in range(options.answers):
+        body = search_body(options, options.seed + i)
+        body["constraints"][0]["max"] = options.limit * (0.7 + 1.3 * i / options.answers)
+        body["budget"]["evaluations"] = 1
+        started = time.monotonic()
+        answer = link.send("POST", "/search", body, headers={"Prefer": "wait"})
+        times.append(1e3 * (time.monotonic() - started))
+        if answer.status != 200 or answer.json["archive_members"] != int(built.group(1)):
+            sys.exit(f"not answered from the archive: {answer}")
+        link.ended(answer.json["id"])
+    case = "archive, Prefer: wait"
+    report(options, case, "POST /search p50", quantile(times, 0.5), "ms")
+    report(options, case, "POST /search p99", quantile(times, 0.99), "ms")
+    report(options, case, "server CPU an answer and its search of one evaluation",
+           (cpu_ms(server) - cpu_before) / options.answers, "ms")
 
 
 class Uploader(threading.Thread):
@@ -167,6 +192,7 @@ def main():
     parser.add_argument("--controller", default="evolution")
     parser.add_argument("--evaluations", type=int, default=50000)
     parser.add_argument("--searches", type=int, default=50, help="one after the other, with seeds from --seed on")
+    parser.add_argument("--answers", type=int, default=200, help="limits that the archive is asked for")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--starts", type=int, default=10)
     parser.add_argument("--uploads", type=int, default=2000)

@@ -1,6 +1,6 @@
 /* States of searches: refused, or a run that shows sound candidates, goes on and can be saved again. Not ppo's: they have
  * 160 KB, far beyond what mutations search, and its numbers are bounded alike (test_controller_ppo.c). The first byte of the
- * input chooses the controller; the rest is what follows the first 20 bytes of a state, which only say which search it is
+ * input chooses the controller, from 128 on one with starts; the rest is what follows the first 20 bytes of a state, which only say which search it is
  * of. The seeds in the corpus are states of this search after the number of batches in their names. */
 /* links: tailor_search */
 #include "fuzz.h"
@@ -95,13 +95,17 @@ static void check_run(const struct search_run *run)
     must(n == 0 || points[n - 1].evaluations == search_run_evaluations(run));
 }
 
-static void try_controller(const char *name, const uint8_t *data, size_t n)
+static const uint8_t starts[3][VARIABLES] = {{0, 1, 2, 3, 0, 0}, {2, 1, 0, 0, 3, 1}, {3, 3, 3, 3, 3, 3}};
+
+static void try_controller(const char *name, bool started, const uint8_t *data, size_t n)
 {
     struct search_run *run = NULL;
     struct search_spec spec = wish;
     TL_AUTO(tl_buf) state = {.max = STATE_MAX_BYTES};
     bool done = false;
     (void)snprintf(spec.controller, sizeof spec.controller, "%s", name);
+    spec.starts = starts[0];
+    spec.n_starts = started ? TL_COUNT_OF(starts) : 0;
     must(search_run_new(&space, &evaluator, &spec, NULL, &run, NULL) == TL_OK);
     must(search_run_save(run, &state, NULL) == TL_OK);
     state.len = HEAD_BYTES;
@@ -125,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         make_space();
     }
     if (n > 0) {
-        try_controller(controllers[data[0] % TL_COUNT_OF(controllers)], data + 1, n - 1);
+        try_controller(controllers[data[0] % TL_COUNT_OF(controllers)], data[0] >= 128, data + 1, n - 1);
     }
     return 0;
 }

@@ -135,7 +135,7 @@ export interface Search extends SearchItem {
   seconds: number | null;
 }
 
-export type Role = "front" | "sample" | "verify";
+export type Role = "front" | "sample" | "verify" | "archive";
 export interface Candidate {
   id: number;
   number: number;

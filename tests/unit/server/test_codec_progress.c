@@ -16,6 +16,8 @@ static struct search_progress *filled(void)
     p->answer = 12;
     p->seconds = 0.5;
     p->has_ranges = true;
+    p->archive_members = 4460;
+    p->archive_answers = true;
     for (int m = 0; m < METRIC_COUNT; m++) {
         p->ranges[m] = (struct metric_range){(double)NAN, (double)NAN, 0, 0};
     }

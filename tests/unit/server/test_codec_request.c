@@ -44,7 +44,7 @@ static void a_request_survives_the_store(void **state)
         "{\"space\":\"ofa-mbv3-w1.2\",\"device\":\"note10\",\"label\":\"friday\",\"objective\":{\"minimize\":\"macs\"},"
         "\"constraints\":[{\"metric\":\"latency_ms\",\"max\":25.5},{\"metric\":\"accuracy\",\"min\":75,\"max\":80}],"
         "\"controller\":{\"name\":\"random\",\"seed\":7},\"budget\":{\"evaluations\":1e3,\"seconds\":2.5},"
-        "\"verify\":{\"top_k\":2,\"rounds\":4}}";
+        "\"verify\":{\"top_k\":2,\"rounds\":4},\"snapshot\":\"00112233445566778899aabbccddeeff\"}";
     TL_AUTO(tl_buf) text = {0};
     TL_AUTO(tl_buf) again = {0};
     struct search_request a, b;
@@ -58,6 +58,7 @@ static void a_request_survives_the_store(void **state)
     assert_int_equal(search_request_encode(&b, &again, &err), TL_OK);
     assert_string_equal(text.data, again.data);
     assert_int_equal(b.objective, METRIC_MACS);
+    assert_string_equal(b.snapshot, "00112233445566778899aabbccddeeff");
     assert_int_equal(b.top_k, 2);
     assert_int_equal(b.rounds, 4);
     assert_true(b.seconds == 2.5 && b.evaluations == 1000);

@@ -66,14 +66,16 @@ static void the_wait_is_read_out_of_prefer(void **state)
 {
     static const struct {
         const char *prefer;
-        double wait_s;
-    } cases[] = {{NULL, 0},       {"", 0},           {"wait=30", 30},   {"respond-async, wait=10", 10},
-                 {"WAIT=5", 5},   {"wait=2.5", 2.5}, {"wait=1e9", 600}, {"wait=-3", 0},
-                 {"wait=nan", 0}, {"wait=", 0},      {"await=30", 0},   {"wait = 4", 0},
-                 {" , wait=7", 7}};
+        double wait_s, answer_s;
+    } cases[] = {{NULL, 0, -1},        {"", 0, -1},           {"wait=30", 30, -1},   {"respond-async, wait=10", 10, -1},
+                 {"WAIT=5", 5, -1},    {"wait=2.5", 2.5, -1}, {"wait=1e9", 600, -1}, {"wait=-3", 0, -1},
+                 {"wait=nan", 0, -1},  {"wait=", 0, -1},      {"await=30", 0, -1},   {"wait = 4", 0, -1},
+                 {" , wait=7", 7, -1}, {"wait", 0, 600},      {"a=b, Wait", 0, 600}, {"wait=0", 0, 0},
+                 {"waits", 0, -1}};
     (void)state;
     for (size_t i = 0; i < TL_COUNT_OF(cases); i++) {
         assert_true(http_prefer_wait(cases[i].prefer) == cases[i].wait_s);
+        assert_true(http_prefer_answer(cases[i].prefer) == cases[i].answer_s);
     }
 }
 
