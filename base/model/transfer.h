@@ -76,9 +76,18 @@ void transfer_kernel(const double *parts, size_t n, const double *log_weight, do
 
 /* ---- fit ----------------------------------------------------------------------------------------------------- */
 
-/* Scale of a target's deviation from its hypothesis: inverse gamma, mean of its square some TRANSFER_SCALE2. */
-#define TRANSFER_SCALE2  1e-2
+/* A target's deviation from its hypothesis has a scale of its own, whose square is inverse gamma: this many degrees of
+ * freedom, about TRANSFER_SCALE2 (noise of 5 %). Learned with the weights it would be smaller, and 20 samples overfitted. */
+#define TRANSFER_SCALE2  3e-3
 #define TRANSFER_FREEDOM 2.0
+
+/* What is learned of the tasks before a target is seen. A hypothesis is a kernel (the weights, some of them raised or
+ * lowered), a mean (of the tasks, or one of them), and how much of the rests the target takes from that mean. */
+enum { TRANSFER_KERNELS = 12, TRANSFER_RESTS = 3 };
+struct transfer_prior {
+    double log_weight[PART_COUNT];
+    double log_share[TRANSFER_KERNELS][TRANSFER_RESTS]; /* log probability of kernel and rest */
+};
 
 enum { TRANSFER_KEPT = 32 };
 
@@ -105,8 +114,13 @@ struct model_few {
     double calibration;            /* half width over deviation; 1 unless set */
 };
 
-TL_MUST_CHECK enum tl_rc transfer_fit(const struct transfer_view *view, const double *log_weight, const uint32_t *rows,
-                                      const double *y, size_t k, struct model_few **ret_few, struct tl_err *err);
+/* k at least 1: log marginal likelihood of each kernel and rest, averaged over means, constants left out. */
+TL_MUST_CHECK enum tl_rc transfer_evidence(const struct transfer_view *view, const struct transfer_prior *prior,
+                                           const uint32_t *rows, const double *y, size_t k,
+                                           double ret_evidence[TRANSFER_KERNELS][TRANSFER_RESTS], struct tl_err *err);
+TL_MUST_CHECK enum tl_rc transfer_fit(const struct transfer_view *view, const struct transfer_prior *prior,
+                                      const uint32_t *rows, const double *y, size_t k, struct model_few **ret_few,
+                                      struct tl_err *err);
 
 /* ---- prior --------------------------------------------------------------------------------------------------- */
 
@@ -115,7 +129,7 @@ enum { TRANSFER_CALIBRATION = 20 };
 struct model_transfer {
     struct transfer_bases bases;
     struct transfer_view view; /* all rows, all tasks */
-    double log_weight[PART_COUNT];
+    struct transfer_prior prior;
     double errors[TRANSFER_CALIBRATION]; /* quantiles of the tasks' errors when they played target, in deviations */
 };
 

@@ -14,21 +14,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kernels that are tried: the learned weights times these, as logarithms. The first six raise all against the noise, and
- * coarse features; each comes with the tasks' finer differences as learned and all but gone, and from DISTANCE_FROM
- * samples on also with the distance, which no few samples can weigh. */
-enum { DISTANCE_FROM = 50, KERNELS_MAX = 24, SCREEN = 200, SCREEN_KEPT = 4 };
-static const double RAISE[] = {0.0, 3.0, 6.0}, RAISE_COARSE[] = {0.0, 6.0}, RAISE_TASKS[] = {0.0, -4.0},
-                    RAISE_DISTANCE[] = {0.0, 6.0};
+/* Kernels that are tried: the learned weights times these, as logarithms. All weights are raised against the noise, and
+ * coarse features; each comes with the tasks' finer differences as learned and all but gone. The distance, which few
+ * samples cannot weigh, is out, and from DISTANCE_FROM samples on also in. */
+enum { DISTANCE_FROM = 50, KERNELS_MAX = 2 * TRANSFER_KERNELS, SCREEN = 200, SCREEN_KEPT = 4 };
+static const double RAISE[] = {0.0, 3.0, -3.0}, RAISE_COARSE[] = {0.0, 6.0}, RAISE_TASKS[] = {0.0, -4.0},
+                    RAISE_DISTANCE[] = {-HUGE_VAL, 6.0};
 
-static const double RESTS[] = {0.0, 0.5, 1.0}; /* how much of the rest carries over */
+static const double RESTS[TRANSFER_RESTS] = {0.0, 0.5, 1.0}; /* how much of the rest carries over */
 
 struct work {
     const struct transfer_view *view;
+    const struct transfer_prior *prior;
     const uint32_t *rows;
     const double *y;
     size_t k, n_means; /* RESTS for the mean of the tasks, then for each task */
-    double kernels[KERNELS_MAX][PART_COUNT];
+    struct {
+        double log_weight[PART_COUNT];
+        const double *log_share; /* (TRANSFER_RESTS), the prior's */
+    } kernels[KERNELS_MAX];
     size_t n_kernels;
     double *parts;    /* owned (PART_COUNT, k, k) */
     double *factor;   /* owned (k, k) */
@@ -50,22 +54,21 @@ static void work_done(struct work *w)
     free(w->quad);
 }
 
-static size_t list_kernels(const double *log_weight, size_t k, double kernels[KERNELS_MAX][PART_COUNT])
+static void list_kernels(struct work *w)
 {
-    size_t n = 0;
-    for (size_t d = 0; d < (k < DISTANCE_FROM ? 1U : 2U); d++) {
-        for (size_t i = 0; i < 12; i++) {
-            double *at = kernels[n++];
+    for (size_t d = 0; d < (w->k < DISTANCE_FROM ? 1U : 2U); d++) {
+        for (size_t i = 0; i < TRANSFER_KERNELS; i++, w->n_kernels++) {
+            double *at = w->kernels[w->n_kernels].log_weight;
             for (size_t p = 0; p < PART_COUNT; p++) {
-                at[p] = log_weight[p] + RAISE[i / 4];
+                at[p] = w->prior->log_weight[p] + RAISE[i / 4];
             }
             at[PART_COARSE] += RAISE_COARSE[i / 2 % 2];
             at[PART_TASKS_FINE] += RAISE_TASKS[i % 2];
             at[PART_TASKS_REST] += RAISE_TASKS[i % 2];
             at[PART_DISTANCE] += RAISE_DISTANCE[d];
+            w->kernels[w->n_kernels].log_share = w->prior->log_share[i];
         }
     }
-    return n;
 }
 
 static double mean_of(const struct transfer_view *view, size_t row, size_t task, double rest)
@@ -98,8 +101,8 @@ static void residuals(struct work *w)
         sum_y += w->y[i];
     }
     for (size_t h = 0; h < w->n_means; h++) {
-        const size_t task = h / TL_COUNT_OF(RESTS);
-        const double rest = RESTS[h % TL_COUNT_OF(RESTS)];
+        const size_t task = h / TRANSFER_RESTS;
+        const double rest = RESTS[h % TRANSFER_RESTS];
         double sum = 0.0;
         for (size_t i = 0; i < w->k; i++) {
             sum += mean_of(w->view, w->rows[i], task, rest);
@@ -111,10 +114,10 @@ static void residuals(struct work *w)
     }
 }
 
-/* Log probability of hypothesis h before its samples are seen: the mean of the tasks counts as much as all of them. */
-static double log_prior(const struct work *w, size_t h)
+/* Log probability of a hypothesis before its samples are seen: the mean of the tasks counts as much as all of them. */
+static double log_prior(const struct work *w, size_t j, size_t h)
 {
-    return h < TL_COUNT_OF(RESTS) ? 0.0 : -log((double)w->view->n_tasks);
+    return w->kernels[j].log_share[h % TRANSFER_RESTS] - (h < TRANSFER_RESTS ? 0.0 : log((double)w->view->n_tasks));
 }
 
 static enum tl_rc judge_kernel(struct work *w, size_t j, struct tl_err *err)
@@ -122,7 +125,7 @@ static enum tl_rc judge_kernel(struct work *w, size_t j, struct tl_err *err)
     const size_t k = w->k, m = w->n_means;
     double *alpha = w->alpha + j * k * m, logs = 0.0;
 
-    transfer_kernel(w->parts, k, w->kernels[j], w->factor);
+    transfer_kernel(w->parts, k, w->kernels[j].log_weight, w->factor);
     if (!linear_cholesky(w->factor, k)) {
         return tl_fail(err, TL_INVALID, "the samples leave no positive definite kernel");
     }
@@ -135,7 +138,7 @@ static enum tl_rc judge_kernel(struct work *w, size_t j, struct tl_err *err)
     for (size_t h = 0; h < m; h++) {
         const double quad = cblas_ddot((int)k, alpha + h, (int)m, alpha + h, (int)m);
         w->quad[j * m + h] = quad;
-        w->evidence[j * m + h] = w->scale[h] > 0.0 ? log_prior(w, h) - logs -
+        w->evidence[j * m + h] = w->scale[h] > 0.0 ? log_prior(w, j, h) - logs -
                                                          0.5 * (TRANSFER_FREEDOM + (double)k) *
                                                              log1p(quad / (TRANSFER_FREEDOM * TRANSFER_SCALE2))
                                                    : -HUGE_VAL;
@@ -158,6 +161,15 @@ static void normalise(double *evidence, size_t n)
     cblas_dscal((int)n, 1.0 / sum, evidence, 1);
 }
 
+static size_t likeliest(const double *probability, size_t n)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++) {
+        best = probability[i] > probability[best] ? i : best;
+    }
+    return best;
+}
+
 static enum tl_rc judge(struct work *w, struct tl_err *err)
 {
     enum tl_rc rc = work_init(w, err);
@@ -167,9 +179,6 @@ static enum tl_rc judge(struct work *w, struct tl_err *err)
     for (size_t j = 0; !rc && j < w->n_kernels; j++) {
         rc = judge_kernel(w, j, err);
     }
-    if (!rc) {
-        normalise(w->evidence, w->n_kernels * w->n_means);
-    }
     return rc;
 }
 
@@ -177,27 +186,49 @@ static enum tl_rc judge(struct work *w, struct tl_err *err)
 static enum tl_rc screen(struct work *w, struct tl_err *err)
 {
     struct work few = *w;
-    few.k = SCREEN;
-    enum tl_rc rc = judge(&few, err);
     double weight[KERNELS_MAX] = {0};
-
+    few.k = SCREEN;
+    const enum tl_rc rc = judge(&few, err);
+    if (!rc) {
+        normalise(few.evidence, w->n_kernels * w->n_means);
+    }
     for (size_t i = 0; !rc && i < w->n_kernels * w->n_means; i++) {
         weight[i / w->n_means] += few.evidence[i];
     }
     work_done(&few);
     for (size_t n = 0; !rc && n < SCREEN_KEPT; n++) {
-        size_t best = n;
-        for (size_t j = n + 1; j < w->n_kernels; j++) {
-            best = weight[j] > weight[best] ? j : best;
-        }
-        for (size_t p = 0; p < PART_COUNT; p++) {
-            const double other = w->kernels[n][p];
-            w->kernels[n][p] = w->kernels[best][p];
-            w->kernels[best][p] = other;
-        }
-        weight[best] = weight[n];
+        const size_t best = likeliest(weight, w->n_kernels);
+        w->kernels[n] = few.kernels[best];
+        weight[best] = -1.0;
     }
     w->n_kernels = SCREEN_KEPT;
+    return rc;
+}
+
+enum tl_rc transfer_evidence(const struct transfer_view *view, const struct transfer_prior *prior, const uint32_t *rows,
+                             const double *y, size_t k, double ret_evidence[TRANSFER_KERNELS][TRANSFER_RESTS],
+                             struct tl_err *err)
+{
+    struct work w = {.view = view,
+                     .prior = prior,
+                     .rows = rows,
+                     .y = y,
+                     .k = k,
+                     .n_means = (size_t)TRANSFER_RESTS * (view->n_tasks + 1)};
+    list_kernels(&w);
+    const enum tl_rc rc = judge(&w, err);
+    for (size_t i = 0; !rc && i < (size_t)TRANSFER_KERNELS * TRANSFER_RESTS; i++) {
+        const double *evidence = w.evidence + i / TRANSFER_RESTS * w.n_means + i % TRANSFER_RESTS;
+        double best = -HUGE_VAL, sum = 0.0;
+        for (size_t t = 0; t <= view->n_tasks; t++) {
+            best = fmax(best, evidence[t * TRANSFER_RESTS]);
+        }
+        for (size_t t = 0; t <= view->n_tasks && best > -HUGE_VAL; t++) {
+            sum += exp(evidence[t * TRANSFER_RESTS] - best);
+        }
+        ret_evidence[i / TRANSFER_RESTS][i % TRANSFER_RESTS] = best + (sum > 0.0 ? log(sum) : 0.0);
+    }
+    work_done(&w);
     return rc;
 }
 
@@ -210,31 +241,22 @@ static void add_member(const struct work *w, size_t j, size_t h, double share, d
     const double *alpha = w->alpha + j * w->k * w->n_means + h;
     for (size_t p = 0; p < PART_LINEAR; p++) {
         const size_t begin = view->begin[p], width = view->begin[p + 1] - begin;
-        const double weight = share * exp(w->kernels[j][p]);
+        const double weight = share * exp(w->kernels[j].log_weight[p]);
         for (size_t i = 0; i < w->k; i++) {
             cblas_daxpy((int)width, weight * alpha[i * w->n_means],
                         view->phi + w->rows[i] * transfer_columns(view) + begin, 1, beta + begin, 1);
         }
     }
     for (size_t i = 0; i < w->k; i++) {
-        gamma[i] += share * exp(w->kernels[j][PART_DISTANCE]) * alpha[i * w->n_means];
+        gamma[i] += share * exp(w->kernels[j].log_weight[PART_DISTANCE]) * alpha[i * w->n_means];
     }
 }
 
 static void add_mean(const struct transfer_view *view, size_t h, double share, double *blend)
 {
-    const size_t task = h / TL_COUNT_OF(RESTS);
+    const size_t task = h / TRANSFER_RESTS;
     blend[task] += share;
-    blend[view->n_tasks + 1 + task] += share * RESTS[h % TL_COUNT_OF(RESTS)];
-}
-
-static size_t likeliest(const double *probability, size_t n)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++) {
-        best = probability[i] > probability[best] ? i : best;
-    }
-    return best;
+    blend[view->n_tasks + 1 + task] += share * RESTS[h % TRANSFER_RESTS];
 }
 
 /* The errors of the likeliest hypothesis at each sample when it is left out, in deviations: alpha_i / sqrt(s2 K^-1_ii)
@@ -259,7 +281,7 @@ static enum tl_rc leave_one_out(struct model_few *few, const struct work *w, siz
 static enum tl_rc take_likeliest(struct model_few *few, const struct work *w, struct tl_err *err)
 {
     const size_t best = likeliest(w->evidence, w->n_kernels * w->n_means), j = best / w->n_means, h = best % w->n_means;
-    memcpy(few->log_weight, w->kernels[j], sizeof(few->log_weight));
+    memcpy(few->log_weight, w->kernels[j].log_weight, sizeof(few->log_weight));
     transfer_kernel(w->parts, w->k, few->log_weight, few->factor);
     if (!linear_cholesky(few->factor, w->k)) {
         return tl_fail(err, TL_INVALID, "the samples leave no positive definite kernel");
@@ -285,8 +307,8 @@ static void take_members(struct model_few *few, struct work *w)
         const size_t i = likeliest(w->evidence, n), j = i / w->n_means, h = i % w->n_means;
         struct transfer_member *member = &few->kept[few->n_kept];
         *member = (struct transfer_member){.probability = w->evidence[i],
-                                           .task = h / TL_COUNT_OF(RESTS),
-                                           .rest = RESTS[h % TL_COUNT_OF(RESTS)],
+                                           .task = h / TRANSFER_RESTS,
+                                           .rest = RESTS[h % TRANSFER_RESTS],
                                            .scale = w->scale[h],
                                            .beta = few->kept_memory + few->n_kept * (d + w->k)};
         member->gamma = member->beta + d;
@@ -341,7 +363,10 @@ static enum tl_rc fit_samples(struct model_few *few, struct work *w, struct tl_e
 {
     enum tl_rc rc = w->k > SCREEN ? screen(w, err) : TL_OK;
     rc = rc ? rc : judge(w, err);
-    rc = rc ? rc : take_likeliest(few, w, err);
+    if (!rc) {
+        normalise(w->evidence, w->n_kernels * w->n_means);
+        rc = take_likeliest(few, w, err);
+    }
     if (!rc) {
         take_members(few, w);
     }
@@ -349,7 +374,7 @@ static enum tl_rc fit_samples(struct model_few *few, struct work *w, struct tl_e
     return rc;
 }
 
-enum tl_rc transfer_fit(const struct transfer_view *view, const double *log_weight, const uint32_t *rows,
+enum tl_rc transfer_fit(const struct transfer_view *view, const struct transfer_prior *prior, const uint32_t *rows,
                         const double *y, size_t k, struct model_few **ret_few, struct tl_err *err)
 {
     struct model_few *few = NULL;
@@ -359,11 +384,15 @@ enum tl_rc transfer_fit(const struct transfer_view *view, const double *log_weig
     }
     if (k == 0) {
         few->calibration = HUGE_VAL;
-        add_mean(view, TL_COUNT_OF(RESTS) - 1, 1.0, few->blend);
+        add_mean(view, TRANSFER_RESTS - 1, 1.0, few->blend);
     } else {
-        struct work w = {
-            .view = view, .rows = rows, .y = y, .k = k, .n_means = TL_COUNT_OF(RESTS) * (view->n_tasks + 1)};
-        w.n_kernels = list_kernels(log_weight, k, w.kernels);
+        struct work w = {.view = view,
+                         .prior = prior,
+                         .rows = rows,
+                         .y = y,
+                         .k = k,
+                         .n_means = (size_t)TRANSFER_RESTS * (view->n_tasks + 1)};
+        list_kernels(&w);
         rc = fit_samples(few, &w, err);
     }
     if (rc) {
@@ -416,8 +445,12 @@ enum tl_rc model_few_predict(const struct model_few *few, const uint32_t *rows, 
     if (!distance) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for the distance to %zu samples", few->k);
     }
+    bool near = false;
+    for (size_t i = 0; i < few->k; i++) {
+        near = near || few->gamma[i] != 0.0;
+    }
     for (size_t r = 0; r < n; r++) {
-        for (size_t i = 0; i < few->k; i++) {
+        for (size_t i = 0; near && i < few->k; i++) {
             distance[i] = transfer_distance(view, rows[r], few->rows[i]);
         }
         y[r] = cblas_ddot((int)means, view->mean + rows[r] * means, 1, few->blend, 1) +

@@ -21,7 +21,7 @@ enum {
     ROWS = PLAYED_TOTAL + JUDGED,
     PASSES = 5, /* over all weights, at each step size */
 };
-static const double STEPS[] = {2.0, 1.0, 0.5}, LOG_WEIGHT_MAX = 12.0, GAIN_MIN = 1e-3, COVERAGE = 0.9;
+static const double STEPS[] = {2.0, 1.0, 0.5}, LOG_MAX = 12.0, GAIN_MIN = 1e-3, COVERAGE = 0.9;
 
 /* One round: samples of one task, as the others see it. */
 struct round {
@@ -158,7 +158,7 @@ static enum tl_rc play_init(struct play *play, uint64_t seed, struct tl_err *err
 /* ---- weights ------------------------------------------------------------------------------------------------- */
 
 /* Mean log marginal likelihood of the rounds, constants left out. */
-static double likelihood(struct play *play, const double *log_weight)
+static double likelihood(struct play *play, const struct transfer_prior *prior)
 {
     const size_t n = play->n;
     double sum = 0.0;
@@ -168,7 +168,7 @@ static double likelihood(struct play *play, const double *log_weight)
         if (!round->parts) {
             continue;
         }
-        transfer_kernel(round->parts, n, log_weight, play->kernel);
+        transfer_kernel(round->parts, n, prior->log_weight, play->kernel);
         if (!linear_cholesky(play->kernel, n)) {
             return -HUGE_VAL;
         }
@@ -185,40 +185,102 @@ static double likelihood(struct play *play, const double *log_weight)
     return sum / (double)count;
 }
 
-static bool improve(struct play *play, double step, double *log_weight, double *best)
+static bool improve(struct play *play, double step, struct transfer_prior *prior, double *best)
 {
     bool better = false;
     for (size_t i = 0; i < 2 * (size_t)PART_COUNT; i++) {
-        const double before = log_weight[i / 2];
-        log_weight[i / 2] += i % 2 ? -step : step;
-        const double value = fabs(log_weight[i / 2]) > LOG_WEIGHT_MAX ? -HUGE_VAL : likelihood(play, log_weight);
+        double *at = &prior->log_weight[i / 2];
+        const double before = *at;
+        *at += i % 2 ? -step : step;
+        const double value = fabs(*at) > LOG_MAX ? -HUGE_VAL : likelihood(play, prior);
         if (value > *best + GAIN_MIN) {
             *best = value;
             better = true;
         } else {
-            log_weight[i / 2] = before;
+            *at = before;
         }
     }
     return better;
 }
 
-static void learn_weights(struct play *play, double *log_weight)
+static void learn_weights(struct play *play, struct transfer_prior *prior)
 {
     for (size_t p = 0; p < PART_COUNT; p++) {
-        log_weight[p] = -1.0;
+        prior->log_weight[p] = -1.0;
     }
-    double best = likelihood(play, log_weight);
+    double best = likelihood(play, prior);
     for (size_t s = 0; s < TL_COUNT_OF(STEPS); s++) {
-        for (size_t pass = 0; pass < PASSES && improve(play, STEPS[s], log_weight, &best); pass++) {
+        for (size_t pass = 0; pass < PASSES && improve(play, STEPS[s], prior, &best); pass++) {
         }
     }
+}
+
+/* ---- shares of hypotheses ------------------------------------------------------------------------------------- */
+
+/* Mixture weights of the kernels and rests, by expectation maximisation over the rounds; SMOOTHING rounds that favour
+ * none keep each possible. */
+enum { EM_STEPS = 30, HYPOTHESES = TRANSFER_KERNELS * TRANSFER_RESTS };
+static const double SMOOTHING = 2.0;
+
+static void maximise(double (*evidence)[HYPOTHESES], size_t n, double share[HYPOTHESES])
+{
+    for (size_t step = 0; step < EM_STEPS; step++) {
+        double next[HYPOTHESES] = {0}, posterior[HYPOTHESES];
+        for (size_t r = 0; r < n; r++) {
+            double best = -HUGE_VAL, sum = 0.0;
+            for (size_t z = 0; z < HYPOTHESES; z++) {
+                best = fmax(best, evidence[r][z]);
+            }
+            for (size_t z = 0; z < HYPOTHESES; z++) {
+                posterior[z] = share[z] * exp(evidence[r][z] - best);
+                sum += posterior[z];
+            }
+            for (size_t z = 0; z < HYPOTHESES; z++) {
+                next[z] += posterior[z] / sum;
+            }
+        }
+        for (size_t z = 0; z < HYPOTHESES; z++) {
+            share[z] = (next[z] + SMOOTHING / HYPOTHESES) / ((double)n + SMOOTHING);
+        }
+    }
+}
+
+static enum tl_rc learn_shares(const struct play *play, struct transfer_prior *prior, struct tl_err *err)
+{
+    double(*evidence)[HYPOTHESES] = calloc(play->bases->n_tasks * play->n_rounds, sizeof(*evidence));
+    double share[HYPOTHESES], y[PLAYED_MAX];
+    uint32_t place[PLAYED_MAX];
+    size_t n = 0;
+    enum tl_rc rc = evidence ? TL_OK : tl_fail(err, TL_NO_MEMORY, "no memory for the evidence of tasks");
+    for (size_t i = 0; !rc && i < play->bases->n_tasks * play->n_rounds; i++) {
+        const size_t task = i / play->n_rounds, first = i % play->n_rounds * play->n;
+        for (size_t s = 0; play->n_rows[task] && s < play->n; s++) {
+            place[s] = (uint32_t)(first + s);
+            y[s] = value_of(play, task, first + s);
+        }
+        if (play->n_rows[task]) {
+            rc = transfer_evidence(&play->views[task], prior, place, y, play->n,
+                                   (double(*)[TRANSFER_RESTS])evidence[n++], err);
+        }
+    }
+    for (size_t z = 0; z < HYPOTHESES; z++) {
+        share[z] = 1.0 / HYPOTHESES;
+    }
+    if (!rc) {
+        maximise(evidence, n, share);
+    }
+    for (size_t z = 0; z < HYPOTHESES; z++) {
+        prior->log_share[z / TRANSFER_RESTS][z % TRANSFER_RESTS] = log(share[z]);
+    }
+    free(evidence);
+    return rc;
 }
 
 /* ---- calibration --------------------------------------------------------------------------------------------- */
 
 /* Fit the task on its first n rows; |error| over deviation at up to JUDGED further ones, appended. */
-static enum tl_rc judge_task(const struct play *play, size_t task, const double *log_weight, double *errors, size_t *n,
-                             struct tl_err *err)
+static enum tl_rc judge_task(const struct play *play, size_t task, const struct transfer_prior *prior, double *errors,
+                             size_t *n, struct tl_err *err)
 {
     uint32_t place[ROWS];
     double y[ROWS], predicted[JUDGED], deviation[JUDGED];
@@ -229,7 +291,7 @@ static enum tl_rc judge_task(const struct play *play, size_t task, const double 
         place[i] = (uint32_t)i;
         y[i] = value_of(play, task, i);
     }
-    enum tl_rc rc = transfer_fit(&play->views[task], log_weight, place, y, play->n, &few, err);
+    enum tl_rc rc = transfer_fit(&play->views[task], prior, place, y, play->n, &few, err);
     if (rc) {
         return rc;
     }
@@ -247,7 +309,7 @@ static enum tl_rc calibrate(const struct play *play, struct model_transfer *tran
     size_t n = 0;
     enum tl_rc rc = errors ? TL_OK : tl_fail(err, TL_NO_MEMORY, "no memory for the errors of tasks");
     for (size_t t = 0; !rc && t < play->bases->n_tasks; t++) {
-        rc = play->n_rows[t] ? judge_task(play, t, transfer->log_weight, errors, &n, err) : TL_OK;
+        rc = play->n_rows[t] ? judge_task(play, t, &transfer->prior, errors, &n, err) : TL_OK;
     }
     for (size_t q = 0; !rc && q < TRANSFER_CALIBRATION; q++) {
         transfer->errors[q] = stat_quantile(errors, n, ((double)q + 0.5) / TRANSFER_CALIBRATION);
@@ -288,8 +350,9 @@ static enum tl_rc learn(struct model_transfer *transfer, const struct model_task
     play.n_rounds = PLAYED_TOTAL / play.n;
     rc = play_init(&play, seed, err);
     if (!rc) {
-        learn_weights(&play, transfer->log_weight);
-        rc = calibrate(&play, transfer, err);
+        learn_weights(&play, &transfer->prior);
+        rc = learn_shares(&play, &transfer->prior, err);
+        rc = rc ? rc : calibrate(&play, transfer, err);
     }
     play_done(&play);
     return rc;
@@ -342,7 +405,7 @@ static void condition(const struct model_transfer *transfer, const uint32_t *can
     const double root = sqrt(variance[x]);
     for (size_t i = 0; i < n; i++) {
         const double covariance =
-            transfer_covariance(&transfer->view, transfer->log_weight, candidates[i], candidates[x]) -
+            transfer_covariance(&transfer->view, transfer->prior.log_weight, candidates[i], candidates[x]) -
             cblas_ddot((int)step, factor + i * k, 1, factor + x * k, 1);
         factor[i * k + step] = i == x ? root : covariance / root;
     }
@@ -362,7 +425,8 @@ enum tl_rc model_transfer_choose(const struct model_transfer *transfer, const ui
     enum tl_rc rc =
         factor && variance && taken ? TL_OK : tl_fail(err, TL_NO_MEMORY, "no memory to choose among %zu candidates", n);
     for (size_t i = 0; !rc && i < n; i++) {
-        variance[i] = 1.0 + transfer_covariance(&transfer->view, transfer->log_weight, candidates[i], candidates[i]);
+        variance[i] =
+            1.0 + transfer_covariance(&transfer->view, transfer->prior.log_weight, candidates[i], candidates[i]);
     }
     for (size_t i = 0; !rc && i < k; i++) {
         const size_t x = next_sample(variance, n, taken, i % 2 == 0);
@@ -393,7 +457,7 @@ enum tl_rc model_few_fit(const struct model_transfer *transfer, const uint32_t *
     if (!errors) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for %zu samples", k);
     }
-    enum tl_rc rc = transfer_fit(&transfer->view, transfer->log_weight, rows, y, k, &few, err);
+    enum tl_rc rc = transfer_fit(&transfer->view, &transfer->prior, rows, y, k, &few, err);
     if (!rc) {
         memcpy(errors, transfer->errors, sizeof(transfer->errors));
         memcpy(errors + TRANSFER_CALIBRATION, few->loo, k * sizeof(*errors));

@@ -356,7 +356,8 @@ void transfer_kernel(const double *parts, size_t n, const double *log_weight, do
 double transfer_covariance(const struct transfer_view *view, const double *log_weight, size_t a, size_t b)
 {
     const double *x = view->phi + a * transfer_columns(view), *y = view->phi + b * transfer_columns(view);
-    double sum = exp(log_weight[PART_DISTANCE]) * transfer_distance(view, a, b);
+    const double near = exp(log_weight[PART_DISTANCE]);
+    double sum = near > 0.0 ? near * transfer_distance(view, a, b) : 0.0;
     for (size_t p = 0; p < PART_LINEAR; p++) {
         const size_t begin = view->begin[p];
         sum += exp(log_weight[p]) * cblas_ddot((int)(view->begin[p + 1] - begin), x + begin, 1, y + begin, 1);

@@ -28,7 +28,7 @@
 #include "bench.h"
 #include "transfer_table.h"
 
-enum { K_MAX = 16, SEEDS_MAX = 64, POOL = 900, QUERIES = 1000, INTERVALS = 500, TARGETS_MAX = 256 };
+enum { K_MAX = 16, SEEDS_MAX = 64, POOL = 900, QUERIES = 1000, INTERVALS = 500 };
 
 enum method { TRANSFER, TRANSFER_RANDOM, TRANSFER_FAR, MACS, RIDGE, TABLE, SOURCE, METHOD_COUNT };
 static const char *const METHOD_NAMES[METHOD_COUNT] = {"transfer", "transfer-random", "transfer-far", "macs",
@@ -586,14 +586,30 @@ static size_t public_tables(struct table **tables)
     return n;
 }
 
+static void run_table(const struct options *o, const struct table *table, struct tl_pool *pool)
+{
+    struct target targets[DEVICES_MAX];
+    size_t n = 0;
+    for (size_t d = 0; d < table->n_devices; d++) {
+        if (!o->targets || listed(o->targets, table->device[d])) {
+            targets[n++] = (struct target){.options = o, .table = table, .device = d, .text = {.max = 64 << 20}};
+        }
+    }
+    tl_pool_run(pool, run_target, targets, n);
+    for (size_t t = 0; t < n; t++) {
+        (void)fputs(targets[t].text.data ? targets[t].text.data : "", stdout);
+        tl_buf_done(&targets[t].text);
+    }
+    (void)fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
-    static struct target targets[TARGETS_MAX];
     struct options o = {.spec = {.prefix = "lat_"}, .seeds = 10, .threads = tl_cpu_count()};
     struct table *tables[4];
     struct tl_pool *pool = NULL;
     struct tl_err err = {0};
-    size_t n_tables = 1, n = 0;
+    size_t n_tables = 1;
     take_numbers(&o, "0,5,10,20,50,900");
     model_blas_single_thread();
     if (!parse(argc, argv, &o)) {
@@ -604,22 +620,12 @@ int main(int argc, char **argv)
     } else {
         n_tables = public_tables(tables);
     }
-    for (size_t t = 0; t < n_tables; t++) {
-        for (size_t d = 0; d < tables[t]->n_devices && n < TARGETS_MAX; d++) {
-            if (!o.targets || listed(o.targets, tables[t]->device[d])) {
-                targets[n++] =
-                    (struct target){.options = &o, .table = tables[t], .device = d, .text = {.max = 64 << 20}};
-            }
-        }
-    }
     if (tl_pool_new(&pool, (unsigned)o.threads, &err)) {
         bench_die(err.text, "");
     }
-    tl_pool_run(pool, run_target, targets, n);
-    tl_pool_free(pool);
-    for (size_t t = 0; t < n; t++) {
-        (void)fputs(targets[t].text.data ? targets[t].text.data : "", stdout);
-        tl_buf_done(&targets[t].text);
+    for (size_t t = 0; t < n_tables; t++) {
+        run_table(&o, tables[t], pool);
     }
+    tl_pool_free(pool);
     return 0;
 }
