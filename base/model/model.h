@@ -97,7 +97,7 @@ struct model_tasks {
     const uint32_t *group; /* (n_tasks) tasks of one group are no news of each other (one board at several batch
                                             sizes); at least two groups; below MODEL_NO_GROUP */
 };
-enum { MODEL_TASKS_MAX = 256, MODEL_TASK_ROWS_MAX = 1 << 20, MODEL_SAMPLES_MAX = 2048 };
+enum { MODEL_TASKS_MAX = 256, MODEL_TASK_ROWS_MAX = 1 << 20, MODEL_TASK_FEATURES_MAX = 4096, MODEL_SAMPLES_MAX = 2048 };
 #define MODEL_NO_GROUP UINT32_MAX
 
 /* What the tasks teach of a further one: how far it may be from them, and in what, learned by playing target with every
@@ -111,7 +111,7 @@ void model_transfer_free(struct model_transfer *transfer);
 
 /* Which k of n candidate rows (distinct) to measure, without knowing any value: in turn the one that leaves the largest
  * variance, and the next of the candidates' own order, so that the caller's order is the random half. TL_INVALID: k > n
- * or n above MODEL_SAMPLES_MAX. */
+ * or k above MODEL_SAMPLES_MAX. */
 TL_MUST_CHECK enum tl_rc model_transfer_choose(const struct model_transfer *transfer, const uint32_t *candidates,
                                                size_t n, size_t k, uint32_t *ret_rows, struct tl_err *err);
 

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kernels that are tried: the learned weights times these, as logarithms. All weights are raised against the noise, and
- * coarse features; each comes with the tasks' finer differences as learned and all but gone. The distance, which few
+/* Kernels that are tried: the learned weights times these, as logarithms. All weights are raised and lowered against the
+ * noise, and those of coarse features raised; each comes with the tasks' finer differences as learned and all but gone. The distance, which few
  * samples cannot weigh, is out, and from DISTANCE_FROM samples on also in. */
 enum { DISTANCE_FROM = 50, KERNELS_MAX = 2 * TRANSFER_KERNELS, SCREEN = 200, SCREEN_KEPT = 4 };
 static const double RAISE[] = {0.0, 3.0, -3.0}, RAISE_COARSE[] = {0.0, 6.0}, RAISE_TASKS[] = {0.0, -4.0},
@@ -93,7 +93,7 @@ static enum tl_rc work_init(struct work *w, struct tl_err *err)
     return transfer_parts(w->view, w->rows, k, w->parts, err);
 }
 
-/* Scales and residuals; a mean that is not positive over the samples cannot be scaled to them: scale 0. */
+/* Scales and residuals. A mean that is next to nothing over the samples is not blown up to them. */
 static void residuals(struct work *w)
 {
     double sum_y = 0.0;
@@ -107,8 +107,8 @@ static void residuals(struct work *w)
         for (size_t i = 0; i < w->k; i++) {
             sum += mean_of(w->view, w->rows[i], task, rest);
         }
-        w->scale[h] = sum > 1e-3 * (double)w->k ? sum_y / sum : 0.0;
-        for (size_t i = 0; i < w->k && w->scale[h] > 0.0; i++) {
+        w->scale[h] = sum_y / fmax(sum, 1e-3 * (double)w->k);
+        for (size_t i = 0; i < w->k; i++) {
             w->residual[i * w->n_means + h] = w->y[i] / w->scale[h] - mean_of(w->view, w->rows[i], task, rest);
         }
     }
@@ -138,10 +138,9 @@ static enum tl_rc judge_kernel(struct work *w, size_t j, struct tl_err *err)
     for (size_t h = 0; h < m; h++) {
         const double quad = cblas_ddot((int)k, alpha + h, (int)m, alpha + h, (int)m);
         w->quad[j * m + h] = quad;
-        w->evidence[j * m + h] = w->scale[h] > 0.0 ? log_prior(w, j, h) - logs -
-                                                         0.5 * (TRANSFER_FREEDOM + (double)k) *
-                                                             log1p(quad / (TRANSFER_FREEDOM * TRANSFER_SCALE2))
-                                                   : -HUGE_VAL;
+        w->evidence[j * m + h] =
+            log_prior(w, j, h) - logs -
+            0.5 * (TRANSFER_FREEDOM + (double)k) * log1p(quad / (TRANSFER_FREEDOM * TRANSFER_SCALE2));
     }
     cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, CblasTrans, CblasNonUnit, (int)k, (int)m, 1.0, w->factor, (int)k,
                 alpha, (int)m);
@@ -223,10 +222,10 @@ enum tl_rc transfer_evidence(const struct transfer_view *view, const struct tran
         for (size_t t = 0; t <= view->n_tasks; t++) {
             best = fmax(best, evidence[t * TRANSFER_RESTS]);
         }
-        for (size_t t = 0; t <= view->n_tasks && best > -HUGE_VAL; t++) {
+        for (size_t t = 0; t <= view->n_tasks; t++) {
             sum += exp(evidence[t * TRANSFER_RESTS] - best);
         }
-        ret_evidence[i / TRANSFER_RESTS][i % TRANSFER_RESTS] = best + (sum > 0.0 ? log(sum) : 0.0);
+        ret_evidence[i / TRANSFER_RESTS][i % TRANSFER_RESTS] = best + log(sum);
     }
     work_done(&w);
     return rc;

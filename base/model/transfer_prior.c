@@ -323,11 +323,12 @@ static enum tl_rc calibrate(const struct play *play, struct model_transfer *tran
 static enum tl_rc check(const struct model_tasks *tasks, struct tl_err *err)
 {
     if (tasks->n == 0 || tasks->n > MODEL_TASK_ROWS_MAX || tasks->n_tasks == 0 || tasks->n_tasks > MODEL_TASKS_MAX ||
-        tasks->n_coarse == 0 || tasks->n_coarse > MODEL_HOT_MAX || tasks->n_fine == 0 || tasks->n_fine > 4096) {
+        tasks->n_coarse == 0 || tasks->n_coarse > MODEL_TASK_FEATURES_MAX || tasks->n_fine == 0 ||
+        tasks->n_fine > MODEL_TASK_FEATURES_MAX) {
         return tl_fail(err, TL_INVALID,
-                       "%zu rows of %zu tasks with %zu and %zu features; at most %d, %d, %d and 4096, none 0", tasks->n,
+                       "%zu rows of %zu tasks with %zu and %zu features; 1 to %d, %d and %d are learned from", tasks->n,
                        tasks->n_tasks, tasks->n_coarse, tasks->n_fine, MODEL_TASK_ROWS_MAX, MODEL_TASKS_MAX,
-                       MODEL_HOT_MAX);
+                       MODEL_TASK_FEATURES_MAX);
     }
     for (size_t t = 1; t < tasks->n_tasks; t++) {
         if (tasks->group[t] != tasks->group[0]) {

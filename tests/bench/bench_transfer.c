@@ -7,9 +7,9 @@
  *
  * Every column that begins with --prefix (lat_) is a device in turn the target, the others are sources; a trailing batch
  * size is cut off to know its hardware, and the target's own hardware at other batch sizes is no source. Without --csv:
- * NAS-Bench-201, FBNet, OFA-MobileNetV3 and HAT in TAILOR_DATA (default ../shared/data). Settings (kernel parts, steps,
- * grids, sampling) were chosen on every second hardware of NAS-Bench-201 and FBNet in order of their columns, the first,
- * third, ...; the report marks them "tuning" and everything else "judging".
+ * NAS-Bench-201, FBNet, OFA-MobileNetV3 and HAT in TAILOR_DATA (default ../shared/data). Settings (parts of the kernel,
+ * grids, the noise's scale, sampling) were chosen on every second hardware of NAS-Bench-201 and FBNet in order of their
+ * columns, the first, third, ...; the report marks them "tuning" and everything else "judging".
  *
  * Protocol A is HELP's (Lee et al. 2021): samples from architectures 0-899, queries are 900-1899, both without the
  * target's fastest and slowest tenth (which looks at latencies nobody has: the leak is stated, not repaired); U is the same
@@ -26,6 +26,7 @@
  */
 #include "base/model/model.h"
 #include "bench.h"
+#include "transfer_simple.h"
 #include "transfer_table.h"
 
 enum { K_MAX = 16, SEEDS_MAX = 64, POOL = 900, QUERIES = 1000, INTERVALS = 500 };
@@ -125,60 +126,7 @@ static void split_free(struct split *split)
     free(split->queries);
 }
 
-/* ---- simple predictors: fit y (k) at rows, predict all rows of the table ------------------------------------------ */
-
-/* y = intercept + x beta, centred, one lambda. */
-static void fit_ridge(const float *x, size_t n, size_t d, const uint32_t *rows, const double *y, size_t k,
-                      double lambda, double *out)
-{
-    double *design = bench_must(calloc(k * d + 3 * d + k, sizeof *design)), *mean = design + k * d, *beta = mean + d,
-           *lambdas = beta + d, *centred = lambdas + d, mean_y = 0;
-    struct tl_err err = {0};
-    for (size_t i = 0; i < k; i++) {
-        mean_y += y[i] / (double)k;
-        for (size_t j = 0; j < d; j++) {
-            mean[j] += (double)x[rows[i] * d + j] / (double)k;
-        }
-    }
-    for (size_t i = 0; i < k; i++) {
-        centred[i] = y[i] - mean_y;
-        for (size_t j = 0; j < d; j++) {
-            design[i * d + j] = (double)x[rows[i] * d + j] - mean[j];
-        }
-    }
-    for (size_t j = 0; j < d; j++) {
-        lambdas[j] = lambda;
-    }
-    if (model_ridge(design, centred, k, d, lambdas, NULL, beta, &err)) {
-        bench_die(err.text, "");
-    }
-    for (size_t i = 0; i < n; i++) {
-        out[i] = mean_y;
-        for (size_t j = 0; j < d; j++) {
-            out[i] += beta[j] * ((double)x[i * d + j] - mean[j]);
-        }
-    }
-    free(design);
-}
-
-/* A line through (x, y); through 0 where it would not rise, or only ranks are wanted. */
-static void fit_line(const double *x, size_t n, const uint32_t *rows, const double *y, size_t k, double *out)
-{
-    double mean_x = 0, mean_y = 0, xy = 0, xx = 0;
-    for (size_t i = 0; i < k; i++) {
-        mean_x += x[rows[i]] / (double)k;
-        mean_y += y[i] / (double)k;
-    }
-    for (size_t i = 0; i < k; i++) {
-        xy += (x[rows[i]] - mean_x) * (y[i] - mean_y);
-        xx += (x[rows[i]] - mean_x) * (x[rows[i]] - mean_x);
-    }
-    const bool rises = xy > 0 && xx > 0;
-    const double slope = rises ? xy / xx : k ? mean_y / mean_x : 1, constant = rises ? mean_y - slope * mean_x : 0;
-    for (size_t i = 0; i < n; i++) {
-        out[i] = constant + slope * x[i];
-    }
-}
+/* ---- simple predictors ------------------------------------------------------------------------------------------ */
 
 /* False: no source is known everywhere. */
 static bool fit_source(const struct target *target, const uint32_t *rows, const double *y, size_t k, double *out)
