@@ -5,6 +5,8 @@
  *                    [--csv FILE[,FILE...] --prefix P --digits C,... --depth C --numbers C,... --sum C,... --macs C
  *                     --cost-models H,... --families "NAME=H,...;..." --tuned H,...]
  *
+ * --quick: only 5, 10 and 20 samples, without protocol U and transfer-far: a quarter of the time.
+ *
  * Every column that begins with --prefix (lat_) is a device in turn the target, the others are sources; a trailing batch
  * size is cut off to know its hardware, and the target's own hardware at other batch sizes is no source. Without --csv:
  * NAS-Bench-201, FBNet, OFA-MobileNetV3 and HAT in TAILOR_DATA (default ../shared/data). Settings (parts of the kernel,
@@ -489,7 +491,7 @@ static bool parse(int argc, char **argv, struct options *o)
             return false;
         }
     }
-    return o->seeds >= 1 && o->seeds <= SEEDS_MAX && o->n_k >= 1 && o->threads >= 1 && o->threads <= 64;
+    return o->seeds >= 1 && o->seeds <= SEEDS_MAX && o->threads >= 1 && o->threads <= 64;
 }
 
 /* The default tables; files that are not there are passed over by name. */
@@ -558,13 +560,16 @@ int main(int argc, char **argv)
     struct tl_pool *pool = NULL;
     struct tl_err err = {0};
     size_t n_tables = 1;
-    take_numbers(&o, "0,5,10,20,50,900");
     model_blas_single_thread();
     if (!parse(argc, argv, &o)) {
         bench_die("see the head of tests/bench/bench_transfer.c for its arguments", "");
     }
+    if (o.n_k == 0) {
+        take_numbers(&o, o.quick ? "5,10,20" : "0,5,10,20,50,900");
+    }
     if (o.spec.csv) {
-        tables[0] = table_read(o.spec.csv, &o.spec);
+        const char *file = strrchr(o.spec.csv, '/');
+        tables[0] = table_read(file ? file + 1 : o.spec.csv, &o.spec);
     } else {
         n_tables = public_tables(tables);
     }

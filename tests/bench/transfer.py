@@ -94,7 +94,16 @@ def coverage(by_method):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    for (table, timed, protocol), by_method in sorted(read(sys.argv[1:]).items(), key=str):
+    cells = read(sys.argv[1:])
+    for protocol in sorted({protocol for _, timed, protocol in cells if timed}):
+        together = collections.defaultdict(dict)
+        for (table, timed, of), by_method in cells.items():
+            for cell, rows in by_method.items() if timed and of == protocol else ():
+                together[cell].update({(table, device): row for device, row in rows.items()})
+        print(f"\n### All timed devices, protocol {protocol}\n")
+        aim(together)
+        coverage({cell: rows for cell, rows in together.items() if cell[0].startswith("transfer")})
+    for (table, timed, protocol), by_method in sorted(cells.items(), key=str):
         print(f"\n### {table}, {'timed' if timed else 'cost model'}, protocol {protocol}\n")
         main_table(by_method)
         print()
