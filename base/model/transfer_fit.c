@@ -297,7 +297,7 @@ static void take_members(struct model_few *few, struct work *w)
     for (size_t i = 0; i < n; i++) {
         const size_t j = i / w->n_means, h = i % w->n_means;
         const double share = w->evidence[i] * w->scale[h];
-        if (w->evidence[i] > 1e-6) {
+        if (w->evidence[i] > 1e-9) {
             add_member(w, j, h, share, few->beta, few->gamma);
             add_mean(w->view, h, share, few->blend);
         }

@@ -283,7 +283,7 @@ static enum tl_rc judge_task(const struct play *play, size_t task, const struct 
                              size_t *n, struct tl_err *err)
 {
     uint32_t place[ROWS];
-    double y[ROWS], predicted[JUDGED], deviation[JUDGED];
+    double y[ROWS] = {0}, predicted[JUDGED], deviation[JUDGED];
     struct model_few *few = NULL;
     const size_t left = play->n_rows[task] - play->n, judged = left < JUDGED ? left : JUDGED;
 

@@ -98,7 +98,7 @@ static void index_rows(struct table *table, size_t digits)
     table->row_of = bench_must(malloc(n_all * sizeof *table->row_of));
     memset(table->row_of, 0xff, n_all * sizeof *table->row_of);
     for (size_t i = 0; i < table->csv.n; i++) {
-        uint8_t arch[SPACE_VARIABLES_MAX];
+        uint8_t arch[SPACE_VARIABLES_MAX] = {0};
         for (size_t v = 0; v < n_variables; v++) {
             arch[v] = (uint8_t)(bench_csv_cell(&table->csv, i, digits)[v] - '0');
         }

@@ -370,7 +370,7 @@ static void print_scores(struct target *target, enum protocol protocol, enum met
 static void run_cell(struct target *target, const struct model_transfer *transfer, enum protocol protocol,
                      enum method method, size_t k)
 {
-    double scores[SEEDS_MAX][SCORE_COUNT], *predicted = bench_must(calloc(target->table->n, sizeof *predicted));
+    double scores[SEEDS_MAX][SCORE_COUNT] = {0}, *predicted = bench_must(calloc(target->table->n, sizeof *predicted));
     bool exists = true;
     size_t shown = k;
     for (size_t seed = 0; exists && seed < target->options->seeds; seed++) {
@@ -394,6 +394,23 @@ static bool there(const struct target *target, enum protocol protocol)
     return target->n_rows >= POOL + QUERIES || (protocol == ALL_OTHERS && target->n_rows > POOL);
 }
 
+/* The simple methods at k, and at 3 k unless the list has that as well. */
+static void run_simples(struct target *target, enum protocol protocol, size_t k)
+{
+    bool again = k == 0 || 3 * k > POOL;
+    for (size_t i = 0; i < target->options->n_k; i++) {
+        again = again || target->options->k[i] == 3 * k;
+    }
+    for (enum method m = MACS; m < METHOD_COUNT; m++) {
+        if (k > 0 || m == MACS) {
+            run_cell(target, NULL, protocol, m, k);
+        }
+        if (!again) {
+            run_cell(target, NULL, protocol, m, 3 * k);
+        }
+    }
+}
+
 static void run_sizes(struct target *target, size_t k)
 {
     const bool quick = target->options->quick;
@@ -411,18 +428,7 @@ static void run_sizes(struct target *target, size_t k)
         if (far) {
             run_cell(target, far, p, TRANSFER_FAR, k);
         }
-        for (enum method m = MACS; m < METHOD_COUNT; m++) {
-            if (k > 0 || m == MACS) {
-                run_cell(target, NULL, p, m, k);
-            }
-            bool again = k == 0 || 3 * k > POOL;
-            for (size_t i = 0; i < target->options->n_k; i++) {
-                again = again || target->options->k[i] == 3 * k;
-            }
-            if (!again) {
-                run_cell(target, NULL, p, m, 3 * k);
-            }
-        }
+        run_simples(target, p, k);
     }
     model_transfer_free(near);
     model_transfer_free(far);

@@ -82,7 +82,7 @@ static inline struct bench_csv bench_csv_read(const char *path)
     if (!rest) {
         bench_die("no line of names in", path);
     }
-    csv.cells = bench_must(malloc(sizeof *csv.cells * csv.n_columns * max));
+    csv.cells = bench_must(calloc(csv.n_columns * max, sizeof *csv.cells));
     while (csv.n < BENCH_CSV_ROWS_MAX && (rest = bench_csv_cut(rest, cells, &n)) != NULL) {
         if (n != csv.n_columns) {
             bench_die("a row has another number of cells than the head in", path);

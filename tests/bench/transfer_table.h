@@ -151,14 +151,17 @@ static inline void add_digits(struct table *table, const struct bench_csv *csv, 
         return;
     }
     const size_t n_positions = strlen(bench_csv_cell(csv, 0, bench_csv_column(csv, name)));
+    if (n_positions == 0) {
+        bench_die("no digits in column", name);
+    }
     uint8_t *at = bench_must(calloc(csv->n, n_positions));
     for (size_t i = 0; i < csv->n * n_positions; i++) {
         at[i] = (uint8_t)symbol_index(&symbols, symbol_at(csv, spec, i / n_positions, i % n_positions, n_positions));
     }
     table->n_coarse = symbols.n;
     table->n_fine = n_positions * symbols.n;
-    table->coarse = bench_must(calloc(csv->n * table->n_coarse, sizeof(float)));
-    table->fine = bench_must(calloc(csv->n * table->n_fine, sizeof(float)));
+    table->coarse = bench_must(calloc(csv->n * table->n_coarse + 1, sizeof(float)));
+    table->fine = bench_must(calloc(csv->n * table->n_fine + 1, sizeof(float)));
     for (size_t i = 0; i < csv->n * n_positions; i++) {
         table->coarse[i / n_positions * symbols.n + at[i]] += 1.0F;
         table->fine[i * symbols.n + at[i]] = 1.0F;
@@ -232,7 +235,7 @@ static inline size_t read_numbers(const struct bench_csv *csv, const char *names
 static inline void read_columns(struct table *table, const struct bench_csv *csv, const struct table_spec *spec)
 {
     const size_t prefix = strlen(spec->prefix);
-    size_t place[DEVICES_MAX];
+    size_t place[DEVICES_MAX] = {0};
     for (size_t c = 0; c < csv->n_columns; c++) {
         if (strncmp(csv->head[c], spec->prefix, prefix) == 0) {
             if (table->n_devices == DEVICES_MAX) {
@@ -258,18 +261,21 @@ static inline void read_columns(struct table *table, const struct bench_csv *csv
 /* Several files: rows one after another, a device a file. */
 static inline double *read_files(struct table *table, const struct table_spec *spec, size_t *ret_d)
 {
-    struct bench_csv csv[DEVICES_MAX];
+    static struct bench_csv csv[DEVICES_MAX];
     char path[1024], name[NAME_MAX_BYTES];
     for (const char *files = spec->csv; list_next(&files, ',', path, sizeof path); table->n_devices++) {
         const char *file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+        if (table->n_devices == DEVICES_MAX) {
+            bench_die("too many files:", spec->csv);
+        }
         csv[table->n_devices] = bench_csv_read(path);
         (void)snprintf(table->device[table->n_devices], NAME_MAX_BYTES, "%.*s", (int)strcspn(file, "."), file);
         describe_device(table, table->n_devices, spec);
         table->n += csv[table->n_devices].n;
     }
     const size_t d = read_numbers(&csv[0], spec->numbers, NULL, 0);
-    double *numbers = bench_must(calloc(table->n * d, sizeof *numbers));
-    table->values = bench_must(calloc(table->n * table->n_devices, sizeof *table->values));
+    double *numbers = bench_must(calloc(table->n * d + 1, sizeof *numbers));
+    table->values = bench_must(calloc(table->n * table->n_devices + 1, sizeof *table->values));
     for (size_t t = 0, row = 0; t < table->n_devices; row += csv[t++].n) {
         (void)read_numbers(&csv[t], spec->numbers, numbers + row * d, d);
         for (size_t i = 0; i < csv[t].n; i++) {
