@@ -85,6 +85,52 @@ TL_MUST_CHECK enum tl_rc model_load(const void *bytes, size_t n, struct model **
 TL_MUST_CHECK enum tl_rc model_ridge(const double *x, const double *y, size_t n, size_t d, const double *lambda,
                                      const double *prior, double *ret_beta, struct tl_err *err);
 
+/* ---- regression on few samples, with the help of other tasks --------------------------------------------------- */
+
+/* Values of other tasks (latencies on other devices) at the same rows (architectures), all borrowed. Features come twice:
+ * a few coarse ones that a handful of samples can weigh (operator counts), and fine ones (one-hot, ordinal). */
+struct model_tasks {
+    size_t n, n_coarse, n_fine, n_tasks; /* each at least 1 */
+    const float *coarse;                 /* (n, n_coarse) */
+    const float *fine;                   /* (n, n_fine) */
+    const float *values;                 /* (n, n_tasks), above 0; NAN: not known */
+    const uint32_t *group; /* (n_tasks) tasks of one group are no news of each other (one board at several batch
+                                            sizes); at least two groups; below MODEL_NO_GROUP */
+};
+enum { MODEL_TASKS_MAX = 256, MODEL_TASK_ROWS_MAX = 1 << 20, MODEL_TASK_FEATURES_MAX = 4096, MODEL_SAMPLES_MAX = 2048 };
+#define MODEL_NO_GROUP UINT32_MAX
+
+/* What the tasks teach of a further one: how far it may be from them, and in what, learned by playing target with every
+ * task in turn on `n_samples` of its rows. Gaussian process with weighted linear kernels on features and tasks; its weights
+ * maximise the mean marginal likelihood of the tasks. Copies what it needs. Same arguments, same bytes. TL_INVALID: sizes
+ * out of range, one group only, a value that is not a positive number, nothing known of a task. */
+struct model_transfer;
+TL_MUST_CHECK enum tl_rc model_transfer_new(const struct model_tasks *tasks, size_t n_samples, uint64_t seed,
+                                            struct model_transfer **ret_transfer, struct tl_err *err);
+void model_transfer_free(struct model_transfer *transfer);
+
+/* Which k of n candidate rows (distinct) to measure, without knowing any value: in turn the one that leaves the largest
+ * variance, and the next of the candidates' own order, so that the caller's order is the random half. TL_INVALID: k > n
+ * or k above MODEL_SAMPLES_MAX. */
+TL_MUST_CHECK enum tl_rc model_transfer_choose(const struct model_transfer *transfer, const uint32_t *candidates,
+                                               size_t n, size_t k, uint32_t *ret_rows, struct tl_err *err);
+
+/* The target from k samples: `rows` (k) of the tasks' rows and their values `y` (k), above 0. The prediction is averaged
+ * over hypotheses, each weighed by its marginal likelihood: the target is like the mean of the tasks, or like one of
+ * them; its rest carries over wholly, half or not; the features weigh more or less. k = 0: the mean of the tasks, in
+ * units of the target's unknown mean. The model borrows `transfer`. TL_INVALID: k above MODEL_SAMPLES_MAX, a row that is
+ * none, a value that is not a positive number. */
+struct model_few;
+TL_MUST_CHECK enum tl_rc model_few_fit(const struct model_transfer *transfer, const uint32_t *rows, const double *y,
+                                       size_t k, struct model_few **ret_few, struct tl_err *err);
+void model_few_free(struct model_few *few);
+
+/* y (n) for rows of the tasks, and half (n; NULL: not wanted) widths of their 90 % intervals: the posterior deviation,
+ * calibrated by conformal prediction on the errors of the tasks when they played target and on the samples'
+ * leave-one-out errors, so that few samples give wide but finite intervals (k = 0: HUGE_VAL). TL_NO_MEMORY only. */
+TL_MUST_CHECK enum tl_rc model_few_predict(const struct model_few *few, const uint32_t *rows, size_t n, double *y,
+                                           double *half, struct tl_err *err);
+
 /* ---- statistics: pure, no allocation unless said ------------------------------------------------------------- */
 
 /* In place: `values` are sorted. n >= 1. Quantiles interpolate linearly between order statistics (type 7). */

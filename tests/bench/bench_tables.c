@@ -14,12 +14,10 @@
  * judging part is the other columns, with CIFAR-100 and ImageNet16-120 in turn, and NAS-Bench-Macro by parameters.
  */
 #include "bench.h"
+#include "csv.h"
 #include "search/search.h"
 
-#include <string.h>
-#include <zlib.h>
-
-enum { ROWS_MAX = 1 << 20, COLUMNS_MAX = 64, EVALUATIONS_MAX = 100000, TASKS_MAX = 128, NAMES_MAX = 32 };
+enum { EVALUATIONS_MAX = 100000, TASKS_MAX = 128, NAMES_MAX = 32 };
 
 enum { VALUE, COST, METRICS };
 
@@ -27,12 +25,8 @@ static const uint64_t CHECKPOINTS[] = {50, 100, 200, 500, 1000, 2000, 5000, 1000
 
 struct table {
     struct space space;
-    size_t n;
     size_t *row_of; /* owned: by the digits as a number, SIZE_MAX: none */
-    char *text;     /* owned: the file, cut at commas and ends of lines */
-    const char *head[COLUMNS_MAX];
-    size_t n_columns;
-    const char **cells; /* owned, (n, n_columns) */
+    struct bench_csv csv;
 };
 
 struct task {
@@ -52,74 +46,7 @@ struct options {
     uint64_t seeds, first_seed, evaluations;
 };
 
-static _Noreturn void die(const char *text, const char *what)
-{
-    (void)fprintf(stderr, "bench_tables: %s %s\n", text, what);
-    exit(2); /* NOLINT(concurrency-mt-unsafe): one thread */
-}
-
-static void *must(void *memory)
-{
-    if (!memory) {
-        die("no memory", "");
-    }
-    return memory;
-}
-
 /* ---- tables -------------------------------------------------------------------------------------------------- */
-
-static char *read_all(const char *path)
-{
-    enum { TEXT_MAX = 256 << 20 };
-    gzFile file = gzopen(path, "rb");
-    if (!file) {
-        die("cannot read", path);
-    }
-    size_t n = 0, max = 1 << 20;
-    char *text = must(malloc(max + 1));
-    for (int got = 1; got > 0 && n < TEXT_MAX; n += (size_t)got) {
-        if (max - n < 1 << 16) {
-            text = must(realloc(text, 2 * max + 1));
-            max *= 2;
-        }
-        got = gzread(file, text + n, 1 << 16);
-        got = got < 0 ? 0 : got;
-    }
-    (void)gzclose(file);
-    text[n] = '\0';
-    return text;
-}
-
-/* Cut the next line of `text` into cells; the rest, or NULL at the end. */
-static char *cut_line(char *text, const char **cells, size_t *ret_n)
-{
-    char *end = strchr(text, '\n');
-    size_t n = 0;
-    if (!end) {
-        return NULL;
-    }
-    *end = '\0';
-    for (char *cell = text; cell && n < COLUMNS_MAX; n++) {
-        char *comma = strchr(cell, ',');
-        cells[n] = cell;
-        if (comma) {
-            *comma = '\0';
-        }
-        cell = comma ? comma + 1 : NULL;
-    }
-    *ret_n = n;
-    return end + 1;
-}
-
-static size_t column(const struct table *table, const char *name)
-{
-    for (size_t i = 0; i < table->n_columns; i++) {
-        if (strcmp(table->head[i], name) == 0) {
-            return i;
-        }
-    }
-    die("there is no column", name);
-}
 
 static void make_space(struct table *table, size_t n_variables, unsigned n_options)
 {
@@ -138,7 +65,7 @@ static void make_space(struct table *table, size_t n_variables, unsigned n_optio
         }
     }
     if (space_finish(&table->space, &err)) {
-        die(err.text, "");
+        bench_die(err.text, "");
     }
 }
 
@@ -153,11 +80,11 @@ static size_t index_of(const struct space *space, const uint8_t *arch)
 
 static void index_rows(struct table *table, size_t digits)
 {
-    const size_t n_variables = strlen(table->cells[digits]);
+    const size_t n_variables = strlen(bench_csv_cell(&table->csv, 0, digits));
     unsigned n_options = 1;
     size_t n_all = 1;
-    for (size_t i = 0; i < table->n; i++) {
-        for (const char *digit = table->cells[i * table->n_columns + digits]; *digit; digit++) {
+    for (size_t i = 0; i < table->csv.n; i++) {
+        for (const char *digit = bench_csv_cell(&table->csv, i, digits); *digit; digit++) {
             n_options = (unsigned)(*digit - '0') >= n_options ? (unsigned)(*digit - '0') + 1 : n_options;
         }
     }
@@ -166,14 +93,14 @@ static void index_rows(struct table *table, size_t digits)
         n_all *= n_options;
     }
     if (n_all > 1 << 26) {
-        die("too many architectures for a table:", table->cells[digits]);
+        bench_die("too many architectures for a table:", bench_csv_cell(&table->csv, 0, digits));
     }
-    table->row_of = must(malloc(n_all * sizeof *table->row_of));
+    table->row_of = bench_must(malloc(n_all * sizeof *table->row_of));
     memset(table->row_of, 0xff, n_all * sizeof *table->row_of);
-    for (size_t i = 0; i < table->n; i++) {
-        uint8_t arch[SPACE_VARIABLES_MAX];
+    for (size_t i = 0; i < table->csv.n; i++) {
+        uint8_t arch[SPACE_VARIABLES_MAX] = {0};
         for (size_t v = 0; v < n_variables; v++) {
-            arch[v] = (uint8_t)(table->cells[i * table->n_columns + digits][v] - '0');
+            arch[v] = (uint8_t)(bench_csv_cell(&table->csv, i, digits)[v] - '0');
         }
         table->row_of[index_of(&table->space, arch)] = i;
     }
@@ -181,22 +108,9 @@ static void index_rows(struct table *table, size_t digits)
 
 static struct table *read_table(const char *path, const char *digits)
 {
-    struct table *table = must(calloc(1, sizeof *table));
-    table->text = read_all(path);
-    char *rest = cut_line(table->text, table->head, &table->n_columns);
-    table->cells = must(malloc(sizeof *table->cells * table->n_columns * ROWS_MAX));
-    const char *cells[COLUMNS_MAX];
-    size_t n = 0;
-    while (rest && table->n < ROWS_MAX && (rest = cut_line(rest, cells, &n))) {
-        if (n != table->n_columns) {
-            die("a row has another number of cells than the head in", path);
-        }
-        memcpy(&table->cells[table->n++ * table->n_columns], cells, n * sizeof *cells);
-    }
-    if (table->n == 0) {
-        die("no rows in", path);
-    }
-    index_rows(table, column(table, digits));
+    struct table *table = bench_must(calloc(1, sizeof *table));
+    table->csv = bench_csv_read(path);
+    index_rows(table, bench_csv_column(&table->csv, digits));
     return table;
 }
 
@@ -230,27 +144,27 @@ static double hypervolume(const struct task *task, struct point *points, size_t 
 static void add_task(struct task *tasks, size_t *n_tasks, const struct table *table, const char *maximize,
                      const char *minimize, double quantile)
 {
-    const size_t v = column(table, maximize), c = column(table, minimize);
+    const size_t v = bench_csv_column(&table->csv, maximize), c = bench_csv_column(&table->csv, minimize);
     struct task *task = &tasks[*n_tasks];
-    struct point *points = must(malloc(table->n * sizeof *points));
+    struct point *points = bench_must(malloc(table->csv.n * sizeof *points));
     if ((*n_tasks)++ >= TASKS_MAX) {
-        die("too many tasks", "");
+        bench_die("too many tasks", "");
     }
     *task = (struct task){.table = table, .bound = (double)INFINITY, .worst_value = (double)INFINITY};
-    task->value = must(malloc(table->n * sizeof *task->value));
-    task->cost = must(malloc(table->n * sizeof *task->cost));
-    for (size_t i = 0; i < table->n; i++) {
-        task->value[i] = strtod(table->cells[i * table->n_columns + v], NULL);
-        task->cost[i] = strtod(table->cells[i * table->n_columns + c], NULL);
+    task->value = bench_must(malloc(table->csv.n * sizeof *task->value));
+    task->cost = bench_must(malloc(table->csv.n * sizeof *task->cost));
+    for (size_t i = 0; i < table->csv.n; i++) {
+        task->value[i] = strtod(bench_csv_cell(&table->csv, i, v), NULL);
+        task->cost[i] = strtod(bench_csv_cell(&table->csv, i, c), NULL);
         points[i] = (struct point){.cost = task->cost[i], .value = task->value[i]};
         task->worst_cost = fmax(task->worst_cost, task->cost[i]);
         task->worst_value = fmin(task->worst_value, task->value[i]);
     }
-    task->best = hypervolume(task, points, table->n); /* sorts by cost */
+    task->best = hypervolume(task, points, table->csv.n); /* sorts by cost */
     if (quantile > 0) {
-        task->bound = points[(size_t)(quantile * (double)(table->n - 1))].cost;
+        task->bound = points[(size_t)(quantile * (double)(table->csv.n - 1))].cost;
         task->best = -(double)INFINITY;
-        for (size_t i = 0; i < table->n; i++) {
+        for (size_t i = 0; i < table->csv.n; i++) {
             task->best = task->cost[i] <= task->bound ? fmax(task->best, task->value[i]) : task->best;
         }
         (void)snprintf(task->name, sizeof task->name, "%s where %s <= %g", maximize, minimize, task->bound);
@@ -275,9 +189,9 @@ static void public_tasks(struct task *tasks, size_t *n, bool judging)
     (void)snprintf(path, sizeof path, "%.900s/nb201/nb201.csv.gz", root ? root : "../shared/data");
     const struct table *table = read_table(path, "ops");
     size_t n_devices = 0;
-    for (size_t i = 0; i < table->n_columns; i++) {
-        if (strncmp(table->head[i], "lat_", 4) == 0 && n_devices++ % 2 == judging) {
-            add_pair(tasks, n, table, judging ? accuracies[n_devices / 2 % 2] : "acc_cifar10", table->head[i],
+    for (size_t i = 0; i < table->csv.n_columns; i++) {
+        if (strncmp(table->csv.head[i], "lat_", 4) == 0 && n_devices++ % 2 == judging) {
+            add_pair(tasks, n, table, judging ? accuracies[n_devices / 2 % 2] : "acc_cifar10", table->csv.head[i],
                      n_devices % 4 < 2 ? 0.25 : 0.5);
         }
     }
@@ -351,7 +265,7 @@ static void run(const struct options *o, const struct task *task, const char *co
     (void)snprintf(spec.controller, sizeof spec.controller, "%s", controller);
     if (search_run_new(&task->table->space, &evaluator, &spec, NULL, &search, &err) ||
         search_run_step(search, UINT64_MAX, &done, &err)) {
-        die(err.text, "");
+        bench_die(err.text, "");
     }
     for (size_t i = 0; i < TL_COUNT_OF(CHECKPOINTS) && CHECKPOINTS[i] <= o->evaluations; i++) {
         printf(
@@ -430,7 +344,7 @@ int main(int argc, char **argv)
         o.n_controllers++;
     }
     if (!parse(argc, argv, &o)) {
-        die("see the head of tests/bench/bench_tables.c for its arguments", "");
+        bench_die("see the head of tests/bench/bench_tables.c for its arguments", "");
     }
     if (o.csv) {
         add_pair(tasks, &n_tasks, read_table(o.csv, o.digits), o.maximize, o.minimize, o.quantile);

@@ -180,4 +180,5 @@ def main():
                 plot(family, values[family], os.path.join(options.svg, f"{family}.svg"))
 
 
-main()
+if __name__ == "__main__":
+    main()
