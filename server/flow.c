@@ -148,23 +148,49 @@ static enum tl_rc list_state(struct store_tx *tx, void *ctx, struct tl_err *err)
     return store_search_list(tx, list->state, "", (struct store_page){0, CONDUCTED_MAX}, list_add_id, list, err);
 }
 
-/* A search waits for its device, or goes on with it. */
+/* The first device that is away, of several only one that this search has open jobs for; NULL: none. */
+static enum tl_rc device_awaited(struct flow *flow, const struct search_row *row, const char **ret_device,
+                                 int64_t *ret_seen_ns, struct tl_err *err)
+{
+    const struct devices *devices = &row->request.devices;
+    struct store *store = flow->service->store;
+    const char *of_search = row->progress.round > 0 ? row->id : "";
+    enum tl_rc rc = TL_OK;
+
+    *ret_device = NULL;
+    for (size_t d = 0; d < devices->n && !*ret_device; d++) {
+        struct job_counts counts = {.queued = 1};
+        bool away = false;
+        if ((rc = flow_device_away(store, devices->names[d], &away, ret_seen_ns, err)) ||
+            (away && devices->n > 1 &&
+             (rc = flow_job_counts(store, devices->names[d], row->space, of_search[0] ? "verify" : "profile", of_search,
+                                   &counts, err)))) {
+            return rc;
+        }
+        *ret_device = away && counts.queued + counts.leased > 0 ? devices->names[d] : NULL;
+    }
+    return rc;
+}
+
+/* A search waits for a device, or goes on with it. */
 static enum tl_rc notice_device(struct flow *flow, struct search_row *row, struct tl_err *err)
 {
-    bool away = false, waits = strcmp(row->state, "waiting_for_device") == 0;
+    bool waits = strcmp(row->state, "waiting_for_device") == 0;
+    const char *away = NULL;
     int64_t seen_ns = 0;
     char since[TL_TIME_TEXT];
-    enum tl_rc rc = flow_device_away(flow->service->store, row->device, &away, &seen_ns, err);
+    enum tl_rc rc = device_awaited(flow, row, &away, &seen_ns, err);
 
-    if (rc || away == waits) {
+    if (rc || (away != NULL) == waits) {
         return rc;
     }
     if (away) {
         tl_time_format(seen_ns, since);
         search_row_state(row, "waiting_for_device",
-                         "%s was last heard of at %s; its measurements go on when it is back", row->device, since);
+                         "%s was last heard of at %s; its measurements go on when it is back", away, since);
     } else {
-        search_row_state(row, row->progress.round > 0 ? "verifying" : "profiling", "%s is back", row->device);
+        search_row_state(row, row->progress.round > 0 ? "verifying" : "profiling", "%s back",
+                         row->request.devices.n > 1 ? "the devices are" : "the device is");
     }
     rc = search_row_store(flow->service->store, row, "state", err);
     flow_ring(flow);

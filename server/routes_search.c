@@ -122,43 +122,63 @@ enum tl_rc route_search_get(struct service *service, const struct http_request *
 struct admission {
     struct search_request request;
     struct snapshot snapshot;
-    struct device_facts device;
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     char warning[240];
     size_t limit_at_fault;
 };
 
-static enum tl_rc admit_device(struct service *service, struct admission *a, struct tl_err *err)
+static void point_at_device(const struct devices *devices, size_t d, char ret_pointer[32])
 {
-    struct search_request *request = &a->request;
-    struct tl_err none = {0};
-    enum tl_rc rc;
+    (void)snprintf(ret_pointer, 32, devices->n > 1 ? "/devices/%zu" : "/device", d);
+}
 
-    if (!request->device[0]) {
-        if (request->top_k > 0) {
-            return tl_fail_at(err, TL_INVALID, "/verify", "verification needs a \"device\" to measure on");
-        }
-        request->top_k = 0;
-        return TL_OK;
-    }
-    rc = flow_device_facts(service->store, request->device, &a->device, &none);
+static enum tl_rc admit_device(struct service *service, const struct admission *a, size_t d, bool *ret_has_agent,
+                               struct tl_err *err)
+{
+    const struct search_request *request = &a->request;
+    const char *name = request->devices.names[d];
+    struct device_facts device;
+    struct tl_err none = {0};
+    char pointer[32];
+    enum tl_rc rc = flow_device_facts(service->store, name, &device, &none);
+
+    point_at_device(&request->devices, d, pointer);
     if (rc == TL_NOT_FOUND) {
-        return tl_fail_at(err, TL_INVALID, "/device", "no device is called %s; GET /devices lists them",
-                          request->device);
+        return tl_fail_at(err, TL_INVALID, pointer, "no device is called %s; GET /devices lists them", name);
     }
     if (rc) {
         return tl_fail(err, rc, "%s", none.text);
     }
-    if (!a->device.has_agent && request->top_k > 0) {
-        return tl_fail_at(err, TL_INVALID, "/verify", "%s has no agent that could measure; leave \"verify\" out",
-                          request->device);
+    if (!device.has_agent && request->top_k > 0) {
+        return tl_fail_at(err, TL_INVALID, "/verify", "%s has no agent that could measure; leave \"verify\" out", name);
+    }
+    if (!a->snapshot.latency[d] && !device.has_agent) {
+        return tl_fail_at(err, TL_INVALID, pointer, "%s has no latency model of %s and no agent to measure one", name,
+                          request->space);
+    }
+    *ret_has_agent = device.has_agent;
+    return TL_OK;
+}
+
+/* Without a wish a search is verified where every device has an agent. */
+static enum tl_rc admit_devices(struct service *service, struct admission *a, struct tl_err *err)
+{
+    struct search_request *request = &a->request;
+    bool agents = request->devices.n > 0;
+
+    if (request->devices.n == 0 && request->top_k > 0) {
+        return tl_fail_at(err, TL_INVALID, "/verify", "verification needs a \"device\" to measure on");
+    }
+    for (size_t d = 0; d < request->devices.n; d++) {
+        bool has_agent = false;
+        const enum tl_rc rc = admit_device(service, a, d, &has_agent, err);
+        if (rc) {
+            return rc;
+        }
+        agents = agents && has_agent;
     }
     if (request->top_k < 0) {
-        request->top_k = a->device.has_agent ? 3 : 0;
-    }
-    if (!a->snapshot.latency && !a->device.has_agent) {
-        return tl_fail_at(err, TL_INVALID, "/device", "%s has no latency model of %s and no agent to measure one",
-                          request->device, request->space);
+        request->top_k = agents ? 3 : 0;
     }
     return TL_OK;
 }
@@ -168,7 +188,7 @@ static enum tl_rc admit_table(struct admission *a, struct tl_err *err)
 {
     const struct value_table *table = a->snapshot.table;
     struct search_request *request = &a->request;
-    char devices[300];
+    char devices[300], pointer[32];
 
     if (request->top_k > 0) {
         return tl_fail_at(err, TL_INVALID, "/verify",
@@ -176,10 +196,14 @@ static enum tl_rc admit_table(struct admission *a, struct tl_err *err)
                           request->space);
     }
     request->top_k = 0;
-    if (request->device[0] && value_table_column_of(table, METRIC_LATENCY_MS, request->device) < 0) {
-        value_table_devices(table, devices, sizeof(devices));
-        return tl_fail_at(err, TL_INVALID, "/device", "the table of %s has no latencies of %s; it has %s",
-                          request->space, request->device, devices[0] ? devices : "those of no device");
+    for (size_t d = 0; d < request->devices.n; d++) {
+        const char *name = request->devices.names[d];
+        if (value_table_column_of(table, METRIC_LATENCY_MS, name) < 0) {
+            point_at_device(&request->devices, d, pointer);
+            value_table_devices(table, devices, sizeof(devices));
+            return tl_fail_at(err, TL_INVALID, pointer, "the table of %s has no latencies of %s; it has %s",
+                              request->space, name, devices[0] ? devices : "those of no device");
+        }
     }
     return TL_OK;
 }
@@ -191,8 +215,8 @@ static enum tl_rc admit_tabulated(const struct admission *a, enum metric metric,
     char devices[300];
 
     value_table_devices(a->snapshot.table, devices, sizeof(devices));
-    if (value_table_column_of(a->snapshot.table, metric, request->device) >= 0) {
-        return TL_OK;
+    if (value_table_column_of(a->snapshot.table, metric, request->devices.names[0]) >= 0) {
+        return TL_OK; /* latencies of the other devices were looked for above */
     }
     if (metric == METRIC_LATENCY_MS && devices[0]) {
         return tl_fail_at(err, TL_INVALID, pointer, "latency_ms needs a \"device\"; the table of %s has %s",
@@ -212,7 +236,7 @@ static enum tl_rc admit_metric(const struct admission *a, enum metric metric, co
                           "there is no accuracy model of %s; import one (POST /models) or minimise another metric",
                           a->request.space);
     }
-    if (metric == METRIC_LATENCY_MS && !a->request.device[0]) {
+    if (metric == METRIC_LATENCY_MS && a->request.devices.n == 0) {
         return tl_fail_at(err, TL_INVALID, pointer, "latency_ms needs a \"device\"");
     }
     return TL_OK;
@@ -224,13 +248,13 @@ static enum tl_rc admit_objectives(const struct admission *a, struct tl_err *err
     enum tl_rc rc = TL_OK;
 
     if (request->n_objectives == 0) {
-        return admit_metric(a, request->objective, "/objective", err);
+        return admit_metric(a, request->objective.metric, "/objective", err);
     }
     for (size_t i = 0; !rc && i < request->n_objectives; i++) {
         char pointer[64];
         snprintf(pointer, sizeof(pointer), "/objectives/%zu/%s", i,
-                 request->objectives[i] == METRIC_ACCURACY ? "maximize" : "minimize");
-        rc = admit_metric(a, request->objectives[i], pointer, err);
+                 request->objectives[i].metric == METRIC_ACCURACY ? "maximize" : "minimize");
+        rc = admit_metric(a, request->objectives[i].metric, pointer, err);
     }
     return rc;
 }
@@ -239,22 +263,23 @@ static enum tl_rc admit_objectives(const struct admission *a, struct tl_err *err
 static enum tl_rc admit_limit(struct admission *a, size_t i, struct tl_err *err)
 {
     const struct request_limit *limit = &a->request.limits[i];
-    const struct metric_range *range = &a->ranges[limit->metric];
-    char pointer[64];
+    const size_t column = request_limit_column(&a->request, i);
+    const struct metric_range *range = &a->ranges[column];
+    char pointer[64], name[COLUMN_NAME_MAX];
     double end = limit->is_min ? range->max : range->min;
     double slack = limit->is_min ? range->max_slack : range->min_slack;
     double beyond = limit->is_min ? limit->bound - end : end - limit->bound;
 
+    column_name(&a->request.devices, column, name);
     snprintf(pointer, sizeof(pointer), "/constraints/%u/%s", limit->place, limit->is_min ? "min" : "max");
     if (beyond > slack) {
-        return tl_fail_at(err, TL_INVALID, pointer, "%s %s %.6g cannot be met: it reaches %.6g to %.6g",
-                          metric_names[limit->metric], limit->is_min ? "of at least" : "of at most", limit->bound,
-                          range->min, range->max);
+        return tl_fail_at(err, TL_INVALID, pointer, "%s %s %.6g cannot be met: it reaches %.6g to %.6g", name,
+                          limit->is_min ? "of at least" : "of at most", limit->bound, range->min, range->max);
     }
     if (beyond > 0.0) {
         snprintf(a->warning, sizeof(a->warning),
-                 "%s %.6g lies beyond what is predicted to be reachable (%.6g), though within the interval",
-                 metric_names[limit->metric], limit->bound, end);
+                 "%s %.6g lies beyond what is predicted to be reachable (%.6g), though within the interval", name,
+                 limit->bound, end);
     }
     return TL_OK;
 }
@@ -263,8 +288,11 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
 {
     struct search_request *request = &a->request;
     struct tl_err none = {0};
-    enum tl_rc rc = snapshots_pin(service->snapshots, request->space, request->device, &a->snapshot, &none);
+    char devices[DEVICES_TEXT];
+    enum tl_rc rc;
 
+    devices_join(&request->devices, ",", devices, sizeof(devices));
+    rc = snapshots_pin(service->snapshots, request->space, devices, &a->snapshot, &none);
     if (rc == TL_NOT_FOUND) {
         return tl_fail_at(err, TL_INVALID, "/space", "no space is called %s; GET /spaces lists them", request->space);
     }
@@ -277,7 +305,7 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
             "no network of %s can be built and it has no table of values; PUT /spaces/%s/table brings one",
             request->space, request->space);
     }
-    if ((rc = a->snapshot.table ? admit_table(a, err) : admit_device(service, a, err)) ||
+    if ((rc = a->snapshot.table ? admit_table(a, err) : admit_devices(service, a, err)) ||
         (rc = admit_objectives(a, err))) {
         return rc;
     }
@@ -288,7 +316,7 @@ static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_
             return rc;
         }
     }
-    if (request->device[0] && !a->snapshot.latency && !a->snapshot.table) {
+    if (snapshot_lacks(&a->snapshot) < a->snapshot.devices.n) {
         return TL_OK; /* checked after profiling */
     }
     if ((rc = snapshots_ranges(service->snapshots, &a->snapshot, a->ranges, err))) {
@@ -312,21 +340,26 @@ struct insert_ctx {
 static enum tl_rc insert_search(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     const struct insert_ctx *insert = ctx;
+    const struct devices *devices = &insert->request->devices;
     int64_t now = tl_clock_wall_ns();
-    enum tl_rc rc =
-        store_search_insert(tx,
-                            &(struct store_search){.id = insert->id,
-                                                   .space = insert->request->space,
-                                                   .device = insert->request->device,
-                                                   .state = "queued",
-                                                   .outcome = "",
-                                                   .snapshot = "",
-                                                   .created_ns = now,
-                                                   .updated_ns = now,
-                                                   .revision = 1,
-                                                   .spec = {insert->spec.data, insert->spec.len},
-                                                   .progress = {insert->progress.data, insert->progress.len}},
-                            err);
+    char list[DEVICES_TEXT], device[DEVICES_TEXT];
+    enum tl_rc rc;
+
+    devices_join(devices, ",", list, sizeof(list));
+    (void)snprintf(device, sizeof(device), devices->n > 1 ? ",%s," : "%s", list);
+    rc = store_search_insert(tx,
+                             &(struct store_search){.id = insert->id,
+                                                    .space = insert->request->space,
+                                                    .device = device,
+                                                    .state = "queued",
+                                                    .outcome = "",
+                                                    .snapshot = "",
+                                                    .created_ns = now,
+                                                    .updated_ns = now,
+                                                    .revision = 1,
+                                                    .spec = {insert->spec.data, insert->spec.len},
+                                                    .progress = {insert->progress.data, insert->progress.len}},
+                             err);
 
     return rc ? rc
               : store_event_add(tx, insert->id,
@@ -346,7 +379,7 @@ static enum tl_rc insert_admitted(struct service *service, const struct admissio
     if (!progress) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a search");
     }
-    search_progress_init(progress);
+    search_progress_init(progress, &a->request.devices);
     snprintf(progress->message, sizeof(progress->message), "waiting for its turn");
     snprintf(progress->warning, sizeof(progress->warning), "%s", a->warning);
     progress->total = (double)a->request.evaluations;
@@ -367,7 +400,7 @@ static enum tl_rc answer_out_of_reach(const struct admission *a, const struct tl
 {
     response->status = tl_rc_http(problem->rc);
     response->content_type = "application/problem+json";
-    return search_problem_encode(problem, a->ranges, &response->body, err);
+    return search_problem_encode(problem, &a->request.devices, a->ranges, &response->body, err);
 }
 
 /* After POST, and again each time a parked POST is handled: 200 when finished or when only a device is missing and
