@@ -536,7 +536,7 @@ const struct command command_search = {
         "  --evaluations N      networks to look at (default: 50000)\n"
         "  --controller NAME    how they are chosen: auto (default: what won in our benches), natural-gradient, yoco,\n"
         "                       reinforce, ppo, evolution (once-for-all's), distinct-evolution, aging-evolution, nsga2,\n"
-        "                       local-search, model, random\n"
+        "                       nsga3 (five objectives and more), local-search, model, random\n"
         "  --reward NAME        what reinforce and ppo learn from: absolute (default), hard, quadratic; soft and power trade\n"
         "                       the limits for the objective and may end far from them\n"
         "  --seed N             same seed, same answer (default: 1)\n"
