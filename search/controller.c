@@ -4,9 +4,13 @@
 #include <string.h>
 
 static const struct search_controller_ops *const controllers[] = {
-    &controller_auto,      &controller_natural_gradient, &controller_yoco,  &controller_reinforce, &controller_ppo,
-    &controller_evolution, &controller_distinct,         &controller_aging, &controller_nsga2,     &controller_local,
-    &controller_model,     &controller_random, /* the last, and the baseline */
+    &controller_auto,     &controller_natural_gradient,
+    &controller_yoco,     &controller_reinforce,
+    &controller_ppo,      &controller_evolution,
+    &controller_distinct, &controller_aging,
+    &controller_nsga2,    &controller_nsga3,
+    &controller_local,    &controller_model,
+    &controller_random, /* the last, and the baseline */
 };
 
 size_t search_controller_count(void)

@@ -12,6 +12,6 @@ enum { STREAM_PLAN = SEARCH_BATCH_MAX, STREAM_SAMPLE, STREAM_TELL, STREAM_WEIGHT
 
 extern const struct search_controller_ops controller_auto, controller_natural_gradient, controller_yoco,
     controller_reinforce, controller_ppo, controller_evolution, controller_distinct, controller_aging, controller_nsga2,
-    controller_local, controller_model, controller_random;
+    controller_nsga3, controller_local, controller_model, controller_random;
 
 #endif

@@ -1,4 +1,5 @@
-/* controller_nsga2.c - NSGA-II (Deb et al. 2002) over the metrics of the front, with constraint domination.
+/* controller_nsga2.c - NSGA-II (Deb et al. 2002) and NSGA-III (Deb and Jain 2014) over the metrics of the front, with
+ * constraint domination.
  *
  * 100 parents and their 100 children are sorted into fronts: of two the one with less violation dominates; of two that
  * violate nothing, the one that is at least as good in every metric of the front and better in one. The best fronts are
@@ -6,11 +7,16 @@
  * tournaments of two; nine in ten children are crossed, and every child has each group redrawn with probability
  * 1 / groups.
  *
+ * NSGA-III keeps of that front whoever populates its emptiest niches (niches.h); its tournaments are won by the lower front
+ * (published: by none but the limits, which on the tuning part of bench_tables leaves half as much again to be found after
+ * 500 evaluations); and what is equal in everything is kept once, since niches would not part it.
+ *
  * Threads: tell belongs to the run's thread; proposing changes nothing.
  */
 #include "search/breed.h"
 #include "search/controller.h"
 #include "search/goal.h"
+#include "search/niches.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -36,6 +42,9 @@ struct search_controller {
     struct member next[ALL]; /* scratch */
     uint32_t n_above[ALL];   /* scratch: members that dominate it */
     uint16_t order[ALL];     /* scratch */
+    bool is_third;           /* NSGA-III, and then: */
+    uint64_t n_tells;
+    struct niches niches;
 };
 
 static enum tl_rc make(const struct space *space, const struct search_spec *spec, struct search_controller **ret,
@@ -50,6 +59,17 @@ static enum tl_rc make(const struct space *space, const struct search_spec *spec
     breed_init(&c->breed, space);
     *ret = c;
     return TL_OK;
+}
+
+static enum tl_rc make_third(const struct space *space, const struct search_spec *spec, struct search_controller **ret,
+                             struct tl_err *err)
+{
+    const enum tl_rc rc = make(space, spec, ret, err);
+    if (rc == TL_OK) {
+        (*ret)->is_third = true;
+        niches_init(&(*ret)->niches, spec->n_front);
+    }
+    return rc;
 }
 
 static void release(struct search_controller *c)
@@ -75,7 +95,8 @@ static bool stands_above(const struct member *a, const struct member *b)
 static const uint8_t *parent(const struct search_controller *c, struct tl_rng *rng)
 {
     const struct member *a = &c->at[tl_rng_below(rng, (uint32_t)c->n)], *b = &c->at[tl_rng_below(rng, (uint32_t)c->n)];
-    return stands_above(b, a) ? b->genes : a->genes;
+    const bool other = c->is_third ? b->rank < a->rank : stands_above(b, a);
+    return other ? b->genes : a->genes;
 }
 
 static void propose(const struct search_controller *c, size_t slot, uint32_t attempt, struct tl_rng *rng,
@@ -166,6 +187,16 @@ static void find_room(struct search_controller *c, size_t n_all, uint32_t rank)
     }
 }
 
+/* The first n members of `order` in a row. */
+static void keep_order(struct search_controller *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        c->next[i] = c->at[c->order[i]];
+    }
+    memcpy(c->at, c->next, n * sizeof c->at[0]);
+    c->n = n;
+}
+
 /* The best POPULATION of n, in order. */
 static void keep_best(struct search_controller *c, size_t n)
 {
@@ -176,11 +207,44 @@ static void keep_best(struct search_controller *c, size_t n)
         }
         c->order[place] = (uint16_t)i;
     }
-    c->n = n < POPULATION ? n : POPULATION;
-    for (size_t i = 0; i < c->n; i++) {
-        c->next[i] = c->at[c->order[i]];
+    keep_order(c, n < POPULATION ? n : POPULATION);
+}
+
+/* The best fronts whole; of the one that does not fit, if it holds the limits, who populates the emptiest niches. */
+static void keep_niches(struct search_controller *c, size_t n)
+{
+    const double *costs[ALL];
+    uint16_t chosen[POPULATION];
+    struct tl_rng rng;
+    size_t n_sure = 0, n_all = 0;
+    for (uint32_t rank = 0; n_all < POPULATION && n_all < n; rank++) {
+        n_sure = n_all;
+        for (size_t i = 0; i < n; i++) {
+            if (c->at[i].rank == rank) {
+                costs[n_all] = c->at[i].costs;
+                c->order[n_all++] = (uint16_t)i;
+            }
+        }
     }
-    memcpy(c->at, c->next, c->n * sizeof c->at[0]);
+    tl_rng_init(&rng, c->spec->seed, c->n_tells++, STREAM_TELL);
+    if (n_all > POPULATION && c->at[c->order[n_all - 1]].violation == 0) {
+        niches_choose(&c->niches, costs, n_all, n_sure, POPULATION - n_sure, &rng, chosen);
+        for (size_t i = 0; i < POPULATION - n_sure; i++) {
+            chosen[i] = c->order[chosen[i]];
+        }
+        memcpy(c->order + n_sure, chosen, (POPULATION - n_sure) * sizeof chosen[0]);
+    }
+    keep_order(c, n_all < POPULATION ? n_all : POPULATION);
+}
+
+static bool is_known(const struct search_controller *c, size_t n, const struct member *member)
+{
+    bool known = false;
+    for (size_t i = 0; i < n && !known; i++) {
+        known = c->at[i].violation == member->violation &&
+                memcmp(c->at[i].costs, member->costs, c->spec->n_front * sizeof member->costs[0]) == 0;
+    }
+    return known;
 }
 
 static void tell(struct search_controller *c, const struct search_batch *batch)
@@ -188,13 +252,23 @@ static void tell(struct search_controller *c, const struct search_batch *batch)
     size_t n = c->n;
     for (size_t i = 0; i < batch->n; i++) {
         if (batch->violation[i] < (double)INFINITY) {
-            struct member *member = &c->at[n++];
+            struct member *member = &c->at[n];
             memcpy(member->genes, batch->genes + i * c->space->n_variables, c->space->n_variables);
             member->violation = batch->violation[i];
             goal_costs(c->spec, batch->values + i * SEARCH_METRICS_MAX, member->costs);
+            n += !c->is_third || !is_known(c, n, member);
         }
     }
     find_fronts(c, n);
+    if (c->is_third) {
+        for (size_t i = 0; i < n; i++) {
+            if (c->at[i].violation == 0) {
+                niches_see(&c->niches, c->at[i].costs);
+            }
+        }
+        keep_niches(c, n);
+        return;
+    }
     for (uint32_t rank = 0; rank < n; rank++) {
         find_room(c, n, rank);
     }
@@ -243,6 +317,16 @@ static bool load_member(const struct search_controller *c, struct member *member
     return good;
 }
 
+/* Of NSGA-III also which tell is the next and the least costs, INFINITY before there were any. */
+static enum tl_rc save_third(const struct search_controller *c, struct tl_buf *buf, struct tl_err *err)
+{
+    enum tl_rc rc = tl_buf_put_u64(buf, c->n_tells, err);
+    for (size_t i = 0; !rc && i < c->spec->n_front; i++) {
+        rc = tl_buf_put_f64(buf, c->niches.ideal[i], err);
+    }
+    return rc ? rc : save(c, buf, err);
+}
+
 static enum tl_rc load(struct search_controller *c, struct tl_cursor *state, struct tl_err *err)
 {
     const size_t n = tl_cursor_u32(state);
@@ -255,6 +339,33 @@ static enum tl_rc load(struct search_controller *c, struct tl_cursor *state, str
     }
     c->n = n;
     return TL_OK;
+}
+
+/* No feasible member lies below the least costs seen. */
+static bool below_ideal(const struct search_controller *c)
+{
+    bool below = false;
+    for (size_t i = 0; i < c->n && !below; i++) {
+        for (size_t k = 0; c->at[i].violation == 0 && k < c->spec->n_front; k++) {
+            below = below || c->at[i].costs[k] < c->niches.ideal[k];
+        }
+    }
+    return below;
+}
+
+static enum tl_rc load_third(struct search_controller *c, struct tl_cursor *state, struct tl_err *err)
+{
+    bool good = true;
+    c->n_tells = tl_cursor_u64(state);
+    for (size_t i = 0; i < c->spec->n_front; i++) {
+        c->niches.ideal[i] = tl_cursor_f64(state);
+        good = good && c->niches.ideal[i] > -(double)INFINITY;
+    }
+    const enum tl_rc rc = load(c, state, err);
+    if (rc) {
+        return rc;
+    }
+    return good && !below_ideal(c) ? TL_OK : tl_fail(err, TL_MALFORMED, "the niches of an NSGA-III cannot be read");
 }
 
 const struct search_controller_ops controller_nsga2 = {
@@ -270,4 +381,18 @@ const struct search_controller_ops controller_nsga2 = {
     .tell = tell,
     .save = save,
     .load = load,
+};
+
+const struct search_controller_ops controller_nsga3 = {
+    .name = "nsga3",
+    .help = "NSGA-III: niches along reference points in place of crowding, for fronts of three metrics and more",
+    .batch = POPULATION,
+    .rejects = true,
+    .make = make_third,
+    .free = release,
+    .plan = plan,
+    .propose = propose,
+    .tell = tell,
+    .save = save_third,
+    .load = load_third,
 };

@@ -16,7 +16,7 @@
 #include "search/space.h"
 
 enum {
-    SEARCH_METRICS_MAX = 8,
+    SEARCH_METRICS_MAX = 9,
     SEARCH_LIMITS_MAX = 16,
     SEARCH_BATCH_MAX = 1024,
     SEARCH_EVALUATIONS_MAX = 1000000000,

@@ -130,7 +130,7 @@ enum tl_rc archive_of_pool(const struct archive_pool *pool, struct evaluator *ev
         return rc;
     }
     for (size_t i = 0; i < pool->n; i++) {
-        struct metric_value described[METRIC_COUNT];
+        struct metric_value described[COLUMNS_MAX];
         const uint8_t *genes = pool->genes + i * pool->width;
         double *values = archive->values + i * SEARCH_METRICS_MAX;
         evaluator_full_arch(evaluator, genes, archive->genes + i * pool->width);

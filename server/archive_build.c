@@ -20,7 +20,7 @@ static const int8_t limited[][2] = {{0, -1}, {0, 1}, {0, -1}, {1, -1}, {0, -1}, 
 
 struct archive_build {
     struct evaluator *evaluator; /* borrowed */
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     uint64_t budget, spent;
     size_t n_old, n_valued;         /* members of the old archive, in the pool's genes; those that were valued again */
     uint64_t leg;                   /* number of the next one */

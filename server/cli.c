@@ -56,7 +56,7 @@ static enum tl_rc send(struct cli *cli, const char *method, const char *path, co
         return rc;
     }
     struct cli_problem problem;
-    cli_problem_decode(answer->body.data, answer->body.len, &problem);
+    cli_problem_decode(answer->body.data, answer->body.len, &(struct devices){0}, &problem);
     return tl_fail_at(err, status_rc(answer->status), problem.pointer, "%s (%d)",
                       problem.detail[0] ? problem.detail : "the server refused without a reason", answer->status);
 }

@@ -11,6 +11,8 @@
 
 struct wish {
     struct search_request request;
+    struct devices named;           /* all --device; the request has them too, or with --each one of them */
+    bool each;                      /* a search a device */
     bool shares[SEARCH_LIMITS_MAX]; /* the bound is still in per cent of what can be reached */
     const char *server;
     double wait_s; /* HUGE_VAL: until it is finished */
@@ -34,12 +36,44 @@ static enum tl_rc parse_metric(const char *text, size_t n, enum metric *ret_metr
                    near ? near : "macs, params, size_bytes, peak_memory_bytes, accuracy");
 }
 
+/* "macs", "latency_ms", or of several devices "latency_ms@nano". *ret_other: it is of a device whose turn it is not. */
+static enum tl_rc parse_goal(const char *text, size_t n, const struct wish *wish, struct request_goal *ret_goal,
+                             bool *ret_other, struct tl_err *err)
+{
+    const struct devices *devices = &wish->request.devices;
+    const char *at = memchr(text, '@', n);
+    char device[DEVICE_NAME_MAX + 1] = "";
+    enum tl_rc rc = parse_metric(text, at ? (size_t)(at - text) : n, &ret_goal->metric, err);
+
+    if (rc) {
+        return rc;
+    }
+    if (at) {
+        snprintf(device, sizeof device, "%.*s", (int)(n - (size_t)(at - text) - 1), at + 1);
+    }
+    if (at && ret_goal->metric != METRIC_LATENCY_MS) {
+        return tl_fail(err, TL_INVALID, "%s is the same on every device: leave @%s out", metric_names[ret_goal->metric],
+                       device);
+    }
+    if (at && devices_find(&wish->named, device) < 0) {
+        return tl_fail(err, TL_INVALID, "latency_ms@%s: there is no --device %s beside it", device, device);
+    }
+    if (!at && ret_goal->metric == METRIC_LATENCY_MS && devices->n > 1) {
+        return tl_fail(err, TL_INVALID, "latency_ms is one device's: latency_ms@%s", devices->names[0]);
+    }
+    *ret_other = at && devices_find(devices, device) < 0;
+    ret_goal->device = at && !*ret_other ? (uint8_t)devices_find(devices, device) : 0;
+    return TL_OK;
+}
+
 /* "latency_ms=20", or "latency_ms=40%" of what can be reached */
 static enum tl_rc parse_limit(const char *text, bool is_min, struct wish *wish, struct tl_err *err)
 {
     struct search_request *request = &wish->request;
     struct request_limit limit = {.is_min = is_min};
+    struct request_goal goal = {0};
     const char *equals = strchr(text, '=');
+    bool other = false;
     enum tl_rc rc;
     if (!equals) {
         return tl_fail(err, TL_INVALID, "--%s wants METRIC=NUMBER, for example latency_ms=20, not \"%.60s\"",
@@ -51,32 +85,48 @@ static enum tl_rc parse_limit(const char *text, bool is_min, struct wish *wish, 
     TL_AUTO(tl_buf) number = {.max = 64};
     size_t n = strlen(equals + 1);
     bool share = n > 0 && equals[n] == '%';
-    if ((rc = parse_metric(text, (size_t)(equals - text), &limit.metric, err)) ||
+    if ((rc = parse_goal(text, (size_t)(equals - text), wish, &goal, &other, err)) ||
         (rc = tl_buf_add(&number, equals + 1, share ? n - 1 : n, err)) ||
         (rc = argument_real(is_min ? "min" : "max", number.data ? number.data : "", 0, share ? 100.0 : 1e18,
                             &limit.bound, err))) {
         return rc;
     }
-    wish->shares[request->n_limits] = share;
-    request->limits[request->n_limits++] = limit;
+    if (!other) {
+        limit.metric = goal.metric;
+        limit.device = goal.device;
+        wish->shares[request->n_limits] = share;
+        request->limits[request->n_limits++] = limit;
+    }
     return TL_OK;
 }
 
-static enum tl_rc parse_objective(const char *text, bool maximize, struct search_request *request, struct tl_err *err)
+static enum tl_rc parse_wanted(const char *text, const struct wish *wish, struct request_goal *ret_goal,
+                               struct tl_err *err)
 {
-    request->maximize = maximize;
-    return parse_metric(text, strlen(text), &request->objective, err);
+    bool other = false;
+    enum tl_rc rc = parse_goal(text, strlen(text), wish, ret_goal, &other, err);
+
+    return rc || !other
+               ? rc
+               : tl_fail(err, TL_INVALID, "\"%s\": with --each, what is wanted is the same on every device", text);
+}
+
+static enum tl_rc parse_objective(const char *text, bool maximize, struct wish *wish, struct tl_err *err)
+{
+    wish->request.maximize = maximize;
+    return parse_wanted(text, wish, &wish->request.objective, err);
 }
 
 /* A further objective; the first place is the objective's (parse). */
-static enum tl_rc parse_also(const char *text, struct search_request *request, struct tl_err *err)
+static enum tl_rc parse_also(const char *text, struct wish *wish, struct tl_err *err)
 {
+    struct search_request *request = &wish->request;
     size_t at = request->n_objectives > 0 ? request->n_objectives : 1;
     if (at == OBJECTIVES_MAX) {
         return tl_fail(err, TL_INVALID, "at most %d objectives fit into one search: --also %d times", OBJECTIVES_MAX,
                        OBJECTIVES_MAX - 1);
     }
-    enum tl_rc rc = parse_metric(text, strlen(text), &request->objectives[at], err);
+    enum tl_rc rc = parse_wanted(text, wish, &request->objectives[at], err);
     if (rc == TL_OK) {
         request->n_objectives = at + 1;
     }
@@ -110,6 +160,7 @@ enum option {
     SERVER,
     SPACE,
     DEVICE,
+    EACH,
     LABEL,
     MAX,
     MIN,
@@ -132,6 +183,7 @@ static const struct argument KNOWN[] = {
     [SERVER] = {"server", false},
     [SPACE] = {"space", false},
     [DEVICE] = {"device", false},
+    [EACH] = {"each", true},
     [LABEL] = {"label", false},
     [MAX] = {"max", false},
     [MIN] = {"min", false},
@@ -197,7 +249,8 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
     case SPACE:
         return argument_space(value, request->space, err);
     case DEVICE:
-        return copy_text("device", value, request->device, sizeof request->device, err);
+    case EACH:
+        return TL_OK; /* parse_devices */
     case LABEL:
         return copy_text("label", value, request->label, sizeof request->label, err);
     case CONTROLLER:
@@ -213,9 +266,9 @@ static enum tl_rc parse_option(int which, const char *value, struct wish *wish, 
         return parse_limit(value, which == MIN, wish, err);
     case MAXIMIZE:
     case MINIMIZE:
-        return parse_objective(value, which == MAXIMIZE, request, err);
+        return parse_objective(value, which == MAXIMIZE, wish, err);
     case ALSO:
-        return parse_also(value, request, err);
+        return parse_also(value, wish, err);
     case NO_VERIFY:
         request->top_k = 0;
         return TL_OK;
@@ -253,19 +306,53 @@ static enum tl_rc complete(struct wish *wish, struct tl_err *err)
     return TL_OK;
 }
 
-static enum tl_rc parse(int argc, char **argv, struct wish *wish, struct tl_err *err)
+static enum tl_rc parse_device(const char *name, struct devices *devices, struct tl_err *err)
+{
+    if (devices->n == DEVICES_MAX || devices_find(devices, name) >= 0) {
+        return tl_fail(err, TL_INVALID, "--device %.64s: up to %d devices fit into one search, each once", name,
+                       DEVICES_MAX);
+    }
+    return copy_text("device", name, devices->names[devices->n++], sizeof devices->names[0], err);
+}
+
+/* Every --device, and --each: read before the metrics that name them. */
+static enum tl_rc parse_devices(int argc, char **argv, struct devices *ret_devices, bool *ret_each, struct tl_err *err)
 {
     struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
     const char *value = NULL;
     int which = 0;
     enum tl_rc rc;
-    *wish = (struct wish){.request = {.objective = METRIC_ACCURACY,
+    while (!(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
+        *ret_each = *ret_each || which == EACH;
+        if (which == DEVICE && (rc = parse_device(value, ret_devices, err))) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
+/* The search on all that were named or, with --each, on the one in place `turn`. */
+static enum tl_rc parse(int argc, char **argv, size_t turn, struct wish *wish, struct tl_err *err)
+{
+    struct arguments arguments = {.argc = argc, .argv = argv, .known = KNOWN, .n_known = TL_COUNT_OF(KNOWN)};
+    const char *value = NULL;
+    int which = 0;
+    enum tl_rc rc;
+    *wish = (struct wish){.request = {.objective = {.metric = METRIC_ACCURACY},
                                       .maximize = true,
                                       .controller = CONTROLLER_DEFAULT,
                                       .seed = 1,
                                       .top_k = -1,
                                       .rounds = 3},
                           .wait_s = HUGE_VAL};
+    if ((rc = parse_devices(argc, argv, &wish->named, &wish->each, err))) {
+        return rc;
+    }
+    wish->request.devices = wish->named;
+    if (wish->each && wish->named.n > 0) {
+        wish->request.devices = (struct devices){.n = 1};
+        memcpy(wish->request.devices.names[0], wish->named.names[turn], sizeof wish->named.names[0]);
+    }
     while (!(rc = arguments_next(&arguments, &which, &value, err)) && which != ARGUMENT_END) {
         if ((rc = parse_option(which, value, wish, err)) != TL_OK) {
             return rc;
@@ -306,10 +393,10 @@ static enum tl_rc watch(struct cli *cli, double wait_s, struct cli_search *searc
 
 /* ---- answer -------------------------------------------------------------------------------------------------- */
 
-static void print_limits(const struct search_request *request, enum metric metric)
+static void print_limits(const struct search_request *request, size_t column)
 {
     for (size_t i = 0; i < request->n_limits; i++) {
-        if (request->limits[i].metric == metric) {
+        if (request_limit_column(request, i) == column) {
             printf("  %s %.10g", request->limits[i].is_min ? ">=" : "<=", request->limits[i].bound);
         }
     }
@@ -318,9 +405,10 @@ static void print_limits(const struct search_request *request, enum metric metri
 static void print_metrics(const struct search_request *request, const struct cli_search *search)
 {
     printf("\n  %-18s %14s  %-23s %-10s limit\n", "metric", "value", "90 % interval", "kind");
-    for (enum metric metric = 0; metric < METRIC_COUNT; metric++) {
-        const struct cli_value *value = &search->values[metric];
-        char interval[48] = "";
+    for (size_t column = 0; column < column_count(&search->devices); column++) {
+        const struct cli_value *value = &search->values[column];
+        char interval[48] = "", name[COLUMN_NAME_MAX];
+        column_name(&search->devices, column, name);
         if (isnan(value->value)) {
             continue;
         }
@@ -330,18 +418,27 @@ static void print_metrics(const struct search_request *request, const struct cli
             snprintf(interval, sizeof interval, "unknown");
         }
         bool whole = strcmp(value->kind, "computed") == 0; /* operations, parameters, bytes */
-        printf("  %-18s %14.*f  %-23s %-10s", metric_names[metric], whole ? 0 : 3, value->value, interval, value->kind);
-        print_limits(request, metric);
+        printf("  %-18s %14.*f  %-23s %-10s", name, whole ? 0 : 3, value->value, interval, value->kind);
+        print_limits(request, column);
         putchar('\n');
+    }
+}
+
+static void print_measured(const struct cli_search *search)
+{
+    for (size_t d = 0; d == 0 || d < search->devices.n; d++) {
+        printf(
+            "Verified%s%s: measured over %lld visits and %lld blocks, median %.4g ms, with 95 %% confidence at most %.4g ms.\n",
+            search->devices.n > 1 ? " on " : "", search->devices.names[d], (long long)search->verifications[d].visits,
+            (long long)search->verifications[d].blocks, search->verifications[d].median_ms,
+            search->verifications[d].upper_ms);
     }
 }
 
 static void print_verdict(const struct cli_search *search)
 {
     if (search->verified) {
-        printf(
-            "Verified: measured over %lld visits and %lld blocks, median %.4g ms, with 95 %% confidence at most %.4g ms.\n",
-            (long long)search->visits, (long long)search->blocks, search->median_ms, search->upper_ms);
+        print_measured(search);
     } else if (search->has_answer) {
         printf("Not verified: %s.\n",
                strcmp(search->outcome, "predicted") == 0   ? "no measurement was asked for, the answer is a prediction"
@@ -403,43 +500,43 @@ static void print_answer(struct cli *cli, const struct search_request *request, 
     putchar('\n');
 }
 
-static void print_ranges(const struct http_answer *answer)
+static void print_ranges(const struct http_answer *answer, const struct devices *devices)
 {
     struct cli_problem problem;
-    cli_problem_decode(answer->body.data, answer->body.len, &problem);
-    for (size_t i = 0; i < METRIC_COUNT; i++) {
+    cli_problem_decode(answer->body.data, answer->body.len, devices, &problem);
+    for (size_t i = 0; i < column_count(devices); i++) {
+        char name[COLUMN_NAME_MAX];
+        column_name(devices, i, name);
         if (isfinite(problem.ranges[i].min)) {
-            fprintf(stderr, "  within reach: %-18s %.6g to %.6g\n", metric_names[i], problem.ranges[i].min,
-                    problem.ranges[i].max);
+            fprintf(stderr, "  within reach: %-18s %.6g to %.6g\n", name, problem.ranges[i].min, problem.ranges[i].max);
         }
     }
 }
 
-static enum tl_rc run(int argc, char **argv, struct tl_err *err)
+static enum tl_rc ask(struct wish *wish, struct tl_err *err)
 {
-    struct wish wish;
     TL_AUTO(cli) cli = {0};
     TL_AUTO(tl_buf) body = {0};
     TL_AUTO(http_answer) answer = {0};
     struct cli_search search;
     enum tl_rc rc;
-    if ((rc = parse(argc, argv, &wish, err)) || (rc = cli_open(&cli, wish.server, err)) ||
-        (rc = cli_limits_resolve(&cli, &wish.request, wish.shares, err)) ||
-        (rc = search_request_encode(&wish.request, &body, err))) {
+    if ((rc = cli_open(&cli, wish->server, err)) ||
+        (rc = cli_limits_resolve(&cli, &wish->request, wish->shares, err)) ||
+        (rc = search_request_encode(&wish->request, &body, err))) {
         return rc;
     }
     if ((rc = cli_call(&cli, "POST", "/search", NULL, &body, &answer, err))) {
-        print_ranges(&answer);
+        print_ranges(&answer, &wish->request.devices);
         return rc;
     }
     if ((rc = cli_search_decode(answer.body.data, answer.body.len, &search, err)) ||
-        (rc = watch(&cli, wish.wait_s, &search, err))) {
+        (rc = watch(&cli, wish->wait_s, &search, err))) {
         return rc;
     }
     if (!is_over(&search)) {
-        printf("Still %s after %g s; it goes on without this command.\n", search.state, wish.wait_s);
+        printf("Still %s after %g s; it goes on without this command.\n", search.state, wish->wait_s);
     }
-    print_answer(&cli, &wish.request, &search, body.data);
+    print_answer(&cli, &wish->request, &search, body.data);
     if (strcmp(search.state, "failed") == 0) {
         return tl_fail(err, TL_UNAVAILABLE, "the search failed: %s", search.problem);
     }
@@ -448,15 +545,34 @@ static enum tl_rc run(int argc, char **argv, struct tl_err *err)
                : TL_OK;
 }
 
+static enum tl_rc run(int argc, char **argv, struct tl_err *err)
+{
+    struct wish wish;
+    enum tl_rc rc;
+    size_t turn = 0;
+    do {
+        if ((rc = parse(argc, argv, turn, &wish, err))) {
+            return rc;
+        }
+        if (wish.each && wish.named.n > 0) {
+            printf("%s--- %s ---\n", turn ? "\n" : "", wish.request.devices.names[0]);
+        }
+        rc = ask(&wish, err);
+    } while (!rc && wish.each && ++turn < wish.named.n);
+    return rc;
+}
+
 const struct command command_search = {
     .name = "search",
     .summary = "ask a server for the best network under limits",
     .help =
-        "usage: tailor search --space NAME [--device NAME] [--max METRIC=N]... [--min METRIC=N]... [OPTIONS]\n\n"
+        "usage: tailor search --space NAME [--device NAME]... [--max METRIC=N]... [--min METRIC=N]... [OPTIONS]\n\n"
         "Metrics: latency_ms, macs, params, size_bytes, peak_memory_bytes, accuracy (per cent).\n\n"
         "  --space NAME         what may be built; `tailor spaces` lists the spaces. Or the FILE.json that the server knows\n"
         "                       by its --family\n"
-        "  --device NAME        where it must run; `tailor devices` lists the devices\n"
+        "  --device NAME        where it must run; `tailor devices` lists the devices. Again for one network that serves up to\n"
+        "                       four: each has a latency of its own then, latency_ms@NAME\n"
+        "  --each               a search and a front a device instead; limits on latency_ms@NAME hold on that device alone\n"
         "  --max METRIC=N       at most; again for further limits. N% is a share of what can be reached there (0%: its\n"
         "                       minimum, 100%: its maximum); a device that is not known yet is profiled first\n"
         "  --min METRIC=N       at least\n"
@@ -469,7 +585,7 @@ const struct command command_search = {
         "  --evaluations N      networks to look at (default: 50000; with workers 500)\n"
         "  --controller NAME    how they are chosen: auto (default: what won in our benches), natural-gradient, yoco,\n"
         "                       reinforce, ppo, evolution (once-for-all's), distinct-evolution, aging-evolution, nsga2,\n"
-        "                       local-search, model, random\n"
+        "                       nsga3 (five objectives and more), local-search, model, random\n"
         "  --reward NAME        what reinforce and ppo learn from: absolute (default), hard, quadratic; soft and power trade\n"
         "                       the limits for the objective and may end far from them\n"
         "  --seed N             same seed, same answer (default: 1)\n"

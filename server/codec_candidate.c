@@ -9,9 +9,11 @@
 
 /* ---- values -------------------------------------------------------------------------------------------------- */
 
-static json_t *encode_value(const struct candidate_values *values, enum metric metric)
+static json_t *encode_value(const struct candidate_values *values, size_t column)
 {
-    const struct metric_value *v = &values->metrics[metric];
+    const struct metric_value *v = &values->columns[column];
+    const enum metric metric = column_metric(&values->devices, column);
+    const struct candidate_latency *latency = &values->latency[column_device(&values->devices, column)];
     if (values->evaluated >> metric & 1U) {
         return json_pack("{s:o, s:s, s:s}", "value", tl_json_number(v->value), "kind", "evaluated", "by", values->pool);
     }
@@ -23,7 +25,7 @@ static json_t *encode_value(const struct candidate_values *values, enum metric m
 
     if (values->tabulated && metric == METRIC_LATENCY_MS) {
         json_object_set_new(json, "note",
-                            json_string(values->latency_timed ? "timed on the device" : "a cost model's, not timed"));
+                            json_string(latency->timed ? "timed on the device" : "a cost model's, not timed"));
     }
     if (predicted && v->half_width == HUGE_VAL) {
         json_object_set_new(json, "interval", json_null());
@@ -33,26 +35,26 @@ static json_t *encode_value(const struct candidate_values *values, enum metric m
             json, "interval",
             json_pack("[o, o]", tl_json_number(v->value - v->half_width), tl_json_number(v->value + v->half_width)));
     }
-    if (metric == METRIC_LATENCY_MS && values->corrected) {
+    if (metric == METRIC_LATENCY_MS && latency->corrected) {
         json_object_set_new(json, "note", json_string("corrected by this search's own measurements"));
     }
     return json;
 }
 
-static json_t *encode_measured(const struct candidate_values *values)
+static json_t *encode_measured(const struct candidate_latency *latency, double predicted_ms)
 {
     json_t *ids = json_array();
 
-    for (size_t i = 0; i < values->n_measurements; i++) {
-        json_array_append_new(ids, json_string(values->measurements[i]));
+    for (size_t i = 0; i < latency->n_measurements; i++) {
+        json_array_append_new(ids, json_string(latency->measurements[i]));
     }
-    return json_pack("{s:o, s:s, s:[o, o], s:o, s:o}", "value", tl_json_number(values->measured_ms), "kind", "measured",
-                     "interval", tl_json_number(values->measured_lower_ms), tl_json_number(values->measured_upper_ms),
-                     "measurements", ids, "predicted", tl_json_number(values->metrics[METRIC_LATENCY_MS].value));
+    return json_pack("{s:o, s:s, s:[o, o], s:o, s:o}", "value", tl_json_number(latency->measured_ms), "kind",
+                     "measured", "interval", tl_json_number(latency->lower_ms), tl_json_number(latency->upper_ms),
+                     "measurements", ids, "predicted", tl_json_number(predicted_ms));
 }
 
-enum tl_rc candidate_holds(const struct store_candidate *candidate, const struct request_limit *limits, size_t n_limits,
-                           bool *ret_holds, struct tl_err *err)
+enum tl_rc candidate_holds(const struct store_candidate *candidate, const struct devices *devices,
+                           const struct request_limit *limits, size_t n_limits, bool *ret_holds, struct tl_err *err)
 {
     TL_AUTO(tl_json) doc = {0};
     bool holds = true;
@@ -64,7 +66,9 @@ enum tl_rc candidate_holds(const struct store_candidate *candidate, const struct
         }
     }
     for (size_t i = 0; i < n_limits; i++) {
-        const json_t *value = json_object_get(json_object_get(doc.root, metric_names[limits[i].metric]), "value");
+        char name[COLUMN_NAME_MAX];
+        column_name(devices, column_of(devices, limits[i].metric, limits[i].device), name);
+        const json_t *value = json_object_get(json_object_get(doc.root, name), "value");
         const double number = json_number_value(value);
         holds = holds && json_is_number(value) &&
                 (limits[i].is_min ? number >= limits[i].bound : number <= limits[i].bound);
@@ -77,11 +81,15 @@ enum tl_rc candidate_values_encode(const struct candidate_values *values, struct
 {
     json_t *json = json_object();
 
-    for (enum metric m = 0; m < METRIC_COUNT; m++) {
-        if (m == METRIC_LATENCY_MS && values->latency_measured) {
-            json_object_set_new(json, metric_names[m], encode_measured(values));
-        } else if (!isnan(values->metrics[m].value)) {
-            json_object_set_new(json, metric_names[m], encode_value(values, m));
+    for (size_t c = 0; c < column_count(&values->devices); c++) {
+        const bool of_latency = column_metric(&values->devices, c) == METRIC_LATENCY_MS;
+        const struct candidate_latency *latency = &values->latency[column_device(&values->devices, c)];
+        char name[COLUMN_NAME_MAX];
+        column_name(&values->devices, c, name);
+        if (of_latency && latency->measured) {
+            json_object_set_new(json, name, encode_measured(latency, values->columns[c].value));
+        } else if (!isnan(values->columns[c].value)) {
+            json_object_set_new(json, name, encode_value(values, c));
         }
     }
     return tl_json_dump_exact_take(json, buf, err);
@@ -157,14 +165,34 @@ static const char *block_name(const struct network *net, const struct net_block 
     return block->stage >= 0 ? "head" : first->kind == NET_DEPTHWISE ? "first" : "stem";
 }
 
+static double block_ms(const struct network *net, size_t b, const struct lat_model *latency)
+{
+    double ms = NAN;
+
+    return !latency || lat_model_block_ms(latency, net, b, &ms, NULL) ? (double)NAN : ms;
+}
+
+/* Its latency: "latency_ms", which is null where several devices have theirs beside it. */
+static void set_latencies(json_t *json, const struct network *net, size_t b, const struct candidate_detail *detail)
+{
+    const struct devices *devices = detail->devices;
+
+    json_object_set_new(json, metric_names[METRIC_LATENCY_MS],
+                        tl_json_number(devices->n == 1 ? block_ms(net, b, detail->latency[0]) : (double)NAN));
+    for (size_t d = 0; devices->n > 1 && d < devices->n; d++) {
+        char name[COLUMN_NAME_MAX];
+        column_name(devices, METRIC_LATENCY_MS + d, name);
+        json_object_set_new(json, name, tl_json_number(block_ms(net, b, detail->latency[d])));
+    }
+}
+
 /* Kernel, stride, expansion, SE and activation as people read a block: of its depthwise and first operators. */
-static json_t *block_json(const struct network *net, size_t b, const struct lat_model *latency)
+static json_t *block_json(const struct network *net, size_t b, const struct candidate_detail *detail)
 {
     const struct net_block *block = &net->blocks[b];
     const struct net_op *first = &net->ops[block->first_op], *last = &net->ops[block->first_op + block->n_ops - 1];
     const struct net_op *widest = first;
     struct net_cost cost;
-    double ms = NAN;
     bool se = false;
 
     net_cost_of(net, block->first_op, block->n_ops, &cost);
@@ -172,19 +200,18 @@ static json_t *block_json(const struct network *net, size_t b, const struct lat_
         widest = net->ops[i].kernel > widest->kernel ? &net->ops[i] : widest;
         se = se || net->ops[i].kind == NET_SE;
     }
-    if (latency && lat_model_block_ms(latency, net, b, &ms, NULL)) {
-        ms = NAN;
-    }
-    return json_pack("{s:i, s:i, s:s, s:i, s:i, s:o, s:b, s:s, s:[i,i,i], s:[i,i,i], s:I, s:I, s:o}", "stage",
-                     block->stage, "slot", block->slot, "name", block_name(net, block), "kernel", (int)widest->kernel,
-                     "stride", (int)widest->stride, "expand", tl_json_number((double)widest->ci / (double)first->ci),
-                     "se", (int)se, "act", act_names[first->act], "in", (int)first->h_in, (int)first->w_in,
-                     (int)first->ci, "out", (int)last->h_out, (int)last->w_out, (int)last->co, "macs",
-                     (json_int_t)cost.macs, "params", (json_int_t)cost.params, "latency_ms", tl_json_number(ms));
+    json_t *json = json_pack(
+        "{s:i, s:i, s:s, s:i, s:i, s:o, s:b, s:s, s:[i,i,i], s:[i,i,i], s:I, s:I}", "stage", block->stage, "slot",
+        block->slot, "name", block_name(net, block), "kernel", (int)widest->kernel, "stride", (int)widest->stride,
+        "expand", tl_json_number((double)widest->ci / (double)first->ci), "se", (int)se, "act", act_names[first->act],
+        "in", (int)first->h_in, (int)first->w_in, (int)first->ci, "out", (int)last->h_out, (int)last->w_out,
+        (int)last->co, "macs", (json_int_t)cost.macs, "params", (json_int_t)cost.params);
+    set_latencies(json, net, b, detail);
+    return json;
 }
 
 static enum tl_rc network_json(const struct net_family *family, const struct space *space, const uint8_t *genes,
-                               const struct lat_model *latency, json_t **ret_json, struct tl_err *err)
+                               const struct candidate_detail *detail, json_t **ret_json, struct tl_err *err)
 {
     struct network *net = malloc(sizeof(*net));
     struct net_pick pick;
@@ -197,7 +224,7 @@ static enum tl_rc network_json(const struct net_family *family, const struct spa
     if (!(rc = net_build(family, &pick, net, err))) {
         json_t *blocks = json_array();
         for (size_t b = 0; b < net->n_blocks; b++) {
-            json_array_append_new(blocks, block_json(net, b, latency));
+            json_array_append_new(blocks, block_json(net, b, detail));
         }
         *ret_json = json_pack("{s:i, s:o}", "resolution", (int)net->resolution, "blocks", blocks);
     }
@@ -205,14 +232,22 @@ static enum tl_rc network_json(const struct net_family *family, const struct spa
     return rc;
 }
 
-void candidate_measured_ms(const struct store_candidate *candidate, char *ret_text, size_t size)
+void candidate_measured_ms(const struct store_candidate *candidate, const struct devices *devices, char *ret_text,
+                           size_t size)
 {
     json_t *metrics = json_loadb(candidate->values.data, candidate->values.n, 0, NULL);
-    const json_t *latency = json_object_get(metrics, metric_names[METRIC_LATENCY_MS]);
-    const char *kind = json_string_value(json_object_get(latency, "kind"));
+    size_t n = 0;
 
-    if (kind && strcmp(kind, "measured") == 0) {
-        (void)snprintf(ret_text, size, "%.6g", json_number_value(json_object_get(latency, "value")));
+    for (size_t d = 0; d < devices->n && n < size; d++) {
+        char name[COLUMN_NAME_MAX];
+        column_name(devices, METRIC_LATENCY_MS + d, name);
+        const json_t *latency = json_object_get(metrics, name);
+        const char *kind = json_string_value(json_object_get(latency, "kind"));
+        if (kind && strcmp(kind, "measured") == 0) {
+            n += (size_t)snprintf(ret_text + n, size - n, "%s%s%s%.6g", n ? "," : "",
+                                  devices->n > 1 ? devices->names[d] : "", devices->n > 1 ? "=" : "",
+                                  json_number_value(json_object_get(latency, "value")));
+        }
     }
     json_decref(metrics);
 }
@@ -241,7 +276,7 @@ enum tl_rc candidate_encode(const struct store_candidate *candidate, const struc
         json_decref(metrics);
         return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
     }
-    if (detail && family && (rc = network_json(family, space, candidate->genes.data, detail->latency, &network, err))) {
+    if (detail && family && (rc = network_json(family, space, candidate->genes.data, detail, &network, err))) {
         json_decref(metrics);
         return rc;
     }

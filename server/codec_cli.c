@@ -25,14 +25,16 @@ static int64_t get_int(const json_t *object, const char *name)
 
 /* ---- problems ------------------------------------------------------------------------------------------------ */
 
-void cli_problem_decode(const char *json, size_t n, struct cli_problem *ret_problem)
+void cli_problem_decode(const char *json, size_t n, const struct devices *devices, struct cli_problem *ret_problem)
 {
     TL_AUTO(tl_json) doc = {.root = json_loadb(json ? json : "", n, 0, NULL)};
     get_text(doc.root, "detail", ret_problem->detail, sizeof ret_problem->detail);
     get_text(json_array_get(json_object_get(doc.root, "errors"), 0), "pointer", ret_problem->pointer,
              sizeof ret_problem->pointer);
-    for (size_t i = 0; i < METRIC_COUNT; i++) {
-        const json_t *range = json_object_get(json_object_get(doc.root, "ranges"), metric_names[i]);
+    for (size_t i = 0; i < column_count(devices); i++) {
+        char name[COLUMN_NAME_MAX];
+        column_name(devices, i, name);
+        const json_t *range = json_object_get(json_object_get(doc.root, "ranges"), name);
         ret_problem->ranges[i].min = get_number(range, "min");
         ret_problem->ranges[i].max = get_number(range, "max");
     }
@@ -40,10 +42,12 @@ void cli_problem_decode(const char *json, size_t n, struct cli_problem *ret_prob
 
 /* ---- searches ------------------------------------------------------------------------------------------------ */
 
-static void read_values(const json_t *metrics, struct cli_value values[METRIC_COUNT])
+static void read_values(const json_t *metrics, const struct devices *devices, struct cli_value values[COLUMNS_MAX])
 {
-    for (size_t i = 0; i < METRIC_COUNT; i++) {
-        const json_t *value = json_object_get(metrics, metric_names[i]);
+    for (size_t i = 0; i < column_count(devices); i++) {
+        char name[COLUMN_NAME_MAX];
+        column_name(devices, i, name);
+        const json_t *value = json_object_get(metrics, name);
         const json_t *interval = json_object_get(value, "interval");
         values[i].value = get_number(value, "value");
         values[i].low = values[i].high = (double)NAN;
@@ -56,22 +60,36 @@ static void read_values(const json_t *metrics, struct cli_value values[METRIC_CO
     }
 }
 
+static void read_devices(const json_t *list, struct devices *devices)
+{
+    for (size_t i = 0; i < json_array_size(list) && devices->n < DEVICES_MAX; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        snprintf(devices->names[devices->n++], sizeof devices->names[0], "%s", name ? name : "");
+    }
+}
+
 static void read_answer(const json_t *root, struct cli_search *search)
 {
     const json_t *answer = json_object_get(root, "answer");
     const json_t *nearest = json_object_get(root, "nearest");
-    const json_t *verification = json_object_get(answer, "verification");
+    const json_t *several = json_object_get(answer, "verifications");
     search->has_answer = json_is_object(answer);
     search->has_nearest = json_is_object(nearest);
     search->verified = json_is_true(json_object_get(answer, "verified"));
     search->candidate = get_int(answer, "candidate");
     const json_t *shown = search->has_answer ? answer : nearest;
     get_text(json_object_get(shown, "architecture"), "id", search->architecture, sizeof search->architecture);
-    read_values(json_object_get(shown, "metrics"), search->values);
-    search->visits = get_int(verification, "visits");
-    search->blocks = get_int(verification, "blocks");
-    search->median_ms = get_number(verification, "median_ms");
-    search->upper_ms = get_number(verification, "upper_ms");
+    read_devices(json_object_get(root, "devices"), &search->devices);
+    read_values(json_object_get(shown, "metrics"), &search->devices, search->values);
+    for (size_t d = 0; d < DEVICES_MAX; d++) {
+        const json_t *one = several  ? json_array_get(several, d)
+                            : d == 0 ? json_object_get(answer, "verification")
+                                     : NULL;
+        search->verifications[d].visits = get_int(one, "visits");
+        search->verifications[d].blocks = get_int(one, "blocks");
+        search->verifications[d].median_ms = get_number(one, "median_ms");
+        search->verifications[d].upper_ms = get_number(one, "upper_ms");
+    }
 }
 
 enum tl_rc cli_search_decode(const char *json, size_t n, struct cli_search *ret_search, struct tl_err *err)

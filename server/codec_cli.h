@@ -10,10 +10,11 @@
 
 struct cli_problem {
     char detail[400], pointer[160];
-    struct metric_range ranges[METRIC_COUNT]; /* what an impossible limit's metric can reach; NAN: not told */
+    struct metric_range ranges[COLUMNS_MAX]; /* what an impossible limit's column can reach; NAN: not told */
 };
 
-void cli_problem_decode(const char *json, size_t n, struct cli_problem *ret_problem);
+/* `devices`: those of what was asked, which name the columns. */
+void cli_problem_decode(const char *json, size_t n, const struct devices *devices, struct cli_problem *ret_problem);
 
 /* ---- searches ------------------------------------------------------------------------------------------------ */
 
@@ -30,9 +31,12 @@ struct cli_search {
     bool has_answer, verified, has_nearest;
     int64_t candidate;
     char architecture[TL_HASH_TEXT];
-    struct cli_value values[METRIC_COUNT]; /* of the answer, else of what came nearest */
-    int64_t visits, blocks;                /* of the answer's verification; 0: none */
-    double median_ms, upper_ms;
+    struct devices devices;               /* where there are several */
+    struct cli_value values[COLUMNS_MAX]; /* of the answer, else of what came nearest */
+    struct {
+        int64_t visits, blocks; /* 0: none */
+        double median_ms, upper_ms;
+    } verifications[DEVICES_MAX]; /* of the answer, one a device */
 };
 
 TL_MUST_CHECK enum tl_rc cli_search_decode(const char *json, size_t n, struct cli_search *ret_search,

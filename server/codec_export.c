@@ -14,7 +14,7 @@
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
 struct columns {
-    json_t *architecture, *number, *subject, *metrics[METRIC_COUNT];
+    json_t *architecture, *number, *subject, *metrics[COLUMNS_MAX];
 };
 
 static void columns_begin(struct columns *columns)
@@ -22,7 +22,7 @@ static void columns_begin(struct columns *columns)
     columns->architecture = json_array();
     columns->number = json_array();
     columns->subject = json_array();
-    for (size_t m = 0; m < METRIC_COUNT; m++) {
+    for (size_t m = 0; m < COLUMNS_MAX; m++) {
         columns->metrics[m] = json_array();
     }
 }
@@ -41,7 +41,7 @@ static void columns_add(struct columns *columns, const struct evaluator *evaluat
     json_array_append_new(columns->architecture, json_string(text));
     json_array_append_new(columns->number, json_integer((json_int_t)c->number));
     json_array_append_new(columns->subject, json_string(subject));
-    for (size_t m = 0; m < METRIC_COUNT; m++) {
+    for (size_t m = 0; m < column_count(evaluator_devices(evaluator)); m++) {
         json_array_append_new(columns->metrics[m], tl_json_number(c->values[m]));
     }
 }
@@ -51,9 +51,12 @@ static json_t *columns_end(struct columns *columns, const struct evaluator *eval
     json_t *json = json_pack("{s:o, s:o, s:o}", "architecture", columns->architecture, "number", columns->number,
                              "subject", columns->subject);
 
-    for (enum metric m = 0; m < METRIC_COUNT; m++) {
-        if (evaluator_has(evaluator, m)) {
-            json_object_set_new(json, metric_names[m], columns->metrics[m]);
+    const struct devices *devices = evaluator_devices(evaluator);
+    for (size_t m = 0; m < COLUMNS_MAX; m++) {
+        char name[COLUMN_NAME_MAX];
+        if (m < column_count(devices) && evaluator_has(evaluator, m)) {
+            column_name(devices, m, name);
+            json_object_set_new(json, name, columns->metrics[m]);
         } else {
             json_decref(columns->metrics[m]);
         }
@@ -82,6 +85,7 @@ enum tl_rc search_export_encode(const struct search_request *request, const char
     struct search_request unlabelled = *request;
     struct search_candidate candidate;
     struct columns front, sample, best;
+    char objective[COLUMN_NAME_MAX];
     enum tl_rc rc;
 
     unlabelled.label[0] = '\0';    /* a name for people, no part of the specification */
@@ -91,6 +95,7 @@ enum tl_rc search_export_encode(const struct search_request *request, const char
     if (rc) {
         return rc;
     }
+    column_name(evaluator_devices(evaluator), spec->objective, objective);
     columns_begin(&front);
     columns_begin(&sample);
     columns_begin(&best);
@@ -105,13 +110,13 @@ enum tl_rc search_export_encode(const struct search_request *request, const char
     if (search_run_best(run, &candidate)) {
         columns_add(&best, evaluator, &candidate);
     }
-    return tl_json_dump_exact_take(
-        json_pack("{s:o, s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "request", json_loads(request_text.data, 0, NULL),
-                  "snapshot", snapshot, "evaluations", (json_int_t)search_run_evaluations(run), "proposals",
-                  (json_int_t)search_run_proposals(run), "objective", metric_names[spec->objective], "best",
-                  columns_end(&best, evaluator), "front", columns_end(&front, evaluator), "sample",
-                  columns_end(&sample, evaluator), "history", history_json(run)),
-        buf, err);
+    return tl_json_dump_exact_take(json_pack("{s:o, s:s, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "request",
+                                             json_loads(request_text.data, 0, NULL), "snapshot", snapshot,
+                                             "evaluations", (json_int_t)search_run_evaluations(run), "proposals",
+                                             (json_int_t)search_run_proposals(run), "objective", objective, "best",
+                                             columns_end(&best, evaluator), "front", columns_end(&front, evaluator),
+                                             "sample", columns_end(&sample, evaluator), "history", history_json(run)),
+                                   buf, err);
 }
 
 /* ---- reading back -------------------------------------------------------------------------------------------- */
@@ -129,11 +134,11 @@ enum tl_rc search_history_encode(struct store_bytes exported, struct tl_buf *buf
 }
 
 struct chart_points {
-    enum metric x, y;
+    const char *x, *y;                     /* borrowed */
     json_t *xs, *ys, *ids, *roles, *kinds; /* owned */
 };
 
-enum tl_rc chart_points_new(enum metric x, enum metric y, struct chart_points **ret_points, struct tl_err *err)
+enum tl_rc chart_points_new(const char *x, const char *y, struct chart_points **ret_points, struct tl_err *err)
 {
     struct chart_points *points = calloc(1, sizeof(*points));
 
@@ -180,7 +185,7 @@ enum tl_rc chart_points_candidate(struct chart_points *points, const struct stor
                                   struct tl_err *err)
 {
     json_t *values = json_loadb(candidate->values.data, candidate->values.n, 0, NULL);
-    json_t *x = json_object_get(values, metric_names[points->x]), *y = json_object_get(values, metric_names[points->y]);
+    json_t *x = json_object_get(values, points->x), *y = json_object_get(values, points->y);
 
     if (!values) {
         return tl_fail(err, TL_IO, "candidate %lld is damaged in the store", (long long)candidate->id);
@@ -208,15 +213,14 @@ enum tl_rc chart_points_sample(struct chart_points *points, struct store_bytes e
 {
     json_t *json = exported.n ? json_loadb(exported.data, exported.n, 0, NULL) : NULL;
     json_t *sample = json_object_get(json, "sample");
-    json_t *x = json_object_get(sample, metric_names[points->x]), *y = json_object_get(sample, metric_names[points->y]);
+    json_t *x = json_object_get(sample, points->x), *y = json_object_get(sample, points->y);
     const json_t *evaluate = json_object_get(json_object_get(json, "request"), "evaluate");
-    const bool evaluated = among(json_object_get(evaluate, "metrics"), metric_names[points->x]) ||
-                           among(json_object_get(evaluate, "metrics"), metric_names[points->y]);
+    const bool evaluated = among(json_object_get(evaluate, "metrics"), points->x) ||
+                           among(json_object_get(evaluate, "metrics"), points->y);
     enum tl_rc rc = TL_OK;
 
     if (json && (!json_is_array(x) || !json_is_array(y))) {
-        rc = tl_fail(err, TL_INVALID, "this search has no values of %s",
-                     metric_names[json_is_array(x) ? points->y : points->x]);
+        rc = tl_fail(err, TL_INVALID, "this search has no values of %s", json_is_array(x) ? points->y : points->x);
     }
     for (size_t i = 0; !rc && i < json_array_size(x); i++) {
         add(points, json_array_get(x, i), json_array_get(y, i), 0, "sample", evaluated ? "evaluated" : "predicted");

@@ -15,16 +15,108 @@ static void copy_text(char *to, size_t room, const char *from)
     snprintf(to, room, "%s", from);
 }
 
-/* {"maximize": metric} or {"minimize": metric}, one of them. */
-static enum tl_rc decode_goal(struct tl_json_object *object, enum metric *ret_metric, struct tl_err *err)
+/* ---- devices ------------------------------------------------------------------------------------------------- */
+
+static enum tl_rc decode_device(json_t *array, size_t i, struct devices *devices, struct tl_err *err)
+{
+    const char *name = json_string_value(json_array_get(array, i));
+    char pointer[32];
+
+    snprintf(pointer, sizeof(pointer), "/devices/%zu", i);
+    if (!name || !tl_name_valid(name)) {
+        return tl_fail_at(err, TL_INVALID, pointer,
+                          "must be a name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit");
+    }
+    if (devices_find(devices, name) >= 0) {
+        return tl_fail_at(err, TL_INVALID, pointer, "%s is among the devices already", name);
+    }
+    copy_text(devices->names[devices->n++], sizeof(devices->names[0]), name);
+    return TL_OK;
+}
+
+/* "device", or "devices"; neither: none. */
+static enum tl_rc decode_devices(struct tl_json_object *top, struct search_request *r, struct tl_err *err)
+{
+    const char *device = "";
+    json_t *array = NULL;
+    enum tl_rc rc;
+
+    if ((rc = tl_json_name(top, "device", TL_OPTIONAL, &device, err)) ||
+        (rc = tl_json_array(top, "devices", TL_OPTIONAL, 2, DEVICES_MAX, &array, err))) {
+        return rc;
+    }
+    if (device[0] && array) {
+        return tl_fail_at(err, TL_INVALID, "/devices", "stands beside \"device\"; give one of the two");
+    }
+    for (size_t i = 0; i < json_array_size(array) && !rc; i++) {
+        rc = decode_device(array, i, &r->devices, err);
+    }
+    if (!rc && device[0]) {
+        r->devices.n = 1;
+        copy_text(r->devices.names[0], sizeof(r->devices.names[0]), device);
+    }
+    return rc;
+}
+
+/* The "device" of a constraint or an objective: a latency is one device's, nothing else is. */
+static enum tl_rc decode_whose(struct tl_json_object *object, const struct devices *devices, const char **ret_name,
+                               struct tl_err *err)
+{
+    char pointer[160], known[DEVICES_TEXT + DEVICES_MAX];
+    enum tl_rc rc = tl_json_name(object, "device", TL_OPTIONAL, ret_name, err);
+
+    if (rc || !**ret_name || devices_find(devices, *ret_name) >= 0) {
+        return rc;
+    }
+    snprintf(pointer, sizeof(pointer), "%s/device", object->pointer);
+    devices_join(devices, ", ", known, sizeof(known));
+    return tl_fail_at(err, TL_INVALID, pointer, "%s is none of the search's devices: %s", *ret_name,
+                      known[0] ? known : "it has none");
+}
+
+static enum tl_rc settle_whose(const struct tl_json_object *object, const struct devices *devices, enum metric metric,
+                               const char *name, uint8_t *ret_device, struct tl_err *err)
+{
+    char pointer[160], known[DEVICES_TEXT + DEVICES_MAX];
+
+    if (name[0] && metric != METRIC_LATENCY_MS) {
+        snprintf(pointer, sizeof(pointer), "%s/device", object->pointer);
+        return tl_fail_at(err, TL_INVALID, pointer, "%s is the same on every device; leave \"device\" out",
+                          metric_names[metric]);
+    }
+    if (!name[0] && metric == METRIC_LATENCY_MS && devices->n > 1) {
+        devices_join(devices, ", ", known, sizeof(known));
+        return tl_fail_at(err, TL_INVALID, object->pointer, "needs a \"device\", the one whose latency is meant: %s",
+                          known);
+    }
+    *ret_device = name[0] ? (uint8_t)devices_find(devices, name) : 0;
+    return TL_OK;
+}
+
+size_t request_limit_column(const struct search_request *request, size_t limit)
+{
+    return column_of(&request->devices, request->limits[limit].metric, request->limits[limit].device);
+}
+
+size_t request_goal_column(const struct search_request *request, const struct request_goal *goal)
+{
+    return column_of(&request->devices, goal->metric, goal->device);
+}
+
+/* ---- objectives ---------------------------------------------------------------------------------------------- */
+
+/* {"maximize": metric} or {"minimize": metric}, one of them; of several devices' latency also {"device"}. */
+static enum tl_rc decode_goal(struct tl_json_object *object, const struct devices *devices,
+                              struct request_goal *ret_goal, struct tl_err *err)
 {
     char pointer[160];
+    const char *device = "";
     size_t up = METRIC_COUNT, down = METRIC_COUNT;
     enum tl_rc rc;
 
     if ((rc = tl_json_choice(object, "maximize", TL_OPTIONAL, metric_names, METRIC_COUNT, &up, err)) ||
         (rc = tl_json_choice(object, "minimize", TL_OPTIONAL, metric_names, METRIC_COUNT, &down, err)) ||
-        (rc = tl_json_object_close(object, err))) {
+        (rc = decode_whose(object, devices, &device, err)) || (rc = tl_json_object_close(object, err))) {
         return rc;
     }
     if ((up == METRIC_COUNT) == (down == METRIC_COUNT)) {
@@ -37,8 +129,8 @@ static enum tl_rc decode_goal(struct tl_json_object *object, enum metric *ret_me
         return tl_fail_at(err, TL_INVALID, pointer, "%s cannot be %s: accuracy is maximised, everything else minimised",
                           metric_names[metric], maximize ? "maximised" : "minimised");
     }
-    *ret_metric = metric;
-    return TL_OK;
+    ret_goal->metric = metric;
+    return settle_whose(object, devices, metric, device, &ret_goal->device, err);
 }
 
 static enum tl_rc decode_objectives(struct tl_json_object *top, json_t *array, struct search_request *r,
@@ -48,19 +140,21 @@ static enum tl_rc decode_objectives(struct tl_json_object *top, json_t *array, s
 
     for (size_t i = 0; i < json_array_size(array); i++) {
         struct tl_json_object element;
-        enum metric metric = METRIC_ACCURACY;
+        struct request_goal goal = {.metric = METRIC_ACCURACY};
         if ((rc = tl_json_element(top, "objectives", array, i, &element, err)) ||
-            (rc = decode_goal(&element, &metric, err))) {
+            (rc = decode_goal(&element, &r->devices, &goal, err))) {
             return rc;
         }
         for (size_t j = 0; j < i; j++) {
-            if (r->objectives[j] == metric) {
+            if (r->objectives[j].metric == goal.metric && r->objectives[j].device == goal.device) {
                 char pointer[160];
-                snprintf(pointer, sizeof(pointer), "%s/%s", element.pointer, goal_names[metric == METRIC_ACCURACY]);
-                return tl_fail_at(err, TL_INVALID, pointer, "%s is among the objectives already", metric_names[metric]);
+                snprintf(pointer, sizeof(pointer), "%s/%s", element.pointer,
+                         goal_names[goal.metric == METRIC_ACCURACY]);
+                return tl_fail_at(err, TL_INVALID, pointer, "%s is among the objectives already",
+                                  metric_names[goal.metric]);
             }
         }
-        r->objectives[r->n_objectives++] = metric;
+        r->objectives[r->n_objectives++] = goal;
     }
     return rc;
 }
@@ -73,7 +167,7 @@ static enum tl_rc decode_objective(struct tl_json_object *top, struct search_req
     bool there = false;
     enum tl_rc rc;
 
-    r->objective = METRIC_ACCURACY;
+    r->objective.metric = METRIC_ACCURACY;
     if ((rc = tl_json_nested(top, "objective", TL_OPTIONAL, &object, &there, err)) ||
         (rc = tl_json_array(top, "objectives", TL_OPTIONAL, 2, OBJECTIVES_MAX, &array, err))) {
         return rc;
@@ -81,12 +175,12 @@ static enum tl_rc decode_objective(struct tl_json_object *top, struct search_req
     if (there && array) {
         return tl_fail_at(err, TL_INVALID, "/objectives", "stands beside \"objective\"; give one of the two");
     }
-    if ((there && (rc = decode_goal(&object, &r->objective, err))) ||
+    if ((there && (rc = decode_goal(&object, &r->devices, &r->objective, err))) ||
         (array && (rc = decode_objectives(top, array, r, err)))) {
         return rc;
     }
     r->objective = array ? r->objectives[0] : r->objective;
-    r->maximize = r->objective == METRIC_ACCURACY;
+    r->maximize = r->objective.metric == METRIC_ACCURACY;
     return TL_OK;
 }
 
@@ -95,13 +189,15 @@ static enum tl_rc decode_limit(struct tl_json_object *object, size_t place, stru
 {
     struct request_limit limit = {0};
     double max = NAN, min = NAN;
+    const char *device = "";
     size_t metric = 0;
     enum tl_rc rc;
 
     if ((rc = tl_json_choice(object, "metric", TL_REQUIRED, metric_names, METRIC_COUNT, &metric, err)) ||
         (rc = tl_json_real(object, "max", TL_OPTIONAL, 0.0, 1e18, &max, err)) ||
         (rc = tl_json_real(object, "min", TL_OPTIONAL, 0.0, 1e18, &min, err)) ||
-        (rc = tl_json_object_close(object, err))) {
+        (rc = decode_whose(object, &r->devices, &device, err)) || (rc = tl_json_object_close(object, err)) ||
+        (rc = settle_whose(object, &r->devices, (enum metric)metric, device, &limit.device, err))) {
         return rc;
     }
     if (isnan(max) && isnan(min)) {
@@ -310,7 +406,8 @@ static enum tl_rc check_contradictions(const struct search_request *r, struct tl
     for (size_t i = 0; i < r->n_limits; i++) {
         for (size_t j = 0; j < r->n_limits; j++) {
             const struct request_limit *low = &r->limits[i], *high = &r->limits[j];
-            if (low->metric == high->metric && low->is_min && !high->is_min && low->bound > high->bound) {
+            if (low->metric == high->metric && low->device == high->device && low->is_min && !high->is_min &&
+                low->bound > high->bound) {
                 return tl_fail_at(err, TL_INVALID, "/constraints",
                                   "%s must be at least %g and at most %g: nothing can satisfy both",
                                   metric_names[low->metric], low->bound, high->bound);
@@ -325,12 +422,11 @@ enum tl_rc search_request_decode(const char *json, size_t n, struct search_reque
     TL_AUTO(tl_json) doc = {0};
     struct tl_json_object top;
     struct search_request r = {0};
-    const char *space = "", *device = "", *label = "";
+    const char *space = "", *label = "";
     enum tl_rc rc;
 
     if ((rc = tl_json_parse(&doc, json, n, err)) || (rc = tl_json_object_open(&top, doc.root, "", err)) ||
-        (rc = tl_json_name(&top, "space", TL_REQUIRED, &space, err)) ||
-        (rc = tl_json_name(&top, "device", TL_OPTIONAL, &device, err)) ||
+        (rc = tl_json_name(&top, "space", TL_REQUIRED, &space, err)) || (rc = decode_devices(&top, &r, err)) ||
         (rc = tl_json_string(&top, "label", TL_OPTIONAL, REQUEST_LABEL_MAX, &label, err)) ||
         (rc = decode_snapshot(&top, &r, err)) || (rc = decode_objective(&top, &r, err)) ||
         (rc = decode_limits(&top, &r, err)) || (rc = decode_controller(&top, &r, err)) ||
@@ -340,10 +436,18 @@ enum tl_rc search_request_decode(const char *json, size_t n, struct search_reque
         return rc;
     }
     copy_text(r.space, sizeof(r.space), space);
-    copy_text(r.device, sizeof(r.device), device);
     copy_text(r.label, sizeof(r.label), label);
     *ret_request = r;
     return TL_OK;
+}
+
+/* With the name of the device where only that says whose latency it is. */
+static json_t *with_device(json_t *json, const struct devices *devices, enum metric metric, size_t device)
+{
+    if (devices->n > 1 && metric == METRIC_LATENCY_MS) {
+        json_object_set_new(json, "device", json_string(devices->names[device]));
+    }
+    return json;
 }
 
 static json_t *encode_limits(const struct search_request *r)
@@ -351,8 +455,10 @@ static json_t *encode_limits(const struct search_request *r)
     json_t *list = json_array();
 
     for (size_t i = 0; i < r->n_limits; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:o}", "metric", metric_names[r->limits[i].metric],
-                                              r->limits[i].is_min ? "min" : "max", tl_json_number(r->limits[i].bound)));
+        const struct request_limit *limit = &r->limits[i];
+        json_t *json = json_pack("{s:s, s:o}", "metric", metric_names[limit->metric], limit->is_min ? "min" : "max",
+                                 tl_json_number(limit->bound));
+        json_array_append_new(list, with_device(json, &r->devices, limit->metric, limit->device));
     }
     return list;
 }
@@ -369,18 +475,34 @@ static json_t *encode_evaluate(const struct search_request *r)
     return json_pack("{s:s, s:o}", "by", r->pool, "metrics", metrics);
 }
 
+static json_t *encode_goal(const struct search_request *r, const struct request_goal *goal, bool maximize)
+{
+    return with_device(json_pack("{s:s}", goal_names[maximize], metric_names[goal->metric]), &r->devices, goal->metric,
+                       goal->device);
+}
+
 /* The value of "objective" or "objectives". */
 static json_t *encode_objectives(const struct search_request *r)
 {
     json_t *list;
 
     if (r->n_objectives == 0) {
-        return json_pack("{s:s}", goal_names[r->maximize], metric_names[r->objective]);
+        return encode_goal(r, &r->objective, r->maximize);
     }
     list = json_array();
     for (size_t i = 0; i < r->n_objectives; i++) {
-        bool maximize = i == 0 ? r->maximize : r->objectives[i] == METRIC_ACCURACY;
-        json_array_append_new(list, json_pack("{s:s}", goal_names[maximize], metric_names[r->objectives[i]]));
+        bool maximize = i == 0 ? r->maximize : r->objectives[i].metric == METRIC_ACCURACY;
+        json_array_append_new(list, encode_goal(r, &r->objectives[i], maximize));
+    }
+    return list;
+}
+
+static json_t *encode_devices(const struct devices *devices)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < devices->n; i++) {
+        json_array_append_new(list, json_string(devices->names[i]));
     }
     return list;
 }
@@ -399,8 +521,10 @@ enum tl_rc search_request_encode(const struct search_request *r, struct tl_buf *
     if (r->seconds > 0.0) {
         json_object_set_new(budget, "seconds", tl_json_number(r->seconds));
     }
-    if (r->device[0]) {
-        json_object_set_new(json, "device", json_string(r->device));
+    if (r->devices.n > 1) {
+        json_object_set_new(json, "devices", encode_devices(&r->devices));
+    } else if (r->devices.n == 1) {
+        json_object_set_new(json, "device", json_string(r->devices.names[0]));
     }
     if (r->label[0]) {
         json_object_set_new(json, "label", json_string(r->label));

@@ -53,11 +53,14 @@ enum tl_rc search_item_encode(const struct store_search *search, struct tl_buf *
     return tl_json_dump_take(json, buf, err);
 }
 
+/* Its verification, one a device, is that of the last round in which it was measured: "verification" where there is one
+ * device, "verifications" where there are several. */
 static void set_answer(json_t *json, const char *answer, json_t *progress)
 {
     json_t *document = json_loads(answer, 0, NULL);
     json_t *id = json_object_get(document, "id"), *verifications = json_object_get(progress, "verifications");
-    json_t *verification = json_null();
+    const size_t n_devices = json_array_size(json_object_get(progress, "devices"));
+    json_t *verification = json_null(), *of_devices = json_array();
     size_t i;
     json_t *entry;
 
@@ -65,13 +68,18 @@ static void set_answer(json_t *json, const char *answer, json_t *progress)
     {
         if (json_equal(json_object_get(entry, "candidate"), id)) {
             verification = entry;
+            json_array_append(of_devices, entry);
         }
     }
-    json_object_set_new(json, "answer",
-                        json_pack("{s:O, s:O, s:O, s:O, s:O}", "candidate", id, "architecture",
-                                  json_object_get(document, "architecture"), "metrics",
-                                  json_object_get(document, "metrics"), "verified",
-                                  json_object_get(progress, "verified"), "verification", verification));
+    json_t *shown = json_pack("{s:O, s:O, s:O, s:O, s:O}", "candidate", id, "architecture",
+                              json_object_get(document, "architecture"), "metrics",
+                              json_object_get(document, "metrics"), "verified", json_object_get(progress, "verified"),
+                              "verification", n_devices > 1 ? json_null() : verification);
+    if (n_devices > 1) {
+        json_object_set(shown, "verifications", of_devices);
+    }
+    json_decref(of_devices);
+    json_object_set_new(json, "answer", shown);
     json_decref(document);
 }
 

@@ -13,7 +13,7 @@ enum {
     REQUEST_LABEL_MAX = 120,
     TOP_K_MAX = 16,
     ROUNDS_MAX = 10,
-    VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX,
+    VERIFICATIONS_MAX = TOP_K_MAX * ROUNDS_MAX * DEVICES_MAX,
     OBJECTIVES_MAX = 4,
     EVALUATIONS_DEFAULT = 50000,
     EVALUATIONS_DEAR =
@@ -24,20 +24,26 @@ enum {
 
 struct request_limit {
     enum metric metric;
+    uint8_t device; /* its place, of a latency */
     bool is_min;
     double bound;
     uint8_t place; /* in the request's constraints */
 };
 
+struct request_goal {
+    enum metric metric;
+    uint8_t device; /* its place, of a latency */
+};
+
 /* A deployment constraint as accepted. */
 struct search_request {
     char space[65];
-    char device[65]; /* "": none */
+    struct devices devices;
     char label[REQUEST_LABEL_MAX + 1];
-    enum metric objective;
+    struct request_goal objective;
     bool maximize;
     size_t n_objectives; /* 0: the objective alone; else 2 to OBJECTIVES_MAX, and the front spans exactly these */
-    enum metric objectives[OBJECTIVES_MAX]; /* each once; [0] is `objective` */
+    struct request_goal objectives[OBJECTIVES_MAX]; /* each once; [0] is `objective` */
     size_t n_limits;
     struct request_limit limits[SEARCH_LIMITS_MAX];
     char controller[32];
@@ -53,37 +59,45 @@ struct search_request {
 };
 
 /* Read a body of POST /search (or what search_request_encode wrote). Checks all that needs no store: types, ranges,
- * metric names, which way a metric is better, that the controller exists and takes the reward, contradictory limits. Errors carry pointers into the body. */
+ * metric names, which way a metric is better, of which device a latency is, that the controller exists and takes the
+ * reward, contradictory limits. Errors carry pointers into the body. */
 TL_MUST_CHECK enum tl_rc search_request_decode(const char *json, size_t n, struct search_request *ret_request,
                                                struct tl_err *err);
 TL_MUST_CHECK enum tl_rc search_request_encode(const struct search_request *request, struct tl_buf *buf,
                                                struct tl_err *err);
 
+/* Columns (evaluator_columns.h) of what is asked for. */
+size_t request_limit_column(const struct search_request *request, size_t limit);
+size_t request_goal_column(const struct search_request *request, const struct request_goal *goal);
+
 /* {"controllers": [{"name", "help", "rewards"}], "default", "rewards"}: what a request's controller and reward may be. */
 TL_MUST_CHECK enum tl_rc controllers_encode(struct tl_buf *buf, struct tl_err *err);
 
-/* What each of several limits can be where the others hold. n 0: it was not looked for. */
+/* What each of several limits, by column, can be where the others hold. n 0: it was not looked for. */
 struct limits_together {
     size_t n;
     struct limit_reach reach[SEARCH_LIMITS_MAX];
 };
 
 /* The document of impossible limits: a problem with "ranges", and "together" where they are impossible only so. */
-TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem,
-                                               const struct metric_range ranges[METRIC_COUNT],
+TL_MUST_CHECK enum tl_rc search_problem_encode(const struct tl_err *problem, const struct devices *devices,
+                                               const struct metric_range ranges[COLUMNS_MAX],
                                                const struct limits_together *together, struct tl_buf *buf,
                                                struct tl_err *err);
 
-/* {"space", "device", "ranges": {metric: {"min", "max"}}}: what can be reached; device "" is left out. */
-TL_MUST_CHECK enum tl_rc ranges_encode(const char *space, const char *device,
-                                       const struct metric_range ranges[METRIC_COUNT], struct tl_buf *buf,
+/* {"space", "device", "ranges": {column: {"min", "max"}}}: what can be reached; of several devices "devices" instead, of
+ * none neither. */
+TL_MUST_CHECK enum tl_rc ranges_encode(const char *space, const struct devices *devices,
+                                       const struct metric_range ranges[COLUMNS_MAX], struct tl_buf *buf,
                                        struct tl_err *err);
 
 /* ---- progress ------------------------------------------------------------------------------------------------ */
 
-/* One candidate's verification in one round. */
+/* One candidate's verification on one device in one round. Those of a candidate stand side by side, in the order of the
+ * devices. */
 struct verification {
     int64_t candidate;
+    uint8_t device; /* its place */
     char arch[TL_HASH_TEXT];
     int round;
     double predicted_ms; /* by the device's model, without the search's own correction */
@@ -95,30 +109,32 @@ struct verification {
 };
 
 struct search_progress {
-    int round;          /* 0 before the first verification, then 1.. */
-    char message[240];  /* one sentence for people */
-    char warning[240];  /* "": none */
-    char unit[16];      /* "evaluations" | "jobs" | "visits" */
-    double done, total; /* in that unit */
-    double eta_s;       /* NAN: unknown */
-    double seconds;     /* active time of the predicting phases so far */
-    double scale,
-        half_width;         /* the search's own correction of latency: factor, relative half width (NAN: the model's) */
-    int64_t answer;         /* candidate id; 0: none yet */
-    int64_t nearest;        /* candidate id; 0: none */
-    size_t archive_members; /* of the archive that gave the first answer; 0: none did */
-    bool archive_answers;   /* the answer is still that one */
+    int round;              /* 0 before the first verification, then 1.. */
+    char message[240];      /* one sentence for people */
+    char warning[240];      /* "": none */
+    char unit[16];          /* "evaluations" | "jobs" | "visits" */
+    double done, total;     /* in that unit */
+    double eta_s;           /* NAN: unknown */
+    double seconds;         /* active time of the predicting phases so far */
+    struct devices devices; /* of the search, where they are several; none: of one or none */
+    struct correction {
+        double scale, half_width; /* factor, relative half width (NAN: the model's) */
+    } corrections[DEVICES_MAX];   /* the search's own, of each device's latency */
+    int64_t answer;               /* candidate id; 0: none yet */
+    int64_t nearest;              /* candidate id; 0: none */
+    size_t archive_members;       /* of the archive that gave the first answer; 0: none did */
+    bool archive_answers;         /* the answer is still that one */
     bool verified;
-    double best_accuracy, best_latency_ms; /* of the answer, for lists; NAN: unknown */
+    double best_accuracy, best_latency_ms[DEVICES_MAX]; /* of the answer, for lists; NAN: unknown */
     bool has_ranges;
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     struct limits_together together;
     char problem[400]; /* why it failed; "": it did not */
     size_t n_verifications;
     struct verification verifications[VERIFICATIONS_MAX];
 };
 
-void search_progress_init(struct search_progress *progress);
+void search_progress_init(struct search_progress *progress, const struct devices *devices);
 TL_MUST_CHECK enum tl_rc search_progress_decode(struct store_bytes json, struct search_progress *ret_progress,
                                                 struct tl_err *err);
 TL_MUST_CHECK enum tl_rc search_progress_encode(const struct search_progress *progress, struct tl_buf *buf,
@@ -126,40 +142,50 @@ TL_MUST_CHECK enum tl_rc search_progress_encode(const struct search_progress *pr
 
 /* ---- values and candidates ----------------------------------------------------------------------------------- */
 
-/* Metric values of a candidate as they are stored: measured latency replaces the predicted one. */
-struct candidate_values {
-    struct metric_value metrics[METRIC_COUNT];
-    bool corrected; /* predicted latency carries the search's own correction */
-    bool tabulated; /* all are looked up; the latency was timed on the device, or is a cost model's */
-    bool latency_timed;
-    uint32_t evaluated; /* bit m: a worker of the pool valued metric m */
-    const char *pool;   /* borrowed; read where `evaluated` has a bit */
-    bool latency_measured;
-    double measured_ms, measured_lower_ms, measured_upper_ms;
+/* What is known of a candidate's latency on one device beside the value. */
+struct candidate_latency {
+    bool corrected; /* the prediction carries the search's own correction */
+    bool timed;     /* of a table: on the device; else it is a cost model's */
+    bool measured;
+    double measured_ms, lower_ms, upper_ms;
     size_t n_measurements;
     char measurements[16][TL_UUID_TEXT];
+};
+
+/* Values of a candidate as they are stored: measured latency replaces the predicted one. */
+struct candidate_values {
+    struct devices devices;
+    struct metric_value columns[COLUMNS_MAX];
+    struct candidate_latency latency[DEVICES_MAX];
+    bool tabulated;     /* all are looked up */
+    uint32_t evaluated; /* bit m: a worker of the pool valued metric m */
+    const char *pool;   /* borrowed; read where `evaluated` has a bit */
 };
 
 TL_MUST_CHECK enum tl_rc candidate_values_encode(const struct candidate_values *values, struct tl_buf *buf,
                                                  struct tl_err *err);
 
 /* Does every limit hold by the values of a stored candidate, measured ones before predicted? What it lacks holds none. */
-TL_MUST_CHECK enum tl_rc candidate_holds(const struct store_candidate *candidate, const struct request_limit *limits,
-                                         size_t n_limits, bool *ret_holds, struct tl_err *err);
+TL_MUST_CHECK enum tl_rc candidate_holds(const struct store_candidate *candidate, const struct devices *devices,
+                                         const struct request_limit *limits, size_t n_limits, bool *ret_holds,
+                                         struct tl_err *err);
 
 /* The architecture document ({"space","id","options","ofa"}) of genes in the whole space of a family, or (NULL) in one whose
  * networks cannot be built. */
 TL_MUST_CHECK enum tl_rc architecture_encode(const struct net_family *family, const struct space *space,
                                              const uint8_t *genes, struct tl_buf *buf, struct tl_err *err);
 
-/* The latency that was measured for a stored candidate, as text in ms; what was not measured leaves *ret_text alone. */
-void candidate_measured_ms(const struct store_candidate *candidate, char *ret_text, size_t size);
+/* The latency that was measured for a stored candidate, as text in ms; of several devices "a=5.25,b=7", those that
+ * were measured. Where none was, *ret_text is left alone. */
+void candidate_measured_ms(const struct store_candidate *candidate, const struct devices *devices, char *ret_text,
+                           size_t size);
 
 /* What GET /candidates/{id} adds: the network's blocks (latency_ms per block where a model is given), and the names of the
  * files it can be had as. */
 struct candidate_detail {
-    const struct lat_model *latency; /* NULL: none */
-    bool weights;                    /* the space has a supernet */
+    const struct lat_model *const *latency; /* of each device; NULL: none */
+    const struct devices *devices;
+    bool weights; /* the space has a supernet */
 };
 
 /* A stored candidate as the API shows it. `detail` NULL: as lists do. */
@@ -181,12 +207,13 @@ TL_MUST_CHECK enum tl_rc search_export_encode(const struct search_request *reque
                                               const struct search_spec *spec, const struct search_run *run,
                                               const struct evaluator *evaluator, struct tl_buf *buf,
                                               struct tl_err *err);
-/* History and chart points out of an export. x and y are metrics; a metric that the front did not span is TL_INVALID.
+/* History and chart points out of an export. x and y are names of columns (borrowed); one that the search has no values of is
+ * TL_INVALID.
  * `candidates`: rows of the store to add in front of the sample. */
 TL_MUST_CHECK enum tl_rc search_history_encode(struct store_bytes exported, struct tl_buf *buf, struct tl_err *err);
 
 struct chart_points; /* columns being collected */
-TL_MUST_CHECK enum tl_rc chart_points_new(enum metric x, enum metric y, struct chart_points **ret_points,
+TL_MUST_CHECK enum tl_rc chart_points_new(const char *x, const char *y, struct chart_points **ret_points,
                                           struct tl_err *err);
 void chart_points_free(struct chart_points *points);
 TL_MUST_CHECK enum tl_rc chart_points_candidate(struct chart_points *points, const struct store_candidate *candidate,

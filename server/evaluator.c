@@ -11,15 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const metric_names[METRIC_COUNT] = {
-    [METRIC_MACS] = "macs",
-    [METRIC_PARAMS] = "params",
-    [METRIC_SIZE_BYTES] = "size_bytes",
-    [METRIC_PEAK_MEMORY_BYTES] = "peak_memory_bytes",
-    [METRIC_LATENCY_MS] = "latency_ms",
-    [METRIC_ACCURACY] = "accuracy",
-};
-
 /* ---- filling the tables -------------------------------------------------------------------------------------- */
 
 static enum tl_rc cell_of_block(const struct evaluator *e, const struct network *net, size_t block, struct cell *ret,
@@ -144,26 +135,42 @@ static bool listed(const uint16_t *list, size_t n, uint16_t value)
     return false;
 }
 
-static enum tl_rc narrow(struct evaluator *e, struct tl_err *err)
+/* Is this model valid at a resolution? One that is absent forbids nothing, nor one that names none. */
+static bool accuracy_valid(const struct accuracy_model *accuracy, uint16_t side)
 {
-    const uint16_t *acc_list = NULL, *lat_list = NULL;
-    size_t acc_n = e->accuracy ? accuracy_resolutions(e->accuracy, &acc_list) : 0;
-    size_t lat_n = e->latency ? lat_model_resolutions(e->latency, &lat_list) : 0;
+    const uint16_t *list = NULL;
+    const size_t n = accuracy ? accuracy_resolutions(accuracy, &list) : 0;
+    return n == 0 || listed(list, n, side);
+}
+
+static bool latency_valid(const struct lat_model *latency, uint16_t side)
+{
+    const uint16_t *list = NULL;
+    const size_t n = latency ? lat_model_resolutions(latency, &list) : 0;
+    return n == 0 || listed(list, n, side);
+}
+
+static enum tl_rc narrow(struct evaluator *e, const struct lat_model *const *latency, struct tl_err *err)
+{
     enum tl_rc rc;
 
     e->narrowed = *e->family;
     e->narrowed.n_resolutions = 0;
     for (size_t i = 0; i < e->family->n_resolutions; i++) {
         uint16_t side = e->family->resolutions[i];
-        if ((acc_n && !listed(acc_list, acc_n, side)) || (lat_n && !listed(lat_list, lat_n, side))) {
+        bool valid = accuracy_valid(e->accuracy, side);
+        for (size_t d = 0; d < e->devices.n; d++) {
+            valid = valid && latency_valid(latency[d], side);
+        }
+        if (!valid) {
             continue;
         }
         e->full_resolution[e->narrowed.n_resolutions] = (uint8_t)i;
         e->narrowed.resolutions[e->narrowed.n_resolutions++] = side;
     }
     if (e->narrowed.n_resolutions == 0) {
-        return tl_fail(err, TL_INVALID, "the accuracy and the latency model of %s have no resolution in common",
-                       e->family->name);
+        return tl_fail(err, TL_INVALID, "the accuracy and the latency model%s of %s have no resolution in common",
+                       e->devices.n > 1 ? "s" : "", e->family->name);
     }
     if ((rc = space_of_family(&e->narrowed, &e->space, err)) ||
         (rc = space_of_family(e->family, &e->full_space, err))) {
@@ -266,7 +273,7 @@ static void sum_slots(const struct evaluator *e, const uint8_t *arch, struct cel
     *ret_sum = sum;
 }
 
-static void values_table(const struct evaluator *e, const uint8_t *arch, double out[METRIC_COUNT])
+static void values_table(const struct evaluator *e, const uint8_t *arch, double out[COLUMNS_MAX])
 {
     struct cell sum;
 
@@ -276,6 +283,10 @@ static void values_table(const struct evaluator *e, const uint8_t *arch, double 
     out[METRIC_SIZE_BYTES] = sum.params * 4.0;
     out[METRIC_PEAK_MEMORY_BYTES] = sum.memory_bytes;
     out[METRIC_LATENCY_MS] = sum.latency_ms * e->latency_scale;
+    for (size_t d = 1; d < e->devices.n; d++) {
+        sum_slots(e->further[d - 1], arch, &sum);
+        out[METRIC_LATENCY_MS + d] = sum.latency_ms * e->further[d - 1]->latency_scale;
+    }
 }
 
 static struct model_hot hot_rows(struct evaluator *e, const uint8_t *archs, size_t stride, size_t n, unsigned thread)
@@ -298,7 +309,7 @@ void evaluator_accuracy(struct evaluator *e, const uint8_t *archs, size_t stride
         model_predict(accuracy_regression(e->accuracy), e->scratch[thread], &rows, y);
     }
     for (size_t i = 0; i < n; i++) {
-        out[i * SEARCH_METRICS_MAX + METRIC_ACCURACY] = e->accuracy ? y[i] : (double)NAN;
+        out[i * SEARCH_METRICS_MAX + e->accuracy_at] = e->accuracy ? y[i] : (double)NAN;
     }
 }
 
@@ -310,23 +321,29 @@ static enum tl_rc values(void *ctx, size_t first, size_t n_metrics, const uint8_
     if (n > SEARCH_BATCH_MAX || thread >= e->n_threads) {
         return tl_fail(err, TL_INVALID, "a batch of %zu on thread %u is over the evaluator's limits", n, thread);
     }
-    if (first < METRIC_ACCURACY) {
+    if (first < e->accuracy_at) {
         for (size_t i = 0; i < n; i++) {
-            double row[METRIC_COUNT];
+            double row[COLUMNS_MAX];
             values_table(e, archs + i * stride, row);
-            size_t end = first + n_metrics < METRIC_ACCURACY ? first + n_metrics : METRIC_ACCURACY;
+            size_t end = first + n_metrics < e->accuracy_at ? first + n_metrics : e->accuracy_at;
             for (size_t m = first; m < end; m++) {
                 out[i * SEARCH_METRICS_MAX + m] = row[m];
             }
         }
     }
-    if (first + n_metrics > METRIC_ACCURACY) {
+    if (first + n_metrics > e->accuracy_at) {
         evaluator_accuracy(e, archs, stride, n, out, thread);
     }
     return TL_OK;
 }
 
-void evaluator_describe(struct evaluator *e, const uint8_t *arch, struct metric_value ret_values[METRIC_COUNT])
+/* That of one device: the evaluator itself, or one of its further ones. */
+static struct evaluator *of_device(struct evaluator *e, size_t device)
+{
+    return device == 0 ? e : e->further[device - 1];
+}
+
+void evaluator_describe(struct evaluator *e, const uint8_t *arch, struct metric_value ret_values[COLUMNS_MAX])
 {
     double row[SEARCH_METRICS_MAX];
 
@@ -336,17 +353,17 @@ void evaluator_describe(struct evaluator *e, const uint8_t *arch, struct metric_
     }
     values_table(e, arch, row);
     evaluator_accuracy(e, arch, e->space.n_variables, 1, row, 0);
-    for (size_t m = 0; m < METRIC_COUNT; m++) {
-        ret_values[m] = (struct metric_value){row[m], 0.0};
+    for (size_t c = 0; c < column_count(&e->devices); c++) {
+        ret_values[c] = (struct metric_value){row[c], 0.0};
     }
-    if (e->latency) {
-        double relative = e->latency_half_width;
-        ret_values[METRIC_LATENCY_MS].half_width = isnan(relative) ? HUGE_VAL : relative * row[METRIC_LATENCY_MS];
+    for (size_t d = 0; d < e->devices.n; d++) {
+        const double relative = of_device(e, d)->latency_half_width, ms = row[METRIC_LATENCY_MS + d];
+        ret_values[METRIC_LATENCY_MS + d].half_width = isnan(relative) ? HUGE_VAL : relative * ms;
     }
     if (e->accuracy) {
         struct model_hot rows = hot_rows(e, arch, e->space.n_variables, 1, 0);
         model_half_width(accuracy_regression(e->accuracy), e->scratch[0], &rows,
-                         &ret_values[METRIC_ACCURACY].half_width);
+                         &ret_values[e->accuracy_at].half_width);
     }
 }
 
@@ -377,6 +394,25 @@ enum tl_rc evaluator_new(const struct net_family *family, const struct accuracy_
                          const struct lat_model *latency, unsigned n_threads, struct evaluator **ret_evaluator,
                          struct tl_err *err)
 {
+    const struct devices one = {.n = latency ? 1 : 0};
+    return evaluator_new_for(family, accuracy, &one, &latency, n_threads, ret_evaluator, err);
+}
+
+/* The other devices' latencies are those of evaluators of their own, over the space that all of them narrow. */
+static enum tl_rc further_make(struct evaluator *e, const struct lat_model *const *latency, struct tl_err *err)
+{
+    enum tl_rc rc = TL_OK;
+
+    for (size_t d = 1; d < e->devices.n && !rc; d++) {
+        rc = evaluator_new(&e->narrowed, NULL, latency[d], 1, &e->further[d - 1], err);
+    }
+    return rc;
+}
+
+enum tl_rc evaluator_new_for(const struct net_family *family, const struct accuracy_model *accuracy,
+                             const struct devices *devices, const struct lat_model *const *latency, unsigned n_threads,
+                             struct evaluator **ret_evaluator, struct tl_err *err)
+{
     struct evaluator *e = calloc(1, sizeof(*e));
     enum tl_rc rc;
 
@@ -385,13 +421,16 @@ enum tl_rc evaluator_new(const struct net_family *family, const struct accuracy_
     }
     e->family = family;
     e->accuracy = accuracy;
-    e->latency = latency;
+    e->devices = *devices;
+    e->accuracy_at = column_of(devices, METRIC_ACCURACY, 0);
+    e->latency = devices->n > 0 ? latency[0] : NULL;
     e->n_threads = n_threads;
     e->latency_scale = 1.0;
-    e->latency_half_width = latency ? lat_model_error(latency)->half_width : (double)NAN;
-    e->table =
-        (struct search_evaluator){.ctx = e, .n_metrics = METRIC_COUNT, .n_cheap = METRIC_ACCURACY, .values = values};
-    if ((rc = narrow(e, err)) || (rc = tables_fill(e, err)) || (rc = scratch_make(e, err))) {
+    e->latency_half_width = e->latency ? lat_model_error(e->latency)->half_width : (double)NAN;
+    e->table = (struct search_evaluator){
+        .ctx = e, .n_metrics = column_count(devices), .n_cheap = e->accuracy_at, .values = values};
+    if ((rc = narrow(e, latency, err)) || (rc = tables_fill(e, err)) || (rc = scratch_make(e, err)) ||
+        (rc = further_make(e, latency, err))) {
         evaluator_free(e);
         return rc;
     }
@@ -407,6 +446,9 @@ void evaluator_free(struct evaluator *e)
     }
     for (unsigned t = 0; e->scratch && t < e->n_threads; t++) {
         model_scratch_free(e->scratch[t]);
+    }
+    for (size_t i = 0; i < DEVICES_MAX - 1; i++) {
+        evaluator_free(e->further[i]);
     }
     free(e->scratch);
     free(e->hot);
@@ -432,21 +474,32 @@ const struct search_evaluator *evaluator_table(struct evaluator *e)
     return &e->table;
 }
 
-bool evaluator_has(const struct evaluator *e, enum metric metric)
+const struct devices *evaluator_devices(const struct evaluator *e)
 {
-    if (evaluator_workers(e) >> metric & 1U) {
+    return &e->devices;
+}
+
+bool evaluator_has(const struct evaluator *e, size_t column)
+{
+    if (evaluator_workers(e) >> column_metric(&e->devices, column) & 1U) {
         return true;
     }
     if (e->rows) {
-        return e->column_of[metric] >= 0;
+        return e->rows_column[column] >= 0;
     }
-    return metric == METRIC_LATENCY_MS ? e->latency != NULL : metric == METRIC_ACCURACY ? e->accuracy != NULL : true;
+    if (column_metric(&e->devices, column) == METRIC_LATENCY_MS) {
+        const size_t device = column - METRIC_LATENCY_MS;
+        return (device == 0 ? e : e->further[device - 1])->latency != NULL;
+    }
+    return column != e->accuracy_at || e->accuracy != NULL;
 }
 
-void evaluator_correct(struct evaluator *e, double scale, double relative_half_width)
+void evaluator_correct(struct evaluator *e, size_t device, double scale, double relative_half_width)
 {
-    e->latency_scale = scale;
+    struct evaluator *corrected = of_device(e, device);
+
+    corrected->latency_scale = scale;
     if (!isnan(relative_half_width)) {
-        e->latency_half_width = relative_half_width;
+        corrected->latency_half_width = relative_half_width;
     }
 }

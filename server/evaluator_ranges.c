@@ -27,7 +27,7 @@ static double accuracy_of(struct evaluator *e, const uint8_t *arch)
     double row[SEARCH_METRICS_MAX];
 
     evaluator_accuracy(e, arch, e->space.n_variables, 1, row, 0);
-    return row[METRIC_ACCURACY];
+    return row[e->accuracy_at];
 }
 
 /* Coordinate ascent from the last (or first) option of every variable: accuracy rises with size nearly everywhere, so two
@@ -35,7 +35,7 @@ static double accuracy_of(struct evaluator *e, const uint8_t *arch)
 static double accuracy_extreme(struct evaluator *e, bool want_max, double *ret_slack)
 {
     uint8_t arch[SPACE_VARIABLES_MAX], trial[SPACE_VARIABLES_MAX];
-    struct metric_value at_end[METRIC_COUNT];
+    struct metric_value at_end[COLUMNS_MAX];
     double best, before;
     int sweep = 0;
 
@@ -60,20 +60,23 @@ static double accuracy_extreme(struct evaluator *e, bool want_max, double *ret_s
     } while (best != before && ++sweep < 8);
     space_canonical(&e->space, arch);
     evaluator_describe(e, arch, at_end);
-    *ret_slack = at_end[METRIC_ACCURACY].half_width == HUGE_VAL ? 0.0 : at_end[METRIC_ACCURACY].half_width;
+    *ret_slack = at_end[e->accuracy_at].half_width == HUGE_VAL ? 0.0 : at_end[e->accuracy_at].half_width;
     return best;
 }
 
-void evaluator_ranges(struct evaluator *e, struct metric_range ret_ranges[METRIC_COUNT])
+void evaluator_ranges(struct evaluator *e, struct metric_range ret_ranges[COLUMNS_MAX])
 {
     if (e->rows) {
         rows_ranges(e, ret_ranges);
         return;
     }
-    for (enum metric m = 0; m < METRIC_COUNT; m++) {
-        struct metric_range *range = &ret_ranges[m];
+    for (size_t c = 0; c < column_count(&e->devices); c++) {
+        const enum metric m = column_metric(&e->devices, c);
+        const size_t device = column_device(&e->devices, c);
+        const struct evaluator *of = device == 0 ? e : e->further[device - 1];
+        struct metric_range *range = &ret_ranges[c];
         *range = (struct metric_range){NAN, NAN, 0.0, 0.0};
-        if (!evaluator_has(e, m) || (evaluator_workers(e) >> m & 1U)) { /* nobody knows what workers will say */
+        if (!evaluator_has(e, c) || (evaluator_workers(e) >> m & 1U)) { /* nobody knows what workers will say */
             continue;
         }
         if (m == METRIC_ACCURACY) {
@@ -81,11 +84,11 @@ void evaluator_ranges(struct evaluator *e, struct metric_range ret_ranges[METRIC
             range->max = accuracy_extreme(e, true, &range->max_slack);
             continue;
         }
-        range->min = tables_extreme(e, m, false);
-        range->max = tables_extreme(e, m, true);
-        if (m == METRIC_LATENCY_MS && !isnan(e->latency_half_width)) {
-            range->min_slack = range->min * e->latency_half_width;
-            range->max_slack = range->max * e->latency_half_width;
+        range->min = tables_extreme(of, m, false);
+        range->max = tables_extreme(of, m, true);
+        if (m == METRIC_LATENCY_MS && !isnan(of->latency_half_width)) {
+            range->min_slack = range->min * of->latency_half_width;
+            range->max_slack = range->max * of->latency_half_width;
         }
     }
 }

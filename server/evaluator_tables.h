@@ -47,11 +47,14 @@ struct evaluator {
     size_t hot_width;
     double latency_scale, latency_half_width;
     struct search_evaluator table;
+    struct devices devices;
+    size_t accuracy_at;                         /* its column */
+    struct evaluator *further[DEVICES_MAX - 1]; /* owned: of latency alone, of every device but the first */
     const struct value_table
         *rows;                    /* borrowed; NULL: of a family, as above. Else the above is empty, and this is all: */
-    int column_of[METRIC_COUNT];  /* of the rows; -1: none */
+    int rows_column[COLUMNS_MAX]; /* of the rows; -1: none */
     struct value_table *own_rows; /* owned; NULL: the rows are somebody else's */
-    struct evaluator_workers *workers; /* owned; NULL: everything is valued here */
+    struct evaluator_workers *workers; /* owned, of one device or none; NULL: everything is valued here */
 };
 
 /* The cells of a slot under two widths, one a choice. Borrowed. */
@@ -89,16 +92,16 @@ struct weighing {
 bool tables_least(const struct evaluator *e, size_t resolution, const struct weighing *weighing,
                   struct cell *ret_least);
 
-/* The least or the most of one cost over all architectures, latency with the search's correction. */
+/* The least or the most of one cost over all architectures, latency (the first device's) with the search's correction. */
 double tables_extreme(const struct evaluator *e, enum metric metric, bool want_max);
 
-/* Predicted accuracies of n architectures, `stride` bytes apart, at out[i * SEARCH_METRICS_MAX + METRIC_ACCURACY]; NAN
- * without a model. */
+/* Predicted accuracies of n architectures, `stride` bytes apart, at out[i * SEARCH_METRICS_MAX + accuracy_at]; NAN without
+ * a model. */
 void evaluator_accuracy(struct evaluator *e, const uint8_t *archs, size_t stride, size_t n, double *out,
                         unsigned thread);
 
 /* The same as the public ones, of an evaluator of rows. */
-void rows_describe(const struct evaluator *e, const uint8_t *arch, struct metric_value ret_values[METRIC_COUNT]);
-void rows_ranges(const struct evaluator *e, struct metric_range ret_ranges[METRIC_COUNT]);
+void rows_describe(const struct evaluator *e, const uint8_t *arch, struct metric_value ret_values[COLUMNS_MAX]);
+void rows_ranges(const struct evaluator *e, struct metric_range ret_ranges[COLUMNS_MAX]);
 
 #endif

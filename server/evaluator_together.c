@@ -42,21 +42,28 @@ struct proof {
     bool predicted; /* latencies as predicted, whatever their interval */
 };
 
+/* Are the column's values in the evaluator's own cells? Those of accuracy and of the latencies of further devices are not. */
+static bool summed(size_t column)
+{
+    return column <= METRIC_LATENCY_MS;
+}
+
 static void proof_add(struct proof *p, const struct search_limit *limit)
 {
-    const bool interval = limit->metric == METRIC_LATENCY_MS && !p->predicted && p->e->latency_half_width > 0;
+    const enum metric metric = column_metric(&p->e->devices, limit->metric);
+    const bool interval = metric == METRIC_LATENCY_MS && !p->predicted && p->e->latency_half_width > 0;
     const double open = interval ? p->e->latency_half_width : 0;
-    const double scale = limit->metric == METRIC_LATENCY_MS ? p->e->latency_scale : 1;
+    const double scale = metric == METRIC_LATENCY_MS ? p->e->latency_scale : 1;
     const double bound = limit->bound / scale / (limit->is_min ? 1 + open : 1 - open);
 
-    if (limit->metric == METRIC_PEAK_MEMORY_BYTES && !limit->is_min) {
+    if (metric == METRIC_PEAK_MEMORY_BYTES && !limit->is_min) {
         p->memory_max = fmin(p->memory_max, bound);
     }
-    if (limit->metric == METRIC_ACCURACY || limit->metric == METRIC_PEAK_MEMORY_BYTES || open >= 1 ||
+    if (!summed(limit->metric) || metric == METRIC_PEAK_MEMORY_BYTES || open >= 1 ||
         !evaluator_has(p->e, limit->metric)) {
         return; /* nothing of it is used, so less is proved */
     }
-    p->limits[p->n++] = (struct beyond){limit->metric, limit->is_min ? -1 : 1, bound, fmax(fabs(bound), 1e-9)};
+    p->limits[p->n++] = (struct beyond){metric, limit->is_min ? -1 : 1, bound, fmax(fabs(bound), 1e-9)};
 }
 
 /* How far an architecture whose weighted sum is least is beyond each limit; false: none is allowed. */
@@ -134,9 +141,9 @@ static bool holds(const struct search_limit *limit, double value)
     return limit->is_min ? value >= limit->bound : value <= limit->bound; /* NAN holds nothing */
 }
 
-static double row_value(const struct evaluator *e, uint8_t metric, size_t row)
+static double row_value(const struct evaluator *e, uint8_t at, size_t row)
 {
-    const int column = e->column_of[metric];
+    const int column = e->rows_column[at];
     return column < 0 ? (double)NAN : value_table_value(e->rows, (size_t)column, row);
 }
 
@@ -201,7 +208,7 @@ static double proved_reach(const struct evaluator *e, const struct search_limit 
 {
     struct search_limit moved[SEARCH_LIMITS_MAX];
     double impossible = limits[which].bound;
-    double open = tables_extreme(e, limits[which].metric, !limits[which].is_min);
+    double open = tables_extreme(e, (enum metric)limits[which].metric, !limits[which].is_min);
 
     memcpy(moved, limits, n * sizeof *limits);
     moved[which].bound = open;
@@ -234,10 +241,10 @@ static enum tl_rc searched_reach(struct evaluator *e, const struct search_limit 
     enum tl_rc rc;
 
     table.n_cheap = 0;
-    table.n_metrics = METRIC_ACCURACY;
+    table.n_metrics = e->accuracy_at;
     for (size_t j = 0; j < n; j++) {
         table.n_metrics =
-            limits[j].metric == METRIC_ACCURACY ? METRIC_COUNT : table.n_metrics; /* dear: only if needed */
+            limits[j].metric == e->accuracy_at ? e->accuracy_at + 1 : table.n_metrics; /* dear: only if needed */
         if (j != which) {
             spec.limits[spec.n_limits++] = limits[j];
         }
@@ -258,7 +265,7 @@ enum tl_rc evaluator_reach(struct evaluator *e, const struct search_limit *limit
     enum tl_rc rc = TL_OK;
 
     for (size_t j = 0; j < n; j++) {
-        proves = proves && (e->rows || limits[j].metric != METRIC_ACCURACY);
+        proves = proves && (e->rows || summed(limits[j].metric));
     }
     for (size_t j = 0; j < n && !rc; j++) {
         ret_reach[j] = (struct limit_reach){limits[j], (double)NAN, proves};

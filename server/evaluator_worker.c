@@ -134,8 +134,8 @@ uint32_t evaluator_workers(const struct evaluator *e)
     return e->workers ? e->workers->values.metrics : 0;
 }
 
-enum tl_rc evaluator_describe_workers(struct evaluator *e, const uint8_t *arch,
-                                      struct metric_value values[METRIC_COUNT], struct tl_err *err)
+enum tl_rc evaluator_describe_workers(struct evaluator *e, const uint8_t *arch, struct metric_value values[COLUMNS_MAX],
+                                      struct tl_err *err)
 {
     double found[SEARCH_METRICS_MAX];
     bool known = false;

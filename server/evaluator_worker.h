@@ -13,7 +13,8 @@
 
 /* Where their values are kept. */
 struct worker_values {
-    uint32_t metrics; /* bit m: workers value metric m, whoever else could */
+    uint32_t
+        metrics; /* bit m: workers value metric m, whoever else could; columns are metrics, of one device or none */
     void *ctx;
     /* The values of n architectures of the whole space, by id, into out[i * SEARCH_METRICS_MAX + m] for the metrics above;
      * NAN: cannot be valued. ret_known[i]: all of them are there; otherwise the row is left alone. Any thread. */
@@ -34,7 +35,7 @@ uint32_t evaluator_workers(const struct evaluator *evaluator);
 /* What evaluator_describe leaves out: put the workers' values of an architecture of the narrowed space among the others, NAN
  * where there is none. Nothing without workers. */
 TL_MUST_CHECK enum tl_rc evaluator_describe_workers(struct evaluator *evaluator, const uint8_t *arch,
-                                                    struct metric_value values[METRIC_COUNT], struct tl_err *err);
+                                                    struct metric_value values[COLUMNS_MAX], struct tl_err *err);
 
 /* What the last batch lacked, in the whole space's terms, each once, in the batch's order: canonical architectures, n rows of
  * n_variables bytes. Borrowed until the next batch. */

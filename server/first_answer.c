@@ -14,9 +14,9 @@ void first_answer_done(struct first_answer *answer)
 
 /* What the archive says of a member, with the intervals that its evaluator gave: a latency's is a share of it. */
 static void describe(const struct snapshot *snapshot, const struct archive_member *member,
-                     struct metric_value ret_values[METRIC_COUNT])
+                     struct metric_value ret_values[COLUMNS_MAX])
 {
-    const double relative = snapshot->latency ? lat_model_error(snapshot->latency)->half_width : (double)NAN;
+    const double relative = snapshot->latency[0] ? lat_model_error(snapshot->latency[0])->half_width : (double)NAN;
 
     for (size_t m = 0; m < METRIC_COUNT; m++) {
         ret_values[m] = (struct metric_value){member->values[m], 0.0};
@@ -28,13 +28,15 @@ static void describe(const struct snapshot *snapshot, const struct archive_membe
 
 static void spec_of(const struct search_request *request, struct search_spec *spec)
 {
-    *spec = (struct search_spec){.objective = (uint8_t)request->objective,
+    const uint8_t objective = (uint8_t)request_goal_column(request, &request->objective);
+
+    *spec = (struct search_spec){.objective = objective,
                                  .maximize = request->maximize,
                                  .n_front = 1,
-                                 .front = {(uint8_t)request->objective},
+                                 .front = {objective},
                                  .n_limits = request->n_limits};
     for (size_t i = 0; i < request->n_limits; i++) {
-        spec->limits[i] = (struct search_limit){(uint8_t)request->limits[i].metric, request->limits[i].is_min,
+        spec->limits[i] = (struct search_limit){(uint8_t)request_limit_column(request, i), request->limits[i].is_min,
                                                 request->limits[i].bound};
     }
 }
@@ -43,7 +45,7 @@ enum tl_rc first_answer_find(const struct snapshot *snapshot, const struct searc
                              struct first_answer *ret_answer, struct tl_err *err)
 {
     struct first_answer answer = {.values = {.max = (size_t)64 << 10}};
-    struct candidate_values values = {0};
+    struct candidate_values values = {.devices = snapshot->devices};
     struct archive_member member;
     struct search_spec spec;
     struct tl_hash id;
@@ -60,7 +62,7 @@ enum tl_rc first_answer_find(const struct snapshot *snapshot, const struct searc
         return rc;
     }
     archive_at(snapshot->archive, at, &member);
-    describe(snapshot, &member, values.metrics);
+    describe(snapshot, &member, values.columns);
     answer.n_members = archive_count(snapshot->archive);
     answer.width = snapshot->space->space.n_variables;
     memcpy(answer.genes, member.genes, answer.width);
@@ -89,6 +91,6 @@ enum tl_rc first_answer_put(struct store_tx *tx, const struct first_answer *answ
     progress->archive_members = answer->n_members;
     progress->archive_answers = true;
     progress->best_accuracy = answer->accuracy;
-    progress->best_latency_ms = answer->latency_ms;
+    progress->best_latency_ms[0] = answer->latency_ms;
     return rc;
 }

@@ -19,7 +19,7 @@ struct first_answer {
 };
 
 void first_answer_done(struct first_answer *answer);
-/* No archive, no member that holds every limit, or metrics that workers value: TL_OK without an answer. */
+/* No archive (of several devices there is none), no member that holds every limit, or metrics that workers value: TL_OK without an answer. */
 TL_MUST_CHECK enum tl_rc first_answer_find(const struct snapshot *snapshot, const struct search_request *request,
                                            struct first_answer *ret_answer, struct tl_err *err);
 /* Inside store_write, of a search that is stored: a candidate of role "archive" and the progress that names it as the

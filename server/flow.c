@@ -158,12 +158,36 @@ static enum tl_rc list_state(struct store_tx *tx, void *ctx, struct tl_err *err)
     return store_search_list(tx, list->state, "", (struct store_page){0, CONDUCTED_MAX}, list_add_id, list, err);
 }
 
-/* A search waits for its device, or goes on with it. */
+/* Why the first device that is away is, of several only one that this search has open jobs for; "": none is. */
+static enum tl_rc device_awaited(struct flow *flow, const struct search_row *row, char ret_why[FLOW_ABSENCE_TEXT],
+                                 struct tl_err *err)
+{
+    const struct devices *devices = &row->request.devices;
+    struct store *store = flow->service->store;
+    const bool in_round = row->progress.round > 0;
+    enum tl_rc rc = TL_OK;
+
+    ret_why[0] = '\0';
+    for (size_t d = 0; d < devices->n && !rc && !ret_why[0]; d++) {
+        struct job_counts counts = {.queued = 1};
+        rc = flow_device_absence(store, devices->names[d], ret_why, err);
+        if (!rc && ret_why[0] && devices->n > 1) {
+            rc = flow_job_counts(store, devices->names[d], row->space, in_round ? "verify" : "profile",
+                                 in_round ? row->id : "", &counts, err);
+        }
+        if (counts.queued + counts.leased == 0) {
+            ret_why[0] = '\0';
+        }
+    }
+    return rc;
+}
+
+/* A search waits for a device, or goes on with it. */
 static enum tl_rc notice_device(struct flow *flow, struct search_row *row, struct tl_err *err)
 {
     bool waits = strcmp(row->state, "waiting_for_device") == 0;
     char why[FLOW_ABSENCE_TEXT];
-    enum tl_rc rc = flow_device_absence(flow->service->store, row->device, why, err);
+    enum tl_rc rc = device_awaited(flow, row, why, err);
 
     if (rc || (!why[0] && !waits) || (waits && strcmp(why, row->progress.message) == 0)) {
         return rc;
@@ -171,7 +195,8 @@ static enum tl_rc notice_device(struct flow *flow, struct search_row *row, struc
     if (why[0]) {
         search_row_state(row, "waiting_for_device", "%s", why);
     } else {
-        search_row_state(row, row->progress.round > 0 ? "verifying" : "profiling", "%s is back", row->device);
+        search_row_state(row, row->progress.round > 0 ? "verifying" : "profiling", "%s is back",
+                         row->request.devices.n > 1 ? "every device" : row->device);
     }
     rc = search_row_store(flow->service->store, row, "state", err);
     flow_ring(flow);

@@ -99,6 +99,9 @@ static enum tl_rc note_pair(void *ctx, const struct store_search *search, struct
     struct pair *pair = &pairs->at[pairs->n];
 
     (void)err;
+    if (strchr(search->device, ',')) {
+        return TL_OK; /* archives are of one device or none */
+    }
     for (size_t i = 0; i < pairs->n; i++) {
         if (strcmp(pairs->at[i].space, search->space) == 0 && strcmp(pairs->at[i].device, search->device) == 0) {
             return TL_OK;
@@ -156,8 +159,8 @@ static enum tl_rc read_older(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct older_ctx *o = ctx;
     struct tl_err why = {0};
-    enum tl_rc rc = store_model_current(tx, "archive", o->snapshot->space->space.name, o->snapshot->device, note_older,
-                                        &o->older, &why);
+    enum tl_rc rc = store_model_current(tx, "archive", o->snapshot->space->space.name, o->snapshot->devices.names[0],
+                                        note_older, &o->older, &why);
 
     return rc && rc != TL_NOT_FOUND ? tl_fail(err, rc, "%s", why.text) : TL_OK;
 }
@@ -179,7 +182,7 @@ static struct archive *load_older(struct flow *flow, const struct snapshot *snap
 /* Is this what an archive is built for? Tables are known whole, and without accuracy there is no front. */
 static bool worth_it(const struct snapshot *snapshot)
 {
-    return snapshot->family && snapshot->accuracy && (!snapshot->device[0] || snapshot->latency);
+    return snapshot->family && snapshot->accuracy && snapshot_lacks(snapshot) == snapshot->devices.n;
 }
 
 /* Begin for what work->snapshot pins, unless its archive is complete. */
@@ -203,7 +206,7 @@ static enum tl_rc begin(struct flow *flow, struct archive_work *work, struct tl_
     archive_free(older);
     if (!rc) {
         tl_log(TL_LOG_INFO, "archive", "%s on %s is being built", work->snapshot.space->space.name,
-               work->snapshot.device[0] ? work->snapshot.device : "no device");
+               work->snapshot.devices.n > 0 ? work->snapshot.devices.names[0] : "no device");
     }
     return rc;
 }
@@ -246,7 +249,7 @@ static enum tl_rc publish_tx(struct store_tx *tx, void *ctx, struct tl_err *err)
     return store_model_put(tx,
                            &(struct store_model){.kind = "archive",
                                                  .space = publish->snapshot->space->space.name,
-                                                 .device = publish->snapshot->device,
+                                                 .device = publish->snapshot->devices.names[0],
                                                  .hash = publish->hash,
                                                  .created_ns = tl_clock_wall_ns(),
                                                  .info = {publish->info.data, publish->info.len}},
@@ -276,9 +279,10 @@ static enum tl_rc publish(struct flow *flow, struct archive_work *work, bool com
     }
     if (!rc) {
         tl_log(TL_LOG_INFO, "archive", "%s on %s: %zu members after %llu evaluations and %.1f s%s",
-               work->snapshot.space->space.name, work->snapshot.device[0] ? work->snapshot.device : "no device",
-               info.n_members, (unsigned long long)info.evaluations,
-               (double)(tl_clock_mono_ns() - work->begin_ns) * 1e-9, complete ? "" : ", to be refined");
+               work->snapshot.space->space.name,
+               work->snapshot.devices.n > 0 ? work->snapshot.devices.names[0] : "no device", info.n_members,
+               (unsigned long long)info.evaluations, (double)(tl_clock_mono_ns() - work->begin_ns) * 1e-9,
+               complete ? "" : ", to be refined");
     }
     tl_buf_done(&ctx.info);
     archive_free(archive);

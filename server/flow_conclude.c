@@ -44,7 +44,8 @@ static enum tl_rc found_make(struct running *r, const struct search_candidate *c
                              struct found *ret_found, struct tl_err *err)
 {
     const struct space *space = evaluator_full_space(r->evaluator);
-    struct candidate_values values = {.corrected = r->row->progress.round > 0};
+    struct candidate_values values = {.devices = r->row->request.devices,
+                                      .tabulated = evaluator_tabulated(r->evaluator)};
     struct found found = {.number = c->number, .role = role, .json = {.max = (size_t)64 << 10}};
     struct tl_hash id;
     enum tl_rc rc;
@@ -52,12 +53,15 @@ static enum tl_rc found_make(struct running *r, const struct search_candidate *c
     evaluator_full_arch(r->evaluator, c->arch, found.genes);
     id = space_arch_id(space, found.genes);
     tl_hash_format(&id, found.arch);
-    evaluator_describe(r->evaluator, c->arch, values.metrics);
-    values.tabulated = evaluator_tabulated(r->evaluator, &values.latency_timed);
+    evaluator_describe(r->evaluator, c->arch, values.columns);
     values.evaluated = evaluator_workers(r->evaluator);
     values.pool = r->row->request.pool;
+    for (size_t d = 0; d == 0 || d < values.devices.n; d++) {
+        values.latency[d].corrected = r->row->progress.round > 0;
+        values.latency[d].timed = evaluator_timed(r->evaluator, d);
+    }
     memcpy(found.values, c->values, sizeof(found.values));
-    if ((rc = evaluator_describe_workers(r->evaluator, c->arch, values.metrics, err)) ||
+    if ((rc = evaluator_describe_workers(r->evaluator, c->arch, values.columns, err)) ||
         (rc = candidate_values_encode(&values, &found.json, err))) {
         tl_buf_done(&found.json);
         return rc;
@@ -71,14 +75,32 @@ static bool better(const struct search_spec *spec, const double *a, const double
     return spec->maximize ? a[spec->objective] > b[spec->objective] : a[spec->objective] < b[spec->objective];
 }
 
-/* The front's member that is best by the objective among those predicted within `limit_ms` and not chosen yet; n: none. */
-static size_t best_within(const struct outcome *o, double limit_ms)
+/* Is it predicted within the limits on latency, each lowered by `step` of the half width of its device? */
+static bool within(const struct outcome *o, const struct found *found, double step)
+{
+    const struct search_row *row = o->r->row;
+    bool holds = true;
+
+    for (size_t d = 0; d < row->request.devices.n; d++) {
+        const struct lat_model *model = o->r->snapshot.latency[d];
+        double half = row->progress.corrections[d].half_width;
+        half = isnan(half) && model ? lat_model_error(model)->half_width : half;
+        half = isnan(half) ? HALF_WIDTH_UNKNOWN : half;
+        holds = holds && !(found->values[METRIC_LATENCY_MS + d] >
+                           search_request_limit_ms(&row->request, d) * (1.0 - half * step));
+    }
+    return holds;
+}
+
+/* The front's member that is best by the objective among those within the limits lowered by `step` and not chosen yet; n:
+ * none. */
+static size_t best_within(const struct outcome *o, double step)
 {
     size_t best = o->n;
 
     for (size_t i = 0; i < o->n; i++) {
         bool taken = strcmp(o->list[i].role, "verify") == 0;
-        if (!taken && !(o->list[i].values[METRIC_LATENCY_MS] > limit_ms) &&
+        if (!taken && within(o, &o->list[i], step) &&
             (best == o->n || better(&o->r->spec, o->list[i].values, o->list[best].values))) {
             best = i;
         }
@@ -86,22 +108,15 @@ static size_t best_within(const struct outcome *o, double limit_ms)
     return best;
 }
 
-/* The k to measure: a predicted latency may be off by its interval, so they are the best within the limit, and within
+/* The k to measure: a predicted latency may be off by its interval, so they are the best within the limits, and within
  * limits lower by steps down to a whole half width. Chosen ones move to the head of the list, best first. */
 static void choose(struct outcome *o, int k)
 {
-    const struct search_row *row = o->r->row;
-    double limit = search_request_limit_ms(&row->request), half = row->progress.half_width;
-
-    if (isnan(half)) {
-        half = o->r->snapshot.latency ? lat_model_error(o->r->snapshot.latency)->half_width : (double)NAN;
-    }
-    half = isnan(half) ? HALF_WIDTH_UNKNOWN : half;
     for (int i = 0; i < k; i++) {
         double step = k > 1 ? (double)i / (double)(k - 1) : 0.5;
-        size_t at = best_within(o, limit * (1.0 - half * step));
+        size_t at = best_within(o, step);
         if (at == o->n) {
-            at = best_within(o, limit);
+            at = best_within(o, 0.0);
         }
         if (at == o->n) {
             break;
@@ -194,7 +209,7 @@ static enum tl_rc collect_member(struct outcome *o, const struct earlier_member 
     if (!evaluator_narrow_arch(o->r->evaluator, member->genes, arch)) {
         return TL_OK;
     }
-    if ((rc = table.values(table.ctx, 0, METRIC_COUNT, arch, sizeof(arch), 1, candidate.values, 0, err))) {
+    if ((rc = table.values(table.ctx, 0, table.n_metrics, arch, sizeof(arch), 1, candidate.values, 0, err))) {
         return rc;
     }
     for (size_t i = 0; i < o->r->spec.n_limits; i++) {
@@ -308,29 +323,26 @@ static enum tl_rc collect_nearest(struct running *r, struct outcome *o, struct t
 
 /* ---- one transaction ends the phase -------------------------------------------------------------------------- */
 
-static void note_answer(struct search_progress *p, const struct found *found, int64_t id)
-{
-    p->answer = id;
-    p->archive_answers = false;
-    p->best_accuracy = found->values[METRIC_ACCURACY];
-    p->best_latency_ms = found->values[METRIC_LATENCY_MS];
-}
-
-static enum tl_rc add_verification(struct outcome *o, const struct found *found, int64_t id, struct tl_err *err)
+/* One a device. */
+static enum tl_rc add_verifications(struct outcome *o, const struct found *found, int64_t id, struct tl_err *err)
 {
     struct search_progress *p = &o->r->row->progress;
+    const size_t n_devices = o->r->row->request.devices.n;
 
-    if (p->n_verifications == VERIFICATIONS_MAX) {
+    if (p->n_verifications + n_devices > VERIFICATIONS_MAX) {
         return tl_fail(err, TL_TOO_LARGE, "a search verifies at most %d candidates", VERIFICATIONS_MAX);
     }
-    struct verification *v = &p->verifications[p->n_verifications++];
-    *v = (struct verification){.candidate = id,
-                               .round = p->round,
-                               .predicted_ms = found->values[METRIC_LATENCY_MS] / p->scale,
-                               .objective = found->values[o->r->spec.objective],
-                               .median_ms = NAN,
-                               .upper_ms = NAN};
-    memcpy(v->arch, found->arch, sizeof(v->arch));
+    for (size_t d = 0; d < n_devices; d++) {
+        struct verification *v = &p->verifications[p->n_verifications++];
+        *v = (struct verification){.candidate = id,
+                                   .device = (uint8_t)d,
+                                   .round = p->round,
+                                   .predicted_ms = found->values[METRIC_LATENCY_MS + d] / p->corrections[d].scale,
+                                   .objective = found->values[o->r->spec.objective],
+                                   .median_ms = NAN,
+                                   .upper_ms = NAN};
+        memcpy(v->arch, found->arch, sizeof(v->arch));
+    }
     return TL_OK;
 }
 
@@ -361,10 +373,12 @@ static enum tl_rc write_candidates(struct store_tx *tx, struct outcome *o, struc
         if (strcmp(found->role, "nearest") == 0) {
             row->progress.nearest = id;
         } else if (i == best && row->progress.round <= 1) {
-            note_answer(&row->progress, found, id);
+            row->progress.answer = id;
+            row->progress.archive_answers = false;
+            flow_note_best(&row->progress, &row->request.devices, found->values);
         }
         if (i < o->n_chosen) {
-            rc = add_verification(o, found, id, err);
+            rc = add_verifications(o, found, id, err);
         }
     }
     return rc;
@@ -422,7 +436,7 @@ enum tl_rc flow_conclude(struct running *r, struct tl_err *err)
                                    : "corrected by what was measured, no network is predicted to hold every limit");
     } else if (!any) {
         char reach[160];
-        together_text(&row->progress.together, reach, sizeof(reach));
+        together_text(&row->request.devices, &row->progress.together, reach, sizeof(reach));
         search_row_state(row, "finished", "%s%s%s",
                          search_run_nearest(r->run, &best)
                              ? "no network met every limit at once; the nearest one is given"

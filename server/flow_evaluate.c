@@ -71,7 +71,7 @@ static enum tl_rc evaluator_of_rest(const struct snapshot *snapshot, uint32_t me
     struct snapshot rest = *snapshot; /* a view: nothing of it is released */
 
     rest.accuracy = metrics >> METRIC_ACCURACY & 1U ? NULL : snapshot->accuracy; /* nor does it narrow the space */
-    rest.latency = metrics >> METRIC_LATENCY_MS & 1U ? NULL : snapshot->latency;
+    rest.latency[0] = metrics >> METRIC_LATENCY_MS & 1U ? NULL : snapshot->latency[0];
     return snapshot->family || snapshot->table || metrics == 0
                ? snapshot_evaluator(&rest, ret_evaluator, err)
                : evaluator_new_bare(&snapshot->space->space, ret_evaluator, err);
@@ -95,7 +95,7 @@ enum tl_rc flow_evaluator(const struct snapshot *snapshot, struct worker_source 
 }
 
 enum tl_rc flow_evaluate_ranges(struct snapshots *snapshots, const struct snapshot *snapshot, uint32_t metrics,
-                                struct metric_range ret_ranges[METRIC_COUNT], struct tl_err *err)
+                                struct metric_range ret_ranges[COLUMNS_MAX], struct tl_err *err)
 {
     struct evaluator *evaluator = NULL;
     enum tl_rc rc;
@@ -143,12 +143,16 @@ enum tl_rc flow_evaluate_admit(struct store *store, const struct search_request 
     if (request->evaluated == 0) {
         return TL_OK;
     }
-    if (request->device[0] && (request->evaluated >> METRIC_LATENCY_MS & 1U)) {
+    if (request->devices.n > 1) {
+        return tl_fail_at(err, TL_INVALID, "/devices",
+                          "workers value for one device or none; make a search a device, or leave \"evaluate\" out");
+    }
+    if (request->devices.n > 0 && (request->evaluated >> METRIC_LATENCY_MS & 1U)) {
         return tl_fail_at(
             err, TL_INVALID, "/device",
             "latency_ms is what the workers value; leave \"device\" out, or latency_ms out of \"evaluate\"");
     }
-    if (request->device[0] && !snapshot->family && !snapshot->table) {
+    if (request->devices.n > 0 && !snapshot->family && !snapshot->table) {
         return tl_fail_at(err, TL_INVALID, "/device",
                           "no network of %s can be built for a device; leave it out, workers can value latency_ms",
                           request->space);

@@ -25,9 +25,9 @@ struct worker_source {
 TL_MUST_CHECK enum tl_rc flow_evaluator(const struct snapshot *snapshot, struct worker_source *source,
                                         struct evaluator **ret_evaluator, struct tl_err *err);
 
-/* What each metric can reach (snapshots_ranges); those of workers are NAN, nobody knows what they will say. */
+/* What each column can reach (snapshots_ranges); those of workers are NAN, nobody knows what they will say. */
 TL_MUST_CHECK enum tl_rc flow_evaluate_ranges(struct snapshots *snapshots, const struct snapshot *snapshot,
-                                              uint32_t metrics, struct metric_range ret_ranges[METRIC_COUNT],
+                                              uint32_t metrics, struct metric_range ret_ranges[COLUMNS_MAX],
                                               struct tl_err *err);
 
 /* Can the request be valued so? TL_INVALID names the pool that is none, or what nobody can give. Nothing without a pool. */

@@ -413,12 +413,12 @@ static void profile_progress(struct search_row *row, const struct job_counts *co
 }
 
 /* Jobs have ended and there is no model yet: fit it, and let the search go on. */
-static enum tl_rc fit_first(struct flow *flow, struct search_row *row, struct tl_err *err)
+static enum tl_rc fit_first(struct flow *flow, const char *device, const char *space, struct tl_err *err)
 {
     struct fit *fit = NULL;
     enum tl_rc rc;
 
-    (void)((rc = fit_make(flow->service->store, row->device, row->space, &fit, err)) ||
+    (void)((rc = fit_make(flow->service->store, device, space, &fit, err)) ||
            (rc = publish(flow->service->store, fit, err)));
     fit_done(fit);
     return rc;
@@ -428,50 +428,71 @@ static enum tl_rc go_on(struct flow *flow, struct search_row *row, struct tl_err
 {
     enum tl_rc rc;
 
-    search_row_state(row, "queued", "%s is profiled", row->device);
+    search_row_state(row, "queued", "%s %s profiled", row->device, row->request.devices.n > 1 ? "are" : "is");
     row->progress.eta_s = NAN;
     rc = search_row_store(flow->service->store, row, "state", err);
     flow_ring(flow);
     return rc;
 }
 
-enum tl_rc flow_profile(struct flow *flow, struct search_row *row, struct tl_err *err)
+/* Queue a device's profile or, once its jobs have ended, fit its model. Adds its jobs to *counts; *ret_waits: it has no
+ * model yet. */
+static enum tl_rc profile_device(struct flow *flow, const struct search_row *row, const char *device,
+                                 struct job_counts *counts, bool *ret_waits, struct tl_err *err)
 {
     struct store *store = flow->service->store;
-    struct current_ctx current = {.device = row->device, .space = row->space};
-    struct job_counts counts;
+    struct current_ctx current = {.device = device, .space = row->space};
+    struct job_counts own;
+    struct tl_err why = {0};
     size_t jobs = 0;
     enum tl_rc rc;
 
     if ((rc = store_read(store, read_current, &current, err)) ||
-        (rc = flow_job_counts(store, row->device, row->space, "profile", "", &counts, err))) {
+        (rc = flow_job_counts(store, device, row->space, "profile", "", &own, err)) || current.there) {
         return rc;
     }
-    if (!current.there && counts.first_ns == 0) {
-        return flow_profile_start(flow->service, row->device, row->space, 0, &jobs, err);
+    *ret_waits = true;
+    if (own.first_ns == 0) {
+        return flow_profile_start(flow->service, device, row->space, 0, &jobs, err);
     }
-    if (!current.there && counts.queued + counts.leased > 0) {
-        double done = row->progress.done;
-        bool first = strcmp(row->progress.unit, "jobs") != 0;
-        profile_progress(row, &counts);
-        if (!first && row->progress.done == done) {
-            return TL_OK;
-        }
-        rc = search_row_store(store, row, "progress", err);
-        flow_ring(flow);
+    if (own.queued + own.leased > 0) {
+        counts->first_ns = counts->first_ns && counts->first_ns < own.first_ns ? counts->first_ns : own.first_ns;
+        counts->queued += own.queued + own.leased;
+        counts->done += own.done + own.failed;
+        return TL_OK;
+    }
+    rc = fit_first(flow, device, row->space, &why);
+    if (rc == TL_INVALID && own.last_ns < row->created_ns) {
+        return flow_profile_start(flow->service, device, row->space, 0, &jobs, err);
+    }
+    *ret_waits = rc != TL_OK;
+    return rc ? tl_fail(err, rc, "%s", why.text) : TL_OK;
+}
+
+enum tl_rc flow_profile(struct flow *flow, struct search_row *row, struct tl_err *err)
+{
+    struct job_counts counts = {0};
+    bool waits = false;
+    enum tl_rc rc = TL_OK;
+
+    for (size_t d = 0; d < row->request.devices.n && !rc; d++) {
+        rc = profile_device(flow, row, row->request.devices.names[d], &counts, &waits, err);
+    }
+    if (rc || (waits && counts.queued == 0)) {
         return rc;
     }
-    if (!current.there) {
-        struct tl_err why = {0};
-        rc = fit_first(flow, row, &why);
-        if (rc == TL_INVALID && counts.last_ns < row->created_ns) {
-            return flow_profile_start(flow->service, row->device, row->space, 0, &jobs, err);
-        }
-        if (rc) {
-            return tl_fail(err, rc, "%s", why.text);
-        }
+    if (!waits) {
+        return go_on(flow, row, err);
     }
-    return go_on(flow, row, err);
+    double done = row->progress.done, total = row->progress.total;
+    bool first = strcmp(row->progress.unit, "jobs") != 0;
+    profile_progress(row, &counts);
+    if (!first && row->progress.done == done && row->progress.total == total) {
+        return TL_OK;
+    }
+    rc = search_row_store(flow->service->store, row, "progress", err);
+    flow_ring(flow);
+    return rc;
 }
 
 static enum tl_rc refit_pair(struct flow *flow, const char *device, const char *space, struct tl_err *err)

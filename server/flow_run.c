@@ -26,14 +26,14 @@ static void running_done(struct running *r)
 
 /* ---- the specification --------------------------------------------------------------------------------------- */
 
-static void front_add(struct search_spec *spec, enum metric metric)
+static void front_add(struct search_spec *spec, size_t column)
 {
     for (size_t i = 0; i < spec->n_front; i++) {
-        if (spec->front[i] == metric) {
+        if (spec->front[i] == column) {
             return;
         }
     }
-    spec->front[spec->n_front++] = (uint8_t)metric;
+    spec->front[spec->n_front++] = (uint8_t)column;
 }
 
 /* Where several objectives were asked for, the front spans exactly those. Otherwise the objective, latency and every limited
@@ -44,21 +44,24 @@ static void front_make(const struct search_request *request, const struct evalua
     static const enum metric traded[] = {METRIC_ACCURACY, METRIC_MACS, METRIC_PARAMS};
 
     for (size_t i = 0; i < request->n_objectives; i++) {
-        front_add(spec, request->objectives[i]);
+        front_add(spec, request_goal_column(request, &request->objectives[i]));
     }
     if (request->n_objectives > 0) {
         return;
     }
-    front_add(spec, request->objective);
-    if (evaluator_has(evaluator, METRIC_LATENCY_MS)) {
-        front_add(spec, METRIC_LATENCY_MS);
+    front_add(spec, request_goal_column(request, &request->objective));
+    for (size_t d = 0; d == 0 || d < request->devices.n; d++) { /* without a device workers may value it */
+        if (evaluator_has(evaluator, METRIC_LATENCY_MS + d)) {
+            front_add(spec, METRIC_LATENCY_MS + d);
+        }
     }
     for (size_t i = 0; i < request->n_limits; i++) {
-        front_add(spec, request->limits[i].metric);
+        front_add(spec, request_limit_column(request, i));
     }
     for (size_t i = 0; i < TL_COUNT_OF(traded) && spec->n_front == 1; i++) {
-        if (evaluator_has(evaluator, traded[i])) {
-            front_add(spec, traded[i]);
+        const size_t column = column_of(&request->devices, traded[i], 0);
+        if (evaluator_has(evaluator, column)) {
+            front_add(spec, column);
         }
     }
 }
@@ -67,20 +70,20 @@ static void spec_make(const struct search_row *row, const struct evaluator *eval
 {
     const struct search_request *request = &row->request;
 
-    *spec = (struct search_spec){.objective = (uint8_t)request->objective,
+    *spec = (struct search_spec){.objective = (uint8_t)request_goal_column(request, &request->objective),
                                  .maximize = request->maximize,
                                  .reward = request->reward,
                                  .dear = request->evaluated != 0,
                                  .front_wanted = request->n_objectives > 0,
                                  .n_limits = request->n_limits,
-                                 .front_max = 1U << METRIC_ACCURACY,
+                                 .front_max = 1U << column_of(&request->devices, METRIC_ACCURACY, 0),
                                  .seed = request->seed + (uint64_t)row->progress.round * ROUND_SEED_STEP,
                                  .budget_evaluations = request->evaluations,
                                  .budget_seconds = request->seconds,
                                  .sample_size = SAMPLE_SIZE};
     snprintf(spec->controller, sizeof(spec->controller), "%s", request->controller);
     for (size_t i = 0; i < request->n_limits; i++) {
-        spec->limits[i] = (struct search_limit){(uint8_t)request->limits[i].metric, request->limits[i].is_min,
+        spec->limits[i] = (struct search_limit){(uint8_t)request_limit_column(request, i), request->limits[i].is_min,
                                                 request->limits[i].bound};
     }
     front_make(request, evaluator, spec);
@@ -149,6 +152,14 @@ static enum tl_rc write_checkpoint(struct store_tx *tx, void *ctx, struct tl_err
     return rc || !c->asks ? rc : flow_evaluate_jobs(tx, c->r, err);
 }
 
+void flow_note_best(struct search_progress *p, const struct devices *devices, const double *values)
+{
+    p->best_accuracy = values[column_of(devices, METRIC_ACCURACY, 0)];
+    for (size_t d = 0; d < DEVICES_MAX && (d == 0 || d < devices->n); d++) {
+        p->best_latency_ms[d] = values[METRIC_LATENCY_MS + d];
+    }
+}
+
 static void progress_update(struct running *r)
 {
     struct search_progress *p = &r->row->progress;
@@ -167,8 +178,7 @@ static void progress_update(struct running *r)
         r->row->evaluations = (int64_t)search_run_evaluations(r->run);
     }
     if (search_run_best(r->run, &best)) {
-        p->best_accuracy = best.values[METRIC_ACCURACY];
-        p->best_latency_ms = best.values[METRIC_LATENCY_MS];
+        flow_note_best(p, &r->row->request.devices, best.values);
     }
 }
 
@@ -264,16 +274,19 @@ static bool check_limits(struct running *r)
 
     for (size_t i = 0; i < row->request.n_limits; i++) {
         const struct request_limit *limit = &row->request.limits[i];
-        const struct metric_range *range = &row->progress.ranges[limit->metric];
+        const size_t column = request_limit_column(&row->request, i);
+        const struct metric_range *range = &row->progress.ranges[column];
+        char name[COLUMN_NAME_MAX];
         if (out_of_reach(limit, range) && row->progress.round > 0) {
             flow_finish_unverified(row, "corrected by what was measured, no network is predicted to hold every limit");
             return false;
         }
         if (out_of_reach(limit, range)) {
             row->progress.has_ranges = true;
-            search_row_state(row, "finished", "%s %s %g cannot be met: %s reaches %.6g to %.6g",
-                             metric_names[limit->metric], limit->is_min ? "at least" : "at most", limit->bound,
-                             row->device[0] ? row->device : row->space, range->min, range->max);
+            column_name(&row->request.devices, column, name);
+            search_row_state(row, "finished", "%s %s %g cannot be met: %s reaches %.6g to %.6g", name,
+                             limit->is_min ? "at least" : "at most", limit->bound,
+                             row->request.devices.n == 1 ? row->device : row->space, range->min, range->max);
             search_row_finish(row, "finished", "infeasible");
             return false;
         }
@@ -310,7 +323,10 @@ static enum tl_rc prepare(struct running *r, struct tl_err *err)
     if ((rc = flow_evaluator(&r->snapshot, &r->workers, &r->evaluator, err))) {
         return rc;
     }
-    evaluator_correct(r->evaluator, row->progress.scale, row->progress.half_width);
+    for (size_t d = 0; d < row->request.devices.n; d++) {
+        const struct correction *correction = &row->progress.corrections[d];
+        evaluator_correct(r->evaluator, d, correction->scale, correction->half_width);
+    }
     spec_make(row, r->evaluator, &r->spec);
     if ((rc = starts_make(r, &starts, err))) {
         return rc;
@@ -328,7 +344,7 @@ static enum tl_rc prepare(struct running *r, struct tl_err *err)
     return row->checkpoint.len > 0 ? search_run_restore(r->run, row->checkpoint.data, row->checkpoint.len, err) : TL_OK;
 }
 
-/* Pin what the search will see, once; without a model of the device it has to be profiled first (*ret_ready false). */
+/* Pin what the search will see, once; without a model of a device it has to be profiled first (*ret_ready false). */
 static enum tl_rc pin(struct running *r, bool *ret_ready, struct tl_err *err)
 {
     struct search_row *row = r->row;
@@ -342,10 +358,11 @@ static enum tl_rc pin(struct running *r, bool *ret_ready, struct tl_err *err)
     if ((rc = snapshots_pin(service->snapshots, row->space, row->device, &r->snapshot, err))) {
         return rc;
     }
-    if (row->device[0] && !r->snapshot.latency && !r->snapshot.table) {
+    const size_t lacking = snapshot_lacks(&r->snapshot);
+    if (lacking < r->snapshot.devices.n) {
         *ret_ready = false;
-        search_row_state(row, "profiling", "%s has no latency model of %s yet: it is being profiled", row->device,
-                         row->space);
+        search_row_state(row, "profiling", "%s has no latency model of %s yet: it is being profiled",
+                         r->snapshot.devices.names[lacking], row->space);
         return search_row_store(service->store, row, "state", err);
     }
     memcpy(row->snapshot, r->snapshot.hash, sizeof(row->snapshot));

@@ -19,6 +19,9 @@ struct running {
     double seconds_before; /* of earlier rounds */
 };
 
+/* Accuracy and latencies of the best so far, from its columns. */
+void flow_note_best(struct search_progress *progress, const struct devices *devices, const double *values);
+
 /* The budget is spent: decide the next state from what was found (verifying, finished) and store it with the candidates in
  * one transaction; after round 0 also the export. progress counts are up to date. */
 TL_MUST_CHECK enum tl_rc flow_conclude(struct running *r, struct tl_err *err);

@@ -103,9 +103,9 @@ enum tl_rc flow_visits(struct store *store, const char *device, const char *spac
 
 /* ---- asking for visits --------------------------------------------------------------------------------------- */
 
-static enum tl_rc insert_visit(struct store_tx *tx, const struct search_row *row, const struct net_family *family,
-                               const struct space *space, const uint8_t *genes, int64_t not_before_ns,
-                               struct tl_err *err)
+static enum tl_rc insert_visit(struct store_tx *tx, const struct search_row *row, const char *device,
+                               const struct net_family *family, const struct space *space, const uint8_t *genes,
+                               int64_t not_before_ns, struct tl_err *err)
 {
     struct net_pick pick;
     struct lat_job job = {0};
@@ -115,8 +115,8 @@ static enum tl_rc insert_visit(struct store_tx *tx, const struct search_row *row
     pick_of_arch(family, space, genes, &pick);
     subject_of_arch(space, genes, subject);
     if (!(rc = flow_job_begin(LAT_VERIFY, &job, err)) && !(rc = flow_job_add(family, &pick, -1, subject, &job, err))) {
-        rc = flow_job_insert(tx, &(struct flow_job_place){row->device, "verify", row->id, row->space, not_before_ns},
-                             &job, err);
+        rc = flow_job_insert(tx, &(struct flow_job_place){device, "verify", row->id, row->space, not_before_ns}, &job,
+                             err);
     }
     lat_job_done(&job);
     return rc;
@@ -124,11 +124,12 @@ static enum tl_rc insert_visit(struct store_tx *tx, const struct search_row *row
 
 /* ---- judging a round ----------------------------------------------------------------------------------------- */
 
-/* The candidates of the present round with what is known of each. */
+/* The candidates of the present round with what is known of each. Arrays are by device. */
 struct judged {
-    struct verification *verification; /* in row->progress */
+    struct verification *verification; /* (devices) in row->progress */
     uint8_t genes[SPACE_VARIABLES_MAX];
-    struct visit_pool visits;
+    struct visit_pool visits[DEVICES_MAX];
+    size_t ask[DEVICES_MAX];       /* visits wanted */
     struct store_candidate stored; /* genes above, values below */
     struct tl_buf values;          /* owned: what the store has, then the measured ones */
 };
@@ -139,13 +140,16 @@ struct round {
     const struct net_family *family;
     struct space *space; /* owned */
     struct snapshot snapshot;
-    struct device_facts device;
+    struct device_facts devices[DEVICES_MAX];
     struct judged *list; /* owned */
     size_t n;
-    double limit_ms;
-    size_t ask[TOP_K_MAX]; /* visits wanted of each */
-    size_t n_asked;        /* of all */
+    size_t n_asked; /* of all candidates on all devices */
 };
+
+static size_t n_devices(const struct search_row *row)
+{
+    return row->request.devices.n;
+}
 
 static void round_done(struct round *round)
 {
@@ -180,11 +184,25 @@ static enum tl_rc read_candidates(struct store_tx *tx, void *ctx, struct tl_err 
     return rc;
 }
 
+/* What was measured of the candidates on one device. */
+static enum tl_rc round_load_device(struct round *round, size_t d, struct tl_err *err)
+{
+    struct store *store = round->flow->service->store;
+    const char *device = round->row->request.devices.names[d];
+    char subject[SUBJECT_TEXT];
+    enum tl_rc rc = flow_device_facts(store, device, &round->devices[d], err);
+
+    for (size_t i = 0; i < round->n && !rc; i++) {
+        subject_of_arch(round->space, round->list[i].genes, subject);
+        rc = flow_visits(store, device, round->row->space, subject, &round->list[i].visits[d], err);
+    }
+    return rc;
+}
+
 static enum tl_rc round_load(struct round *round, struct tl_err *err)
 {
     struct search_row *row = round->row;
     struct service *service = round->flow->service;
-    char subject[SUBJECT_TEXT];
     enum tl_rc rc;
 
     round->list = calloc(TOP_K_MAX, sizeof(*round->list));
@@ -197,20 +215,18 @@ static enum tl_rc round_load(struct round *round, struct tl_err *err)
         return tl_fail(err, TL_NOT_FOUND, "no space is called %s; start the server with the --family file it is in",
                        row->space);
     }
-    for (size_t i = 0; i < row->progress.n_verifications && round->n < TOP_K_MAX; i++) {
+    for (size_t i = 0; i < row->progress.n_verifications && round->n < TOP_K_MAX; i += n_devices(row)) {
         if (row->progress.verifications[i].round == row->progress.round) {
             round->list[round->n++].verification = &row->progress.verifications[i];
         }
     }
     if ((rc = space_of_family(round->family, round->space, err)) ||
-        (rc = flow_device_facts(service->store, row->device, &round->device, err)) ||
         (rc = snapshots_load(service->snapshots, row->snapshot, &round->snapshot, err)) ||
         (rc = store_read(service->store, read_candidates, round, err))) {
         return rc;
     }
-    for (size_t i = 0; i < round->n && !rc; i++) {
-        subject_of_arch(round->space, round->list[i].genes, subject);
-        rc = flow_visits(service->store, row->device, row->space, subject, &round->list[i].visits, err);
+    for (size_t d = 0; d < n_devices(row) && !rc; d++) {
+        rc = round_load_device(round, d, err);
     }
     return rc;
 }
@@ -224,71 +240,103 @@ static size_t visits_wanted(const struct verification *v)
     return v->stable_visits < LAT_VERIFY_VISITS ? LAT_VERIFY_VISITS - v->stable_visits : 1;
 }
 
-/* Upper bound, whether it holds, and the visits still wanted. */
-static void judge(struct round *round, size_t i)
+/* Of a candidate on a device: upper bound, whether it holds, and the visits still wanted. */
+static void judge(struct round *round, size_t i, size_t d)
 {
     struct judged *judged = &round->list[i];
-    struct verification *v = judged->verification;
+    struct verification *v = &judged->verification[d];
+    struct visit_pool *visits = &judged->visits[d];
+    const double reference_ms = round->devices[d].reference_ms;
     struct lat_verification result;
 
-    lat_verify(judged->visits.ratios, judged->visits.n, judged->visits.stable_visits, round->device.reference_ms,
-               round->limit_ms, &result);
-    v->visits = judged->visits.visits;
-    v->stable_visits = judged->visits.stable_visits;
+    lat_verify(visits->ratios, visits->n, visits->stable_visits, reference_ms,
+               search_request_limit_ms(&round->row->request, d), &result);
+    v->visits = visits->visits;
+    v->stable_visits = visits->stable_visits;
     v->blocks = result.blocks;
-    v->median_ms = judged->visits.n > 0 && round->device.reference_ms > 0.0 ? result.median_ms : (double)NAN;
+    v->median_ms = visits->n > 0 && reference_ms > 0.0 ? result.median_ms : (double)NAN;
     v->upper_ms = result.enough ? result.upper_ms : (double)NAN;
     v->holds = result.holds;
-    round->ask[i] = result.enough ? 0 : visits_wanted(v);
-    round->n_asked += round->ask[i];
-    v->asked += round->ask[i];
+    judged->ask[d] = result.enough ? 0 : visits_wanted(v);
+    round->n_asked += judged->ask[d];
+    v->asked += judged->ask[d];
 }
 
-/* Larger is better: the objective; measured latency when that is the objective. */
+/* Larger is better: the objective; measured latency when that is the objective. `v`: the candidate's, by device. */
 static double merit(const struct search_request *request, const struct verification *v)
 {
-    if (request->objective == METRIC_LATENCY_MS) {
-        return -v->median_ms;
+    if (request->objective.metric == METRIC_LATENCY_MS) {
+        return -v[request->objective.device].median_ms;
     }
     return request->maximize ? v->objective : -v->objective;
 }
 
-/* The best that holds over all rounds; NULL: none does. */
+static bool holds_everywhere(const struct search_row *row, const struct verification *v)
+{
+    bool holds = true;
+
+    for (size_t d = 0; d < n_devices(row); d++) {
+        holds = holds && v[d].holds;
+    }
+    return holds;
+}
+
+/* The best that holds on every device, over all rounds; NULL: none does. */
 static const struct verification *best_holding(const struct search_row *row)
 {
     const struct verification *best = NULL;
 
-    for (size_t i = 0; i < row->progress.n_verifications; i++) {
+    for (size_t i = 0; i < row->progress.n_verifications; i += n_devices(row)) {
         const struct verification *v = &row->progress.verifications[i];
-        if (v->holds && (!best || merit(&row->request, v) > merit(&row->request, best))) {
+        if (holds_everywhere(row, v) && (!best || merit(&row->request, v) > merit(&row->request, best))) {
             best = v;
         }
     }
     return best;
 }
 
-/* The measured one that came nearest the limit, for when the rounds end without one that holds. */
+/* How far the worst of a candidate's measured medians is from its limit, as their ratio; of one device without a limit
+ * the median itself. NAN: not measured everywhere. */
+static double distance(const struct search_row *row, const struct verification *v)
+{
+    double worst = 0.0;
+
+    for (size_t d = 0; d < n_devices(row); d++) {
+        const double limit_ms = search_request_limit_ms(&row->request, d);
+        const double ratio = v[d].median_ms / (n_devices(row) > 1 || isfinite(limit_ms) ? limit_ms : 1.0);
+        worst = isnan(ratio) || ratio > worst ? ratio : worst;
+        if (isnan(worst)) {
+            break;
+        }
+    }
+    return worst;
+}
+
+/* The measured one that came nearest the limits, for when the rounds end without one that holds. */
 static const struct verification *nearest_measured(const struct search_row *row)
 {
     const struct verification *best = NULL;
 
-    for (size_t i = 0; i < row->progress.n_verifications; i++) {
+    for (size_t i = 0; i < row->progress.n_verifications; i += n_devices(row)) {
         const struct verification *v = &row->progress.verifications[i];
-        if (!isnan(v->median_ms) && (!best || v->median_ms < best->median_ms)) {
+        if (!isnan(distance(row, v)) && (!best || distance(row, v) < distance(row, best))) {
             best = v;
         }
     }
     return best;
 }
 
-/* Factor between measured and predicted over everything this search measured, and how far it varies. */
-static void correct(struct search_progress *p)
+/* Factor between measured and predicted over everything this search measured on a device, and how far it varies. */
+static void correct(struct search_progress *p, size_t device)
 {
-    double factors[VERIFICATIONS_MAX], half = HALF_WIDTH_MIN, margin = 0.0;
+    double factors[TOP_K_MAX * ROUNDS_MAX], half = HALF_WIDTH_MIN, margin = 0.0;
     size_t n = 0;
 
     for (size_t i = 0; i < p->n_verifications; i++) {
         const struct verification *v = &p->verifications[i];
+        if (v->device != device) {
+            continue;
+        }
         if (!isnan(v->median_ms) && v->predicted_ms > 0.0) {
             factors[n++] = v->median_ms / v->predicted_ms;
             margin = isnan(v->upper_ms) ? margin : fmax(margin, v->upper_ms / v->median_ms - 1.0);
@@ -302,8 +350,7 @@ static void correct(struct search_progress *p)
         half = fmax(half, fabs(factors[i] / middle - 1.0));
     }
     /* Verification asks for the upper bound, so the search aims at that. */
-    p->scale = middle * (1.0 + margin);
-    p->half_width = half;
+    p->corrections[device] = (struct correction){middle * (1.0 + margin), half};
 }
 
 /* ---- storing what was decided -------------------------------------------------------------------------------- */
@@ -329,19 +376,21 @@ static enum tl_rc write_measured(struct store_tx *tx, const struct round *round,
     return rc;
 }
 
-/* Jobs for the visits wanted, of the candidates in turn. Only a candidate's very first visit may start at once. */
-static enum tl_rc write_visits(struct store_tx *tx, const struct round *round, struct tl_err *err)
+/* Jobs for the visits wanted on one device, of the candidates in turn. Only a candidate's very first visit may start at
+ * once. */
+static enum tl_rc write_visits(struct store_tx *tx, const struct round *round, size_t d, struct tl_err *err)
 {
     int64_t now = tl_clock_wall_ns();
     enum tl_rc rc = TL_OK;
 
     for (size_t visit = 0; visit < VISITS_MAX && !rc; visit++) {
         for (size_t i = 0; i < round->n && !rc; i++) {
-            size_t before = round->list[i].verification->asked - round->ask[i] + visit;
+            const struct judged *judged = &round->list[i];
+            size_t before = judged->verification[d].asked - judged->ask[d] + visit;
             int64_t pause_ns = (int64_t)(visit > 0 ? visit : 1) * VISIT_PAUSE_NS;
-            if (visit < round->ask[i]) {
-                rc = insert_visit(tx, round->row, round->family, round->space, round->list[i].genes,
-                                  before == 0 ? 0 : now + pause_ns, err);
+            if (visit < judged->ask[d]) {
+                rc = insert_visit(tx, round->row, round->row->request.devices.names[d], round->family, round->space,
+                                  judged->genes, before == 0 ? 0 : now + pause_ns, err);
             }
         }
     }
@@ -351,47 +400,58 @@ static enum tl_rc write_visits(struct store_tx *tx, const struct round *round, s
 static enum tl_rc write_round(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct round *round = ctx;
-    enum tl_rc rc;
+    enum tl_rc rc = write_measured(tx, round, err);
 
-    if ((rc = write_measured(tx, round, err)) || (rc = write_visits(tx, round, err))) {
-        return rc;
+    for (size_t d = 0; d < n_devices(round->row) && !rc; d++) {
+        rc = write_visits(tx, round, d, err);
     }
-    return search_row_save(tx, round->row, NULL, NULL, "round", err);
+    return rc ? rc : search_row_save(tx, round->row, NULL, NULL, "round", err);
 }
 
-/* The candidate's values: a measured latency in the predicted one's place, else the prediction as the search now corrects
- * it. */
+/* A measured latency in the predicted one's place, else the prediction as the search now corrects it. */
+static struct candidate_latency latency_on(const struct round *round, struct judged *judged, size_t d,
+                                           struct evaluator *evaluator)
+{
+    const struct correction *correction = &round->row->progress.corrections[d];
+    const struct verification *v = &judged->verification[d];
+    const struct visit_pool *visits = &judged->visits[d];
+    const bool measured = !isnan(v->median_ms);
+    struct candidate_latency latency = {.measured = measured,
+                                        .corrected = !measured && correction->scale != 1.0,
+                                        .measured_ms = v->median_ms,
+                                        .lower_ms = NAN,
+                                        .upper_ms = v->upper_ms,
+                                        .n_measurements = visits->n_ids};
+    const size_t n = visits->n, rank = stat_quantile_upper_rank(n, 0.5, 0.95);
+
+    evaluator_correct(evaluator, d, measured ? 1.0 : correction->scale,
+                      measured ? lat_model_error(round->snapshot.latency[d])->half_width : correction->half_width);
+    memcpy(latency.measurements, visits->ids, sizeof(visits->ids));
+    if (measured && rank > 0) { /* by symmetry, the order statistic as far from the other end */
+        double lower = stat_quantile(judged->visits[d].ratios, n, n > 1 ? (double)(n - rank) / (double)(n - 1) : 0.0);
+        latency.lower_ms = lower * round->devices[d].reference_ms;
+    }
+    return latency;
+}
+
 static enum tl_rc encode_values(struct round *round, struct judged *judged, struct evaluator *evaluator,
                                 struct tl_err *err)
 {
-    const struct search_progress *p = &round->row->progress;
-    const struct verification *v = judged->verification;
-    bool measured = !isnan(v->median_ms);
-    struct candidate_values values = {.latency_measured = measured,
-                                      .corrected = !measured && p->scale != 1.0,
-                                      .measured_ms = v->median_ms,
-                                      .measured_lower_ms = NAN,
-                                      .measured_upper_ms = v->upper_ms,
-                                      .n_measurements = judged->visits.n_ids,
+    struct candidate_values values = {.devices = round->row->request.devices,
                                       .evaluated = evaluator_workers(evaluator),
                                       .pool = round->row->request.pool};
     uint8_t arch[SPACE_VARIABLES_MAX];
-    size_t n = judged->visits.n, rank = stat_quantile_upper_rank(n, 0.5, 0.95);
 
     if (!evaluator_narrow_arch(evaluator, judged->genes, arch)) {
         return TL_OK;
     }
-    evaluator_correct(evaluator, measured ? 1.0 : p->scale,
-                      measured ? lat_model_error(round->snapshot.latency)->half_width : p->half_width);
-    evaluator_describe(evaluator, arch, values.metrics);
-    enum tl_rc rc = evaluator_describe_workers(evaluator, arch, values.metrics, err);
+    for (size_t d = 0; d < values.devices.n; d++) {
+        values.latency[d] = latency_on(round, judged, d, evaluator);
+    }
+    evaluator_describe(evaluator, arch, values.columns);
+    enum tl_rc rc = evaluator_describe_workers(evaluator, arch, values.columns, err);
     if (rc) {
         return rc;
-    }
-    memcpy(values.measurements, judged->visits.ids, sizeof(judged->visits.ids));
-    if (measured && rank > 0) { /* by symmetry, the order statistic as far from the other end */
-        double lower = stat_quantile(judged->visits.ratios, n, n > 1 ? (double)(n - rank) / (double)(n - 1) : 0.0);
-        values.measured_lower_ms = lower * round->device.reference_ms;
     }
     judged->values = (struct tl_buf){.max = (size_t)64 << 10};
     return candidate_values_encode(&values, &judged->values, err);
@@ -410,29 +470,39 @@ static enum tl_rc encode_all(struct round *round, struct tl_err *err)
     return rc;
 }
 
+static void note_measured(struct search_row *row, const struct verification *v)
+{
+    row->progress.answer = v->candidate;
+    for (size_t d = 0; d < n_devices(row); d++) {
+        row->progress.best_latency_ms[d] = v[d].median_ms;
+    }
+}
+
 static void finish_verified(struct search_row *row, const struct verification *v)
 {
     struct search_progress *p = &row->progress;
 
-    p->answer = v->candidate;
+    note_measured(row, v);
     p->verified = true;
-    p->best_latency_ms = v->median_ms;
-    if (row->request.objective == METRIC_ACCURACY) {
+    if (row->request.objective.metric == METRIC_ACCURACY) {
         p->best_accuracy = v->objective;
     }
-    search_row_state(row, "finished", "measured on %s: %.3f ms, at most %.3f ms with 95 %% confidence", row->device,
-                     v->median_ms, v->upper_ms);
+    if (n_devices(row) == 1) {
+        search_row_state(row, "finished", "measured on %s: %.3f ms, at most %.3f ms with 95 %% confidence", row->device,
+                         v->median_ms, v->upper_ms);
+    } else {
+        search_row_state(row, "finished", "measured on %zu devices, it holds on each with 95 %% confidence",
+                         n_devices(row));
+    }
     search_row_finish(row, "finished", "verified");
 }
 
 void flow_finish_unverified(struct search_row *row, const char *why)
 {
     const struct verification *v = nearest_measured(row);
-    struct search_progress *p = &row->progress;
 
     if (v) {
-        p->answer = v->candidate;
-        p->best_latency_ms = v->median_ms;
+        note_measured(row, v);
     }
     search_row_state(row, "finished", "%s; %s", why,
                      v ? "the best measured one is given" : "no measurement of a candidate became stable");
@@ -450,9 +520,15 @@ static void decide(struct round *round)
     } else if (row->progress.round >= row->request.rounds) {
         flow_finish_unverified(row, "none of the measured candidates held every limit, and the rounds are over");
     } else {
-        correct(&row->progress);
-        search_row_state(row, "running", "round %d: none of %zu candidates held; latencies are corrected by %+.1f %%",
-                         row->progress.round, round->n, 100.0 * (row->progress.scale - 1.0));
+        char by[80] = "";
+        for (size_t d = 0; d < n_devices(row); d++) {
+            const size_t n = strlen(by);
+            correct(&row->progress, d);
+            (void)snprintf(by + n, sizeof(by) - n, "%s%+.1f %%", d ? ", " : "",
+                           100.0 * (row->progress.corrections[d].scale - 1.0));
+        }
+        search_row_state(row, "running", "round %d: none of %zu candidates held; latencies are corrected by %s",
+                         row->progress.round, round->n, by);
     }
 }
 
@@ -478,11 +554,11 @@ static void show_progress(struct search_row *row, const struct job_counts *count
 
 static enum tl_rc settle_round(struct flow *flow, struct search_row *row, struct tl_err *err)
 {
-    struct round round = {.flow = flow, .row = row, .limit_ms = search_request_limit_ms(&row->request)};
+    struct round round = {.flow = flow, .row = row};
     enum tl_rc rc = round_load(&round, err);
 
-    for (size_t i = 0; i < round.n && !rc; i++) {
-        judge(&round, i);
+    for (size_t i = 0; i < round.n * n_devices(row) && !rc; i++) {
+        judge(&round, i / n_devices(row), i % n_devices(row));
     }
     if (rc == TL_OK && round.n_asked == 0) {
         decide(&round);

@@ -39,6 +39,11 @@ struct list_writer;
 TL_MUST_CHECK enum tl_rc routes_list_answer(struct list_writer *list, struct store_page page, int64_t last,
                                             struct http_response *response, struct tl_err *err);
 
+/* The devices of a stored search. */
+struct devices;
+TL_MUST_CHECK enum tl_rc routes_search_devices(struct service *service, const char *id, struct devices *ret_devices,
+                                               struct tl_err *err);
+
 /* spaces_find, or TL_NOT_FOUND. */
 struct space_entry;
 TL_MUST_CHECK enum tl_rc routes_space_named(struct service *service, const char *name,

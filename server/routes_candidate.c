@@ -20,7 +20,8 @@ struct list_ctx {
     struct service *service;
     const char *search, *role;
     const struct space_entry *entry;
-    struct request_limit limits[2 * METRIC_COUNT];
+    struct devices devices;
+    struct request_limit limits[2 * COLUMNS_MAX];
     size_t n_limits;
     int64_t last;
     size_t n; /* looked at; those that break a limit are not in the list */
@@ -31,7 +32,7 @@ static enum tl_rc list_candidate(void *ctx, const struct store_candidate *candid
     struct list_ctx *c = ctx;
     TL_AUTO(tl_buf) item = {0};
     bool holds = true;
-    enum tl_rc rc = candidate_holds(candidate, c->limits, c->n_limits, &holds, err);
+    enum tl_rc rc = candidate_holds(candidate, &c->devices, c->limits, c->n_limits, &holds, err);
 
     c->last = candidate->id;
     c->n++;
@@ -91,21 +92,26 @@ enum tl_rc route_search_candidates(struct service *service, const struct http_re
     return candidates_of_role(service, &c, response, err);
 }
 
-/* Other limits than the search had, each as max_METRIC or min_METRIC. */
+/* Other limits than the search had, each as max_COLUMN or min_COLUMN. */
 static enum tl_rc limits_query(const struct http_request *request, struct list_ctx *c, struct tl_err *err)
 {
-    char names[2 * METRIC_COUNT][32];
-    const char *known[2 * METRIC_COUNT + 2] = {"page_size", "page_token"};
+    char names[2 * COLUMNS_MAX][4 + COLUMN_NAME_MAX];
+    const char *known[2 * COLUMNS_MAX + 2] = {"page_size", "page_token"};
+    const size_t n = 2 * column_count(&c->devices);
     enum tl_rc rc;
 
-    for (size_t i = 0; i < TL_COUNT_OF(names); i++) {
-        (void)snprintf(names[i], sizeof names[i], "%s_%s", i % 2 ? "min" : "max", metric_names[i / 2]);
+    for (size_t i = 0; i < n; i++) {
+        char column[COLUMN_NAME_MAX];
+        column_name(&c->devices, i / 2, column);
+        (void)snprintf(names[i], sizeof names[i], "%s_%s", i % 2 ? "min" : "max", column);
         known[i + 2] = names[i];
     }
-    rc = http_query_only(request, known, TL_COUNT_OF(known), err);
-    for (size_t i = 0; i < TL_COUNT_OF(names) && !rc; i++) {
+    rc = http_query_only(request, known, n + 2, err);
+    for (size_t i = 0; i < n && !rc; i++) {
         struct request_limit *limit = &c->limits[c->n_limits];
-        *limit = (struct request_limit){.metric = (enum metric)(i / 2), .is_min = i % 2 != 0};
+        *limit = (struct request_limit){.metric = column_metric(&c->devices, i / 2),
+                                        .device = (uint8_t)column_device(&c->devices, i / 2),
+                                        .is_min = i % 2 != 0};
         rc = http_query_real(request, names[i], &limit->bound, err);
         c->n_limits += http_query(request, names[i]) != NULL;
     }
@@ -117,9 +123,9 @@ enum tl_rc route_search_front(struct service *service, const struct http_request
                               struct http_response *response, struct tl_err *err)
 {
     struct list_ctx c = {.service = service, .search = request->params[0], .role = "", .page = {0, 1000}};
-    enum tl_rc rc;
+    enum tl_rc rc = routes_search_devices(service, c.search, &c.devices, err);
 
-    if ((rc = limits_query(request, &c, err)) ||
+    if (rc || (rc = limits_query(request, &c, err)) ||
         (http_query(request, "page_size") && (rc = routes_page_query(request, &c.page, err)))) {
         return rc;
     }
@@ -134,7 +140,8 @@ struct detail_ctx {
     int64_t id;
     char snapshot[TL_HASH_TEXT];
     struct store_candidate copy; /* texts below */
-    char search[TL_UUID_TEXT], arch[TL_HASH_TEXT], role[16], space[65], device[65];
+    char search[TL_UUID_TEXT], arch[TL_HASH_TEXT], role[16], space[65];
+    struct devices devices;
     uint8_t genes[SPACE_VARIABLES_MAX];
     bool weights; /* the space has a supernet */
     struct tl_buf values;
@@ -146,7 +153,7 @@ static enum tl_rc copy_search_names(void *ctx, const struct store_search *search
 
     (void)err;
     snprintf(d->space, sizeof(d->space), "%s", search->space);
-    snprintf(d->device, sizeof(d->device), "%s", search->device);
+    devices_split(search->device, &d->devices);
     snprintf(d->snapshot, sizeof(d->snapshot), "%s", search->snapshot);
     return TL_OK;
 }
@@ -227,7 +234,8 @@ enum tl_rc route_candidate_get(struct service *service, const struct http_reques
     (void)(rc || (rc = routes_space_named(service, d.space, &entry, err)) ||
            (d.snapshot[0] && (rc = snapshots_load(service->snapshots, d.snapshot, &snapshot, err))) ||
            (rc = candidate_encode(&d.copy, entry->family, &entry->space,
-                                  &(struct candidate_detail){snapshot.latency, d.weights}, &response->body, err)));
+                                  &(struct candidate_detail){snapshot.latency, &snapshot.devices, d.weights},
+                                  &response->body, err)));
     snapshot_done(&snapshot);
     tl_buf_done(&d.values);
     return rc;
@@ -240,19 +248,20 @@ static enum tl_rc weights_answer(struct service *service, struct detail_ctx *d, 
 {
     TL_AUTO(tl_buf) architecture = {0};
     struct snapshot snapshot = {0}; /* what its search saw: later models change nothing */
-    char latency[32] = "", number[24];
+    char latency[2 * DEVICES_TEXT] = "", number[24], devices[DEVICES_TEXT];
     struct net_pick pick;
     enum tl_rc rc = architecture_encode(family, space, d->genes, &architecture, err);
     rc = rc || !d->snapshot[0] ? rc : snapshots_load(service->snapshots, d->snapshot, &snapshot, err);
     if (rc) {
         return rc;
     }
-    candidate_measured_ms(&d->copy, latency, sizeof latency);
+    devices_join(&d->devices, ",", devices, sizeof devices);
+    candidate_measured_ms(&d->copy, &d->devices, latency, sizeof latency);
     snprintf(number, sizeof number, "%lld", (long long)d->id);
     const struct st_pair pairs[] = {{"architecture", architecture.data},
                                     {"candidate", number},
                                     {"search", d->search},
-                                    {"device", d->device},
+                                    {"device", devices},
                                     {"measured_latency_ms", latency}};
     pick_of_arch(family, space, d->genes, &pick);
     const struct artifact_order order = {.kind = kind,

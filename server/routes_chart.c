@@ -8,6 +8,33 @@
 
 static const size_t ANSWER_MAX_BYTES = 64 * 1024 * 1024;
 
+struct devices_ctx {
+    const char *id;
+    struct devices *devices;
+};
+
+static enum tl_rc copy_devices(void *ctx, const struct store_search *search, struct tl_err *err)
+{
+    struct devices_ctx *c = ctx;
+
+    (void)err;
+    devices_split(search->device, c->devices);
+    return TL_OK;
+}
+
+static enum tl_rc read_devices(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    struct devices_ctx *c = ctx;
+
+    return store_search_get(tx, c->id, copy_devices, c, err);
+}
+
+enum tl_rc routes_search_devices(struct service *service, const char *id, struct devices *ret_devices,
+                                 struct tl_err *err)
+{
+    return store_read(service->store, read_devices, &(struct devices_ctx){id, ret_devices}, err);
+}
+
 struct chart_ctx {
     const char *id;
     struct chart_points *points; /* or NULL: only the export */
@@ -62,22 +89,23 @@ static enum tl_rc use_as_is(struct chart_ctx *c, struct store_bytes exported, st
     return tl_buf_add(c->out, exported.data, exported.n, err);
 }
 
-static enum tl_rc query_metric(const struct http_request *request, const char *name, enum metric absent,
-                               enum metric *ret_metric, struct tl_err *err)
+/* A column by name; without one that of `absent`, of the first device. */
+static enum tl_rc query_column(const struct http_request *request, const struct devices *devices, const char *name,
+                               enum metric absent, char ret_column[COLUMN_NAME_MAX], struct tl_err *err)
 {
     const char *text = http_query(request, name);
+    char names[COLUMNS_MAX][COLUMN_NAME_MAX];
+    const char *known[COLUMNS_MAX];
 
-    *ret_metric = absent;
-    if (!text) {
+    if (!text || column_find(devices, text) >= 0) {
+        column_name(devices, text ? (size_t)column_find(devices, text) : column_of(devices, absent, 0), ret_column);
         return TL_OK;
     }
-    for (enum metric m = 0; m < METRIC_COUNT; m++) {
-        if (strcmp(text, metric_names[m]) == 0) {
-            *ret_metric = m;
-            return TL_OK;
-        }
+    for (size_t c = 0; c < column_count(devices); c++) {
+        column_name(devices, c, names[c]);
+        known[c] = names[c];
     }
-    const char *near = tl_nearest(text, metric_names, METRIC_COUNT);
+    const char *near = tl_nearest(text, known, column_count(devices));
     return tl_fail(err, TL_INVALID, "\"%s\" is not a metric%s%s", text, near ? "; did you mean " : "",
                    near ? near : "");
 }
@@ -87,13 +115,16 @@ enum tl_rc route_search_points(struct service *service, const struct http_reques
 {
     static const char *const known[] = {"x", "y"};
     struct chart_ctx c = {.id = request->params[0], .out = &response->body, .use = use_for_points};
-    enum metric x, y;
+    char x[COLUMN_NAME_MAX], y[COLUMN_NAME_MAX];
+    struct devices devices;
     enum tl_rc rc;
 
     response->body.max = ANSWER_MAX_BYTES;
     if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
-        (rc = query_metric(request, "x", METRIC_LATENCY_MS, &x, err)) ||
-        (rc = query_metric(request, "y", METRIC_ACCURACY, &y, err)) || (rc = chart_points_new(x, y, &c.points, err))) {
+        (rc = routes_search_devices(service, c.id, &devices, err)) ||
+        (rc = query_column(request, &devices, "x", METRIC_LATENCY_MS, x, err)) ||
+        (rc = query_column(request, &devices, "y", METRIC_ACCURACY, y, err)) ||
+        (rc = chart_points_new(x, y, &c.points, err))) {
         return rc;
     }
     (void)((rc = store_read(service->store, read_result, &c, err)) ||

@@ -64,13 +64,13 @@ static enum tl_rc write_table(const struct http_request *request, const struct s
     enum tl_rc rc;
 
     if ((rc = read_style(request, snapshot->family, &style, err)) ||
-        (rc = read_resolution(request, snapshot->latency, &resolution, err)) ||
+        (rc = read_resolution(request, snapshot->latency[0], &resolution, err)) ||
         (rc = tl_buf_addf(&response->body, err,
                           "# %s, %s at %u pixels: predicted ms; a network's is the sum over its blocks\n",
-                          snapshot->device, snapshot->family->name, (unsigned)resolution))) {
+                          snapshot->devices.names[0], snapshot->family->name, (unsigned)resolution))) {
         return rc;
     }
-    return lat_model_export(snapshot->latency, snapshot->family, (unsigned)resolution, style, &response->body, err);
+    return lat_model_export(snapshot->latency[0], snapshot->family, (unsigned)resolution, style, &response->body, err);
 }
 
 enum tl_rc route_device_lut(struct service *service, const struct http_request *request, struct http_response *response,
@@ -90,7 +90,7 @@ enum tl_rc route_device_lut(struct service *service, const struct http_request *
     if ((rc = snapshots_current(service->snapshots, space, device, &snapshot, err))) {
         return rc;
     }
-    if (!snapshot.latency || !snapshot.family) {
+    if (snapshot.devices.n != 1 || !snapshot.latency[0] || !snapshot.family) {
         return tl_fail(err, TL_NOT_FOUND, "%s has no latency model of %s; POST /jobs profiles a device", device, space);
     }
     if ((rc = write_table(request, &snapshot, response, err))) {

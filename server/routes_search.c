@@ -1,13 +1,10 @@
 /* routes_search.c - searches and candidates over HTTP.
  */
+#include "server/admit_search.h"
 #include "server/codec_search.h"
-#include "server/evaluator_table.h"
-#include "server/first_answer.h"
-#include "server/flow_evaluate.h"
 #include "server/flow_steps.h"
 #include "server/routes.h"
 #include "server/spaces.h"
-#include "server/together.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,235 +118,6 @@ enum tl_rc route_search_get(struct service *service, const struct http_request *
 
 /* ---- POST ---------------------------------------------------------------------------------------------------- */
 
-/* Tie what was asked to what exists: the space, the device, models for the metrics, and limits within reach. */
-struct admission {
-    struct search_request request;
-    struct snapshot snapshot;
-    struct device_facts device;
-    struct metric_range ranges[METRIC_COUNT];
-    struct limits_together together;
-    char warning[240];
-    size_t limit_at_fault;
-    struct first_answer first;
-};
-
-static enum tl_rc admit_device(struct service *service, struct admission *a, struct tl_err *err)
-{
-    struct search_request *request = &a->request;
-    struct tl_err none = {0};
-    enum tl_rc rc;
-
-    if (!request->device[0]) {
-        if (request->top_k > 0) {
-            return tl_fail_at(err, TL_INVALID, "/verify", "verification needs a \"device\" to measure on");
-        }
-        request->top_k = 0;
-        return TL_OK;
-    }
-    rc = flow_device_facts(service->store, request->device, &a->device, &none);
-    if (rc == TL_NOT_FOUND) {
-        return tl_fail_at(err, TL_INVALID, "/device", "no device is called %s; GET /devices lists them",
-                          request->device);
-    }
-    if (rc) {
-        return tl_fail(err, rc, "%s", none.text);
-    }
-    if (!a->device.has_agent && request->top_k > 0) {
-        return tl_fail_at(err, TL_INVALID, "/verify", "%s has no agent that could measure; leave \"verify\" out",
-                          request->device);
-    }
-    if (a->device.is_worker) {
-        return tl_fail_at(err, TL_INVALID, "/device", "%s is a pool of workers; it can stand in \"evaluate\"",
-                          request->device);
-    }
-    if (request->top_k < 0) {
-        request->top_k = a->device.has_agent ? 3 : 0;
-    }
-    if (!a->snapshot.latency && !a->device.has_agent) {
-        return tl_fail_at(err, TL_INVALID, "/device", "%s has no latency model of %s and no agent to measure one",
-                          request->device, request->space);
-    }
-    return TL_OK;
-}
-
-/* Of a table everything is known: its devices, its metrics, and that nothing of it can be verified. */
-static enum tl_rc admit_table(struct admission *a, struct tl_err *err)
-{
-    const struct value_table *table = a->snapshot.table;
-    struct search_request *request = &a->request;
-    char devices[300];
-
-    if (request->top_k > 0) {
-        return tl_fail_at(err, TL_INVALID, "/verify",
-                          "values of a table cannot be verified: no network of %s can be built; leave \"verify\" out",
-                          request->space);
-    }
-    request->top_k = 0;
-    if (request->device[0] && value_table_column_of(table, METRIC_LATENCY_MS, request->device) < 0) {
-        value_table_devices(table, devices, sizeof(devices));
-        return tl_fail_at(err, TL_INVALID, "/device", "the table of %s has no latencies of %s; it has %s",
-                          request->space, request->device, devices[0] ? devices : "those of no device");
-    }
-    return TL_OK;
-}
-
-static enum tl_rc admit_tabulated(const struct admission *a, enum metric metric, const char *pointer,
-                                  struct tl_err *err)
-{
-    const struct search_request *request = &a->request;
-    char devices[300];
-
-    value_table_devices(a->snapshot.table, devices, sizeof(devices));
-    if (value_table_column_of(a->snapshot.table, metric, request->device) >= 0) {
-        return TL_OK;
-    }
-    if (metric == METRIC_LATENCY_MS && devices[0]) {
-        return tl_fail_at(err, TL_INVALID, pointer, "latency_ms needs a \"device\"; the table of %s has %s",
-                          request->space, devices);
-    }
-    return tl_fail_at(err, TL_INVALID, pointer, "the table of %s has no %s; GET /spaces/%s shows its columns",
-                      request->space, metric_names[metric], request->space);
-}
-
-static enum tl_rc admit_metric(const struct admission *a, enum metric metric, const char *pointer, struct tl_err *err)
-{
-    if (a->request.evaluated >> metric & 1U) {
-        return TL_OK;
-    }
-    if (!a->snapshot.family && !a->snapshot.table) {
-        return tl_fail_at(err, TL_INVALID, pointer, "nobody values %s of %s; add it to /evaluate/metrics",
-                          metric_names[metric], a->request.space);
-    }
-    if (a->snapshot.table) {
-        return admit_tabulated(a, metric, pointer, err);
-    }
-    if (metric == METRIC_ACCURACY && !a->snapshot.accuracy) {
-        return tl_fail_at(err, TL_INVALID, pointer,
-                          "there is no accuracy model of %s; import one (POST /models) or minimise another metric",
-                          a->request.space);
-    }
-    if (metric == METRIC_LATENCY_MS && !a->request.device[0]) {
-        return tl_fail_at(err, TL_INVALID, pointer, "latency_ms needs a \"device\"");
-    }
-    return TL_OK;
-}
-
-static enum tl_rc admit_objectives(const struct admission *a, struct tl_err *err)
-{
-    const struct search_request *request = &a->request;
-    enum tl_rc rc = TL_OK;
-
-    if (request->n_objectives == 0) {
-        return admit_metric(a, request->objective, "/objective", err);
-    }
-    for (size_t i = 0; !rc && i < request->n_objectives; i++) {
-        char pointer[64];
-        snprintf(pointer, sizeof(pointer), "/objectives/%zu/%s", i,
-                 request->objectives[i] == METRIC_ACCURACY ? "maximize" : "minimize");
-        rc = admit_metric(a, request->objectives[i], pointer, err);
-    }
-    return rc;
-}
-
-/* Outside even the interval: refused. Inside the interval: a warning. */
-static enum tl_rc admit_limit(struct admission *a, size_t i, struct tl_err *err)
-{
-    const struct request_limit *limit = &a->request.limits[i];
-    const struct metric_range *range = &a->ranges[limit->metric];
-    char pointer[64];
-    double end = limit->is_min ? range->max : range->min;
-    double slack = limit->is_min ? range->max_slack : range->min_slack;
-    double beyond = limit->is_min ? limit->bound - end : end - limit->bound;
-
-    snprintf(pointer, sizeof(pointer), "/constraints/%u/%s", limit->place, limit->is_min ? "min" : "max");
-    if (beyond > slack) {
-        return tl_fail_at(err, TL_INVALID, pointer, "%s %s %.6g cannot be met: it reaches %.6g to %.6g",
-                          metric_names[limit->metric], limit->is_min ? "of at least" : "of at most", limit->bound,
-                          range->min, range->max);
-    }
-    if (beyond > 0.0) {
-        snprintf(a->warning, sizeof(a->warning),
-                 "%s %.6g lies beyond what is predicted to be reachable (%.6g), though within the interval",
-                 metric_names[limit->metric], limit->bound, end);
-    }
-    return TL_OK;
-}
-
-/* The snapshot that was named, or what is current. */
-static enum tl_rc admit_snapshot(struct service *service, struct admission *a, struct tl_err *err)
-{
-    const struct search_request *request = &a->request;
-    struct tl_err none = {0};
-    const bool named = request->snapshot[0] != '\0';
-    enum tl_rc rc = named ? snapshots_load(service->snapshots, request->snapshot, &a->snapshot, &none)
-                          : snapshots_pin(service->snapshots, request->space, request->device, &a->snapshot, &none);
-
-    if (rc == TL_NOT_FOUND && named) {
-        return tl_fail_at(err, TL_INVALID, "/snapshot", "no snapshot is called %s; a search names its own",
-                          request->snapshot);
-    }
-    if (rc == TL_NOT_FOUND) {
-        return tl_fail_at(err, TL_INVALID, "/space", "no space is called %s; GET /spaces lists them", request->space);
-    }
-    if (rc) {
-        return tl_fail(err, rc, "%s", none.text);
-    }
-    if (strcmp(a->snapshot.space->space.name, request->space) != 0 ||
-        strcmp(a->snapshot.device, request->device) != 0) {
-        return tl_fail_at(err, TL_INVALID, "/snapshot", "this snapshot is of space %s%s%s, not of what is asked",
-                          a->snapshot.space->space.name, a->snapshot.device[0] ? " and device " : "",
-                          a->snapshot.device);
-    }
-    if (named && request->device[0] && !a->snapshot.latency && !a->snapshot.table) {
-        return tl_fail_at(err, TL_INVALID, "/snapshot", "this snapshot has no latency model of %s; leave it out",
-                          request->device);
-    }
-    return TL_OK;
-}
-
-static enum tl_rc admit(struct service *service, struct admission *a, bool *ret_out_of_reach, struct tl_err *err)
-{
-    struct search_request *request = &a->request;
-    enum tl_rc rc = admit_snapshot(service, a, err);
-
-    if (rc) {
-        return rc;
-    }
-    if (!a->snapshot.family && !a->snapshot.table && !request->evaluated) {
-        return tl_fail_at(err, TL_INVALID, "/space",
-                          "no network of %s can be built and it has no table of values; PUT /spaces/%s/table brings "
-                          "one, or let workers of your own value it (\"evaluate\")",
-                          request->space, request->space);
-    }
-    if ((rc = flow_evaluate_admit(service->store, request, &a->snapshot, err)) ||
-        (rc = a->snapshot.table ? admit_table(a, err) : admit_device(service, a, err)) ||
-        (rc = admit_objectives(a, err))) {
-        return rc;
-    }
-    for (size_t i = 0; i < request->n_limits; i++) {
-        char pointer[64];
-        snprintf(pointer, sizeof(pointer), "/constraints/%u/metric", request->limits[i].place);
-        if ((rc = admit_metric(a, request->limits[i].metric, pointer, err))) {
-            return rc;
-        }
-    }
-    if (request->device[0] && !a->snapshot.latency && !a->snapshot.table) {
-        return TL_OK; /* checked after profiling */
-    }
-    if ((rc = flow_evaluate_ranges(service->snapshots, &a->snapshot, request->evaluated, a->ranges, err))) {
-        return rc;
-    }
-    for (size_t i = 0; i < request->n_limits; i++) {
-        if ((rc = admit_limit(a, i, err))) {
-            *ret_out_of_reach = true;
-            return rc;
-        }
-    }
-    rc = together_admit(&a->snapshot, request, &a->together, err);
-    *ret_out_of_reach = a->together.n > 0;
-    return rc;
-}
-
 struct insert_ctx {
     const struct admission *admission;
     const char *id;
@@ -363,12 +131,14 @@ static enum tl_rc insert_search(struct store_tx *tx, void *ctx, struct tl_err *e
 {
     const struct insert_ctx *insert = ctx;
     const struct admission *a = insert->admission;
+    const struct devices *devices = &a->request.devices;
     const bool pins = a->first.n_members > 0 || a->request.snapshot[0] != '\0';
     TL_AUTO(tl_buf) progress = {0};
+    char list[DEVICES_TEXT], device[DEVICES_TEXT];
     int64_t now = tl_clock_wall_ns();
     struct store_search search = {.id = insert->id,
                                   .space = a->request.space,
-                                  .device = a->request.device,
+                                  .device = device,
                                   .state = "queued",
                                   .outcome = "",
                                   .snapshot = pins ? a->snapshot.hash : "",
@@ -376,7 +146,11 @@ static enum tl_rc insert_search(struct store_tx *tx, void *ctx, struct tl_err *e
                                   .updated_ns = now,
                                   .revision = 1,
                                   .spec = {insert->spec.data, insert->spec.len}};
-    enum tl_rc rc = store_search_insert(tx, &search, err);
+    enum tl_rc rc;
+
+    devices_join(devices, ",", list, sizeof(list));
+    (void)snprintf(device, sizeof(device), devices->n > 1 ? ",%s," : "%s", list);
+    rc = store_search_insert(tx, &search, err);
 
     if (!rc && a->first.n_members > 0) {
         rc = first_answer_put(tx, &a->first, insert->id, insert->progress, err);
@@ -401,7 +175,7 @@ static enum tl_rc insert_admitted(struct service *service, struct admission *a, 
     if (!progress) {
         return tl_fail(err, TL_NO_MEMORY, "no memory for a search");
     }
-    search_progress_init(progress);
+    search_progress_init(progress, &a->request.devices);
     snprintf(progress->message, sizeof(progress->message), "waiting for its turn");
     snprintf(progress->warning, sizeof(progress->warning), "%s", a->warning);
     progress->total = (double)a->request.evaluations;
@@ -421,7 +195,7 @@ static enum tl_rc answer_out_of_reach(const struct admission *a, const struct tl
 {
     response->status = tl_rc_http(problem->rc);
     response->content_type = "application/problem+json";
-    return search_problem_encode(problem, a->ranges, &a->together, &response->body, err);
+    return search_problem_encode(problem, &a->request.devices, a->ranges, &a->together, &response->body, err);
 }
 
 /* After POST, and again each time a parked POST is handled: 200 when finished, or when there is a predicted answer and no
@@ -467,7 +241,7 @@ enum tl_rc route_search_post(struct service *service, const struct http_request 
         return tl_fail(err, TL_NO_MEMORY, "no memory for a search");
     }
     rc = search_request_decode(request->body, request->body_n, &a->request, &problem);
-    if (rc == TL_OK && !(rc = admit(service, a, &out_of_reach, &problem)) &&
+    if (rc == TL_OK && !(rc = admit_search(service, a, &out_of_reach, &problem)) &&
         !(rc = insert_admitted(service, a, id, &problem))) {
         flow_ring(service->flow);
         rc = answer_posted(service, request, id, response, &problem);
@@ -477,8 +251,7 @@ enum tl_rc route_search_post(struct service *service, const struct http_request 
     } else if (rc && err) {
         *err = problem;
     }
-    first_answer_done(&a->first);
-    snapshot_done(&a->snapshot);
+    admission_done(a);
     free(a);
     return rc;
 }

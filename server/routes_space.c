@@ -8,6 +8,7 @@
 #include "server/spaces.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { LIST_MAX_BYTES = 64 << 20, DEVICES_PAGE = 1000 };
 
@@ -130,36 +131,56 @@ enum tl_rc route_space_post(struct service *service, const struct http_request *
 }
 
 /* Devices of a table need no registration. */
-static enum tl_rc table_has_device(const struct snapshot *snapshot, struct tl_err *err)
+static enum tl_rc table_has_devices(const struct snapshot *snapshot, struct tl_err *err)
 {
-    return !snapshot->table || !snapshot->device[0] ||
-                   value_table_column_of(snapshot->table, METRIC_LATENCY_MS, snapshot->device) >= 0
-               ? TL_OK
-               : tl_fail(err, TL_NOT_FOUND, "the table of %s has no latencies of %s", snapshot->space->space.name,
-                         snapshot->device);
+    for (size_t d = 0; snapshot->table && d < snapshot->devices.n; d++) {
+        if (value_table_column_of(snapshot->table, METRIC_LATENCY_MS, snapshot->devices.names[d]) < 0) {
+            return tl_fail(err, TL_NOT_FOUND, "the table of %s has no latencies of %s", snapshot->space->space.name,
+                           snapshot->devices.names[d]);
+        }
+    }
+    return TL_OK;
 }
 
-/* What can be asked for: latency_ms is there once `device` has a model. */
+static enum tl_rc devices_known(struct service *service, const struct devices *devices, struct tl_err *err)
+{
+    struct device_facts facts;
+    enum tl_rc rc = TL_OK;
+
+    for (size_t d = 0; d < devices->n && !rc; d++) {
+        rc = flow_device_facts(service->store, devices->names[d], &facts, err);
+    }
+    return rc;
+}
+
+/* What can be asked for: latency_ms is there once `device` has a model. Several devices are joined by commas. */
 enum tl_rc route_space_ranges(struct service *service, const struct http_request *request,
                               struct http_response *response, struct tl_err *err)
 {
     static const char *const known[] = {"device"};
     const char *device = http_query(request, "device") ? http_query(request, "device") : "";
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     const struct space_entry *entry = NULL;
     struct snapshot snapshot = {0};
-    struct device_facts facts;
+    struct devices devices;
+    char understood[DEVICES_TEXT];
     enum tl_rc rc;
 
+    devices_split(device, &devices);
+    devices_join(&devices, ",", understood, sizeof(understood));
+    if (strcmp(understood, device) != 0) {
+        return tl_fail(err, TL_INVALID, "the query parameter device must be a name, or up to %d joined by commas",
+                       DEVICES_MAX);
+    }
     if ((rc = http_query_only(request, known, TL_COUNT_OF(known), err)) ||
         (rc = routes_space_named(service, request->params[0], &entry, err)) ||
-        (entry->family && device[0] && (rc = flow_device_facts(service->store, device, &facts, err)))) {
+        (entry->family && (rc = devices_known(service, &devices, err)))) {
         return rc;
     }
     (void)((rc = snapshots_current(service->snapshots, request->params[0], device, &snapshot, err)) ||
-           (rc = table_has_device(&snapshot, err)) ||
+           (rc = table_has_devices(&snapshot, err)) ||
            (rc = snapshots_ranges(service->snapshots, &snapshot, ranges, err)) ||
-           (rc = ranges_encode(request->params[0], device, ranges, &response->body, err)));
+           (rc = ranges_encode(request->params[0], &devices, ranges, &response->body, err)));
     snapshot_done(&snapshot);
     return rc;
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const size_t progress_max_bytes = 256 * 1024;
+static const size_t progress_max_bytes = 512 * 1024;
 static const size_t checkpoint_max_bytes = 64 * 1024 * 1024;
 
 void search_row_done(struct search_row *row)
@@ -25,7 +25,6 @@ enum tl_rc search_row_copy(void *ctx, const struct store_search *search, struct 
     row->checkpoint.max = checkpoint_max_bytes;
     copy(row->id, sizeof(row->id), search->id);
     copy(row->space, sizeof(row->space), search->space);
-    copy(row->device, sizeof(row->device), search->device);
     copy(row->state, sizeof(row->state), search->state);
     copy(row->outcome, sizeof(row->outcome), search->outcome);
     copy(row->snapshot, sizeof(row->snapshot), search->snapshot);
@@ -38,6 +37,7 @@ enum tl_rc search_row_copy(void *ctx, const struct store_search *search, struct 
         (rc = search_progress_decode(search->progress, &row->progress, err))) {
         return rc;
     }
+    devices_join(&row->request.devices, ",", row->device, sizeof(row->device));
     return tl_buf_add(&row->checkpoint, search->checkpoint.data, search->checkpoint.n, err);
 }
 
@@ -135,13 +135,14 @@ void search_row_finish(struct search_row *row, const char *state, const char *ou
     row->progress.eta_s = NAN;
 }
 
-double search_request_limit_ms(const struct search_request *request)
+double search_request_limit_ms(const struct search_request *request, size_t device)
 {
     double limit = HUGE_VAL;
 
     for (size_t i = 0; i < request->n_limits; i++) {
-        if (request->limits[i].metric == METRIC_LATENCY_MS && !request->limits[i].is_min) {
-            limit = fmin(limit, request->limits[i].bound);
+        const struct request_limit *at = &request->limits[i];
+        if (at->metric == METRIC_LATENCY_MS && at->device == device && !at->is_min) {
+            limit = fmin(limit, at->bound);
         }
     }
     return limit;

@@ -13,7 +13,8 @@ enum { STATE_TEXT = 24 };
 
 struct search_row {
     char id[TL_UUID_TEXT];
-    char space[65], device[65];
+    char space[65];
+    char device[DEVICES_TEXT]; /* of several their names joined by commas; "": none */
     char state[STATE_TEXT], outcome[STATE_TEXT];
     char snapshot[TL_HASH_TEXT];
     int64_t created_ns, updated_ns, finished_ns, evaluations, revision;
@@ -43,7 +44,7 @@ void search_row_state(struct search_row *row, const char *state, const char *for
 /* Terminal: state, outcome, finished time. */
 void search_row_finish(struct search_row *row, const char *state, const char *outcome);
 
-/* The lowest latency_ms maximum of a request; HUGE_VAL: none. */
-double search_request_limit_ms(const struct search_request *request);
+/* The lowest latency_ms maximum of a device in a request; HUGE_VAL: none. */
+double search_request_limit_ms(const struct search_request *request, size_t device);
 
 #endif

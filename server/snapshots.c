@@ -33,7 +33,7 @@ struct snapshots {
     struct entry *entries;
     struct kept_ranges {
         char base[TL_HASH_TEXT];
-        struct metric_range ranges[METRIC_COUNT];
+        struct metric_range ranges[COLUMNS_MAX];
     } kept[RANGES_KEPT];                    /* of what was asked for last, as a ring */
     size_t n_kept;                          /* ever; the ring's next place is n_kept % RANGES_KEPT */
     char pinned[PINNED_KEPT][TL_HASH_TEXT]; /* those stored last, which need no write again; as a ring */
@@ -170,25 +170,40 @@ void snapshot_done(struct snapshot *snapshot)
 {
     if (snapshot->owner) {
         give(snapshot->owner, snapshot->accuracy_entry);
-        give(snapshot->owner, snapshot->latency_entry);
+        for (size_t d = 0; d < DEVICES_MAX; d++) {
+            give(snapshot->owner, snapshot->latency_entry[d]);
+        }
         give(snapshot->owner, snapshot->table_entry);
         give(snapshot->owner, snapshot->archive_entry);
     }
     *snapshot = (struct snapshot){0};
 }
 
+size_t snapshot_lacks(const struct snapshot *snapshot)
+{
+    size_t d = 0;
+
+    while (d < snapshot->devices.n && (snapshot->latency[d] || snapshot->table)) {
+        d++;
+    }
+    return d;
+}
+
 enum tl_rc snapshot_evaluator(const struct snapshot *snapshot, struct evaluator **ret_evaluator, struct tl_err *err)
 {
     const struct space *space = &snapshot->space->space;
+    char devices[DEVICES_TEXT];
 
     if (snapshot->family) {
-        return evaluator_new(snapshot->family, snapshot->accuracy, snapshot->latency, 1, ret_evaluator, err);
+        return evaluator_new_for(snapshot->family, snapshot->accuracy, &snapshot->devices, snapshot->latency, 1,
+                                 ret_evaluator, err);
     }
     if (!snapshot->table) {
         return tl_fail(err, TL_NOT_FOUND, "%s has no table of values; PUT /spaces/%s/table brings one", space->name,
                        space->name);
     }
-    return evaluator_new_tabulated(space, snapshot->table, snapshot->device, ret_evaluator, err);
+    devices_join(&snapshot->devices, ",", devices, sizeof(devices));
+    return evaluator_new_tabulated(space, snapshot->table, devices, ret_evaluator, err);
 }
 
 /* ---- pinning ------------------------------------------------------------------------------------------------- */
@@ -238,12 +253,12 @@ static enum tl_rc read_archive(struct store_tx *tx, struct snapshot_names *names
     if (rc) {
         return rc;
     }
-    rc = store_model_current(tx, "archive", names->space, names->device, copy_archive,
+    rc = store_model_current(tx, "archive", names->space, names->devices.names[0], copy_archive,
                              &(struct archive_ctx){names, base}, &why);
     return rc && rc != TL_NOT_FOUND ? tl_fail(err, rc, "%s", why.text) : TL_OK;
 }
 
-/* The current models of names->space and names->device. */
+/* The current models of names->space and names->devices. */
 static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
     struct snapshot_names *names = ctx;
@@ -251,8 +266,10 @@ static enum tl_rc read_current(struct store_tx *tx, void *ctx, struct tl_err *er
 
     rc = rc ? rc : read_kind(tx, "supernet", names->space, "", names->supernet, err);
     rc = rc ? rc : read_kind(tx, "table", names->space, "", names->table, err);
-    rc = rc || !names->device[0] ? rc : read_kind(tx, "latency", names->space, names->device, names->latency, err);
-    return rc ? rc : read_archive(tx, names, err);
+    for (size_t d = 0; d < names->devices.n && !rc; d++) {
+        rc = read_kind(tx, "latency", names->space, names->devices.names[d], names->latency[d], err);
+    }
+    return rc || names->devices.n > 1 ? rc : read_archive(tx, names, err); /* archives are of one device or none */
 }
 
 static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names *names, const char *hash,
@@ -272,7 +289,7 @@ static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names 
     }
     snprintf(snapshot.hash, sizeof(snapshot.hash), "%s", hash);
     snprintf(snapshot.supernet, sizeof(snapshot.supernet), "%s", names->supernet);
-    snprintf(snapshot.device, sizeof(snapshot.device), "%s", names->device);
+    snapshot.devices = names->devices;
     if (names->accuracy[0]) {
         if ((rc = take(snapshots, names->accuracy, ENTRY_ACCURACY, space, &entry, err))) {
             return rc;
@@ -280,13 +297,16 @@ static enum tl_rc fill(struct snapshots *snapshots, const struct snapshot_names 
         snapshot.accuracy_entry = entry;
         snapshot.accuracy = entry->accuracy;
     }
-    if (names->latency[0]) {
-        if ((rc = take(snapshots, names->latency, ENTRY_LATENCY, space, &entry, err))) {
+    for (size_t d = 0; d < names->devices.n; d++) {
+        if (!names->latency[d][0]) {
+            continue;
+        }
+        if ((rc = take(snapshots, names->latency[d], ENTRY_LATENCY, space, &entry, err))) {
             snapshot_done(&snapshot);
             return rc;
         }
-        snapshot.latency_entry = entry;
-        snapshot.latency = entry->latency;
+        snapshot.latency_entry[d] = entry;
+        snapshot.latency[d] = entry->latency;
     }
     if (names->table[0]) {
         if ((rc = take(snapshots, names->table, ENTRY_TABLE, space, &entry, err))) {
@@ -334,7 +354,7 @@ static enum tl_rc name_space(struct snapshots *snapshots, const char *space_name
 }
 
 /* The current snapshot, its document, and its hash in text. */
-static enum tl_rc current(struct snapshots *snapshots, const char *space, const char *device, struct tl_buf *json,
+static enum tl_rc current(struct snapshots *snapshots, const char *space, const char *devices, struct tl_buf *json,
                           struct snapshot *ret_snapshot, struct tl_err *err)
 {
     struct snapshot_names names = {0};
@@ -342,7 +362,7 @@ static enum tl_rc current(struct snapshots *snapshots, const char *space, const 
     char text[TL_HASH_TEXT];
     enum tl_rc rc;
 
-    snprintf(names.device, sizeof(names.device), "%s", device);
+    devices_split(devices, &names.devices);
     if ((rc = name_space(snapshots, space, &names, err)) ||
         (rc = store_read(snapshots->store, read_current, &names, err)) ||
         (rc = snapshot_names_encode(&names, json, err))) {
@@ -353,12 +373,12 @@ static enum tl_rc current(struct snapshots *snapshots, const char *space, const 
     return fill(snapshots, &names, text, ret_snapshot, err);
 }
 
-enum tl_rc snapshots_current(struct snapshots *snapshots, const char *space, const char *device,
+enum tl_rc snapshots_current(struct snapshots *snapshots, const char *space, const char *devices,
                              struct snapshot *ret_snapshot, struct tl_err *err)
 {
     TL_AUTO(tl_buf) json = {0};
 
-    return current(snapshots, space, device, &json, ret_snapshot, err);
+    return current(snapshots, space, devices, &json, ret_snapshot, err);
 }
 
 static bool is_pinned(struct snapshots *snapshots, const char *hash)
@@ -380,12 +400,12 @@ static void note_pinned(struct snapshots *snapshots, const char *hash)
     pthread_mutex_unlock(&snapshots->lock);
 }
 
-enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *device,
+enum tl_rc snapshots_pin(struct snapshots *snapshots, const char *space, const char *devices,
                          struct snapshot *ret_snapshot, struct tl_err *err)
 {
     TL_AUTO(tl_buf) json = {0};
     struct snapshot snapshot;
-    enum tl_rc rc = current(snapshots, space, device, &json, &snapshot, err);
+    enum tl_rc rc = current(snapshots, space, devices, &json, &snapshot, err);
 
     if (rc) {
         return rc;
@@ -431,7 +451,7 @@ enum tl_rc snapshots_load(struct snapshots *snapshots, const char *hash, struct 
 
 /* ---- ranges -------------------------------------------------------------------------------------------------- */
 
-static bool kept_find(struct snapshots *snapshots, const char *base, struct metric_range ret_ranges[METRIC_COUNT])
+static bool kept_find(struct snapshots *snapshots, const char *base, struct metric_range ret_ranges[COLUMNS_MAX])
 {
     bool found = false;
 
@@ -447,7 +467,7 @@ static bool kept_find(struct snapshots *snapshots, const char *base, struct metr
 }
 
 enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *snapshot,
-                            struct metric_range ret_ranges[METRIC_COUNT], struct tl_err *err)
+                            struct metric_range ret_ranges[COLUMNS_MAX], struct tl_err *err)
 {
     struct evaluator *evaluator = NULL;
     enum tl_rc rc;

@@ -5,16 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Those that are known without asking workers. */
-static size_t limits_of(const struct search_request *request, bool with_accuracy, struct search_limit *ret_limits)
+/* Those that are known without asking workers: all, or those that a proof uses. */
+static size_t limits_of(const struct search_request *request, bool all, struct search_limit *ret_limits)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < request->n_limits; i++) {
         const struct request_limit *limit = &request->limits[i];
         const bool asked = request->evaluated >> limit->metric & 1U;
-        if (!asked && (with_accuracy || limit->metric != METRIC_ACCURACY)) {
-            ret_limits[n++] = (struct search_limit){(uint8_t)limit->metric, limit->is_min, limit->bound};
+        if (!asked && (all || (limit->metric != METRIC_ACCURACY && limit->device == 0))) {
+            ret_limits[n++] =
+                (struct search_limit){(uint8_t)request_limit_column(request, i), limit->is_min, limit->bound};
         }
     }
     return n;
@@ -26,8 +27,7 @@ enum tl_rc together_check(struct evaluator *evaluator, const struct search_reque
     struct search_limit limits[SEARCH_LIMITS_MAX];
     struct limits_together together = {0};
     char text[200];
-    bool timed;
-    const size_t n = limits_of(request, evaluator_tabulated(evaluator, &timed), limits);
+    const size_t n = limits_of(request, evaluator_tabulated(evaluator), limits);
 
     *ret_together = together;
     if (n < 2 || !evaluator_impossible(evaluator, limits, n)) {
@@ -39,7 +39,7 @@ enum tl_rc together_check(struct evaluator *evaluator, const struct search_reque
     }
     together.n = n;
     *ret_together = together;
-    together_text(&together, text, sizeof(text));
+    together_text(&request->devices, &together, text, sizeof(text));
     return tl_fail_at(err, TL_INVALID, "/constraints", "no network of %s holds these limits together: %s",
                       request->space, text);
 }
@@ -73,8 +73,9 @@ enum tl_rc together_reach(struct evaluator *evaluator, const struct search_reque
     return rc;
 }
 
-void together_text(const struct limits_together *together, char *ret_text, size_t size)
+void together_text(const struct devices *devices, const struct limits_together *together, char *ret_text, size_t size)
 {
+    char name[COLUMN_NAME_MAX];
     const char *before = "with the others held, ";
     size_t used = 0;
 
@@ -82,8 +83,8 @@ void together_text(const struct limits_together *together, char *ret_text, size_
     for (size_t i = 0; i < together->n; i++) {
         const struct limit_reach *reach = &together->reach[i];
         if (!isnan(reach->value) && used < size) {
-            used += (size_t)snprintf(ret_text + used, size - used, "%s%s reaches %.6g", before,
-                                     metric_names[reach->limit.metric], reach->value);
+            column_name(devices, reach->limit.metric, name);
+            used += (size_t)snprintf(ret_text + used, size - used, "%s%s reaches %.6g", before, name, reach->value);
             before = ", ";
         }
     }

@@ -6,9 +6,9 @@
 #include "server/codec_search.h"
 #include "server/snapshots.h"
 
-/* Before a search: TL_INVALID at /constraints where it is certain that no network holds all limits (evaluator_impossible), with
- * *ret_together of those that make it so; accuracy is then not among them, unless values are a table's, nor what workers value. Otherwise TL_OK, and
- * *ret_together is empty. */
+/* Before a search: TL_INVALID at /constraints where it is certain that no network holds all limits (evaluator_impossible),
+ * with *ret_together of those that make it so; unless values are a table's, accuracy is then not among them, nor latencies
+ * of devices after the first, nor what workers value. Otherwise TL_OK, and *ret_together is empty. */
 TL_MUST_CHECK enum tl_rc together_admit(const struct snapshot *snapshot, const struct search_request *request,
                                         struct limits_together *ret_together, struct tl_err *err);
 /* The same with an evaluator at hand. */
@@ -21,6 +21,6 @@ TL_MUST_CHECK enum tl_rc together_reach(struct evaluator *evaluator, const struc
                                         struct limits_together *ret_together, struct tl_err *err);
 
 /* "with the others held, macs reaches 2.1e+08, latency_ms 7.3", cut to `size`. */
-void together_text(const struct limits_together *together, char *ret_text, size_t size);
+void together_text(const struct devices *devices, const struct limits_together *together, char *ret_text, size_t size);
 
 #endif

@@ -130,13 +130,18 @@ enum tl_rc store_search_get(struct store_tx *tx, const char *id, store_search_fn
 enum tl_rc store_search_list(struct store_tx *tx, const char *state, const char *device, struct store_page page,
                              store_search_fn *fn, void *ctx, struct tl_err *err)
 {
-    /* primary key, search_by_state, search_by_device, each from its end */
+    /* Primary key, search_by_state, search_by_device, each from its end. Searches of several devices begin with a comma, which
+     * stands before every name: a part of the index by itself, where the name is looked for. */
     static const char ALL[] = "SELECT " SEARCH_COLUMNS " FROM search WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
     static const char OF_STATE[] = "SELECT " SEARCH_COLUMNS " FROM search WHERE seq < ?1 AND state = ?3 "
                                    "ORDER BY seq DESC LIMIT ?2";
-    static const char OF_DEVICE[] = "SELECT " SEARCH_COLUMNS " FROM search INDEXED BY search_by_device "
-                                    "WHERE seq < ?1 AND device = ?4 AND (?3 = '' OR state = ?3) "
-                                    "ORDER BY seq DESC LIMIT ?2";
+    static const char OF_DEVICE[] =
+        "SELECT " SEARCH_COLUMNS " FROM search INDEXED BY search_by_device "
+        "WHERE seq < ?1 AND device = ?4 AND (?3 = '' OR state = ?3) "
+        "UNION ALL SELECT " SEARCH_COLUMNS " FROM search WHERE seq < ?1 AND (?3 = '' OR state = ?3) AND seq IN "
+        "(SELECT seq FROM search INDEXED BY search_by_device "
+        "WHERE device >= ',' AND device < '-' AND instr(device, ',' || ?4 || ',') > 0) "
+        "ORDER BY seq DESC LIMIT ?2";
     enum tl_rc rc = store_page_check(page, err);
     if (rc) {
         return rc;

@@ -173,7 +173,7 @@ struct store_search {
     int64_t seq;
     const char *id; /* UUID */
     const char *space;
-    const char *device; /* "" : none */
+    const char *device; /* "" : none; of several devices ",a,b," */
     const char *state;  /* queued profiling running evaluating verifying waiting_for_device finished failed cancelled */
     const char *outcome;                         /* "" until finished */
     const char *snapshot;                        /* hash; "" until pinned */
@@ -198,7 +198,8 @@ TL_MUST_CHECK enum tl_rc store_search_update(struct store_tx *tx, const struct s
 typedef enum tl_rc store_search_fn(void *ctx, const struct store_search *search, struct tl_err *err);
 TL_MUST_CHECK enum tl_rc store_search_get(struct store_tx *tx, const char *id, store_search_fn *fn, void *ctx,
                                           struct tl_err *err);
-/* Newest first: page.after is a seq to go below (0: from the newest). state "" : any; device "" : any. */
+/* Newest first: page.after is a seq to go below (0: from the newest). state "" : any; device "" : any, else one name, which
+ * also finds the searches that have it among several. */
 TL_MUST_CHECK enum tl_rc store_search_list(struct store_tx *tx, const char *state, const char *device,
                                            struct store_page page, store_search_fn *fn, void *ctx, struct tl_err *err);
 /* The oldest search that a worker can go on with: queued or running. TL_NOT_FOUND: there is none. */

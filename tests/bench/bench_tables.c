@@ -2,11 +2,12 @@
  * evaluations, over seeds. The peer is the true optimum or front of the table, in the same run.
  *
  *     bench_tables [--csv FILE --digits COLUMN --maximize COLUMN --minimize COLUMN [--quantile Q]] [--part tuning|judging]
- *                  [--controllers a,b,...] [--seeds 20] [--first-seed 1] [--evaluations 500]
+ *                  [--controllers a,b,...] [--seeds 20] [--first-seed 1] [--evaluations 500] [--objectives 2|3]
  *
  * A table is a CSV (.gz or not) with a column of digits, one a variable. Each pair of metrics gives two tasks: the
  * largest value where the other is at most its quantile, as regret in the value's unit; and both at once, as
- * hypervolume in shares of the true front's. Evaluations are told to be dear, nothing is cheap: a limit is known only
+ * hypervolume in shares of the true front's. With three objectives the tasks are fronts of accuracy, latency and MACs on
+ * NAS-Bench-201, the same columns. Evaluations are told to be dear, nothing is cheap: a limit is known only
  * after evaluating.
  *
  * Without --csv: NAS-Bench-201 and NAS-Bench-Macro in TAILOR_DATA (default ../shared/data). Controllers were chosen and
@@ -19,7 +20,7 @@
 
 enum { EVALUATIONS_MAX = 100000, TASKS_MAX = 128, NAMES_MAX = 32 };
 
-enum { VALUE, COST, METRICS };
+enum { VALUE, COST, THIRD, METRICS };
 
 static const uint64_t CHECKPOINTS[] = {50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
@@ -32,10 +33,10 @@ struct table {
 struct task {
     char name[160];
     const struct table *table;
-    double *value, *cost; /* owned, (n) */
-    double bound;         /* of the cost; INFINITY: the front is wanted */
-    double best;          /* value within the bound, or the hypervolume */
-    double worst_cost, worst_value;
+    double *value, *cost, *third; /* owned, (n); third: a cost too, NULL where two metrics are all */
+    double bound;                 /* of the cost; INFINITY: the front is wanted */
+    double best;                  /* value within the bound, or the hypervolume */
+    double worst_cost, worst_value, worst_third;
 };
 
 struct options {
@@ -43,7 +44,7 @@ struct options {
     double quantile;
     const char *controllers[NAMES_MAX];
     size_t n_controllers;
-    uint64_t seeds, first_seed, evaluations;
+    uint64_t seeds, first_seed, evaluations, objectives;
 };
 
 /* ---- tables -------------------------------------------------------------------------------------------------- */
@@ -117,7 +118,7 @@ static struct table *read_table(const char *path, const char *digits)
 /* ---- tasks --------------------------------------------------------------------------------------------------- */
 
 struct point {
-    double cost, value;
+    double cost, value, third; /* 0: none */
 };
 
 static int by_cost(const void *a, const void *b)
@@ -127,8 +128,14 @@ static int by_cost(const void *a, const void *b)
                               : (x->value < y->value) - (x->value > y->value);
 }
 
+static int by_third(const void *a, const void *b)
+{
+    const struct point *x = a, *y = b;
+    return (x->third > y->third) - (x->third < y->third);
+}
+
 /* Area above the worst value and below the worst cost that the points dominate. Sorts them. */
-static double hypervolume(const struct task *task, struct point *points, size_t n)
+static double area_of(const struct task *task, struct point *points, size_t n)
 {
     double area = 0, best = task->worst_value;
     qsort(points, n, sizeof *points, by_cost);
@@ -141,16 +148,89 @@ static double hypervolume(const struct task *task, struct point *points, size_t 
     return area;
 }
 
+/* Those that no other dominates come first; how many they are. */
+static size_t front_first(struct point *points, size_t n)
+{
+    size_t n_front = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct point own = points[i];
+        bool beaten = isnan(own.value);
+        for (size_t j = 0; j < n_front && !beaten; j++) {
+            beaten = points[j].value >= own.value && points[j].cost <= own.cost && points[j].third <= own.third;
+        }
+        if (beaten) {
+            continue;
+        }
+        size_t kept = 0;
+        for (size_t j = 0; j < n_front; j++) {
+            if (points[j].value > own.value || points[j].cost < own.cost || points[j].third < own.third) {
+                points[kept++] = points[j];
+            }
+        }
+        points[kept] = own;
+        n_front = kept + 1;
+    }
+    return n_front;
+}
+
+/* The same with a third cost: slice by slice along it. Two metrics are one slice of thickness 1. */
+static double hypervolume(const struct task *task, struct point *points, size_t n)
+{
+    static struct point slice[EVALUATIONS_MAX];
+    double volume = 0;
+    n = front_first(points, n);
+    qsort(points, n, sizeof *points, by_third);
+    for (size_t i = 0; i < n; i++) {
+        const double end = i + 1 < n ? points[i + 1].third : task->worst_third;
+        if (end > points[i].third) {
+            memcpy(slice, points, (i + 1) * sizeof *slice);
+            volume += area_of(task, slice, i + 1) * (end - points[i].third);
+        }
+    }
+    return volume;
+}
+
+static struct task *new_task(struct task *tasks, size_t *n_tasks)
+{
+    if (*n_tasks >= TASKS_MAX) {
+        bench_die("too many tasks", "");
+    }
+    return &tasks[(*n_tasks)++];
+}
+
+/* A front of three. */
+static void add_front(struct task *tasks, size_t *n_tasks, const struct table *table, const char *maximize,
+                      const char *minimize, const char *also)
+{
+    const size_t v = bench_csv_column(&table->csv, maximize), c = bench_csv_column(&table->csv, minimize);
+    const size_t t = bench_csv_column(&table->csv, also), n = table->csv.n;
+    struct task *task = new_task(tasks, n_tasks);
+    struct point *points = bench_must(malloc(n * sizeof *points));
+    *task = (struct task){.table = table, .bound = (double)INFINITY, .worst_value = (double)INFINITY};
+    task->value = bench_must(malloc(3 * n * sizeof *task->value));
+    task->cost = task->value + n;
+    task->third = task->cost + n;
+    for (size_t i = 0; i < n; i++) {
+        task->value[i] = strtod(bench_csv_cell(&table->csv, i, v), NULL);
+        task->cost[i] = strtod(bench_csv_cell(&table->csv, i, c), NULL);
+        task->third[i] = strtod(bench_csv_cell(&table->csv, i, t), NULL);
+        points[i] = (struct point){.cost = task->cost[i], .value = task->value[i], .third = task->third[i]};
+        task->worst_cost = fmax(task->worst_cost, task->cost[i]);
+        task->worst_value = fmin(task->worst_value, task->value[i]);
+        task->worst_third = fmax(task->worst_third, task->third[i]);
+    }
+    task->best = hypervolume(task, points, n);
+    (void)snprintf(task->name, sizeof task->name, "front of %s, %s and %s", maximize, minimize, also);
+    free(points);
+}
+
 static void add_task(struct task *tasks, size_t *n_tasks, const struct table *table, const char *maximize,
                      const char *minimize, double quantile)
 {
     const size_t v = bench_csv_column(&table->csv, maximize), c = bench_csv_column(&table->csv, minimize);
-    struct task *task = &tasks[*n_tasks];
+    struct task *task = new_task(tasks, n_tasks);
     struct point *points = bench_must(malloc(table->csv.n * sizeof *points));
-    if ((*n_tasks)++ >= TASKS_MAX) {
-        bench_die("too many tasks", "");
-    }
-    *task = (struct task){.table = table, .bound = (double)INFINITY, .worst_value = (double)INFINITY};
+    *task = (struct task){.table = table, .bound = (double)INFINITY, .worst_value = (double)INFINITY, .worst_third = 1};
     task->value = bench_must(malloc(table->csv.n * sizeof *task->value));
     task->cost = bench_must(malloc(table->csv.n * sizeof *task->cost));
     for (size_t i = 0; i < table->csv.n; i++) {
@@ -160,7 +240,7 @@ static void add_task(struct task *tasks, size_t *n_tasks, const struct table *ta
         task->worst_cost = fmax(task->worst_cost, task->cost[i]);
         task->worst_value = fmin(task->worst_value, task->value[i]);
     }
-    task->best = hypervolume(task, points, table->csv.n); /* sorts by cost */
+    task->best = area_of(task, points, table->csv.n); /* sorts by cost */
     if (quantile > 0) {
         task->bound = points[(size_t)(quantile * (double)(table->csv.n - 1))].cost;
         task->best = -(double)INFINITY;
@@ -181,7 +261,7 @@ static void add_pair(struct task *tasks, size_t *n, const struct table *table, c
     add_task(tasks, n, table, maximize, minimize, 0);
 }
 
-static void public_tasks(struct task *tasks, size_t *n, bool judging)
+static void public_tasks(struct task *tasks, size_t *n, bool judging, bool of_three)
 {
     static const char *const accuracies[] = {"acc_cifar100", "acc_imagenet16"};
     const char *root = getenv("TAILOR_DATA"); /* NOLINT(concurrency-mt-unsafe): one thread */
@@ -191,9 +271,16 @@ static void public_tasks(struct task *tasks, size_t *n, bool judging)
     size_t n_devices = 0;
     for (size_t i = 0; i < table->csv.n_columns; i++) {
         if (strncmp(table->csv.head[i], "lat_", 4) == 0 && n_devices++ % 2 == judging) {
-            add_pair(tasks, n, table, judging ? accuracies[n_devices / 2 % 2] : "acc_cifar10", table->csv.head[i],
-                     n_devices % 4 < 2 ? 0.25 : 0.5);
+            const char *accuracy = judging ? accuracies[n_devices / 2 % 2] : "acc_cifar10";
+            if (of_three) {
+                add_front(tasks, n, table, accuracy, table->csv.head[i], "macs");
+            } else {
+                add_pair(tasks, n, table, accuracy, table->csv.head[i], n_devices % 4 < 2 ? 0.25 : 0.5);
+            }
         }
+    }
+    if (of_three) {
+        return;
     }
     (void)snprintf(path, sizeof path, "%.900s/nasbench_macro/nasbench_macro_cifar10.csv.gz",
                    root ? root : "../shared/data");
@@ -221,7 +308,8 @@ static enum tl_rc values(void *ctx, size_t first, size_t n_metrics, const uint8_
         double *at = out + i * SEARCH_METRICS_MAX;
         at[VALUE] = row == SIZE_MAX ? (double)NAN : task->value[row];
         at[COST] = row == SIZE_MAX ? (double)NAN : task->cost[row];
-        record->points[record->n++] = (struct point){.cost = at[COST], .value = at[VALUE]};
+        at[THIRD] = row == SIZE_MAX || !task->third ? 0 : task->third[row];
+        record->points[record->n++] = (struct point){.cost = at[COST], .value = at[VALUE], .third = at[THIRD]};
     }
     return TL_OK;
 }
@@ -252,8 +340,8 @@ static void run(const struct options *o, const struct task *task, const char *co
                                .maximize = true,
                                .n_limits = !front,
                                .limits = {{.metric = COST, .bound = front ? 0 : task->bound}},
-                               .n_front = METRICS,
-                               .front = {VALUE, COST},
+                               .n_front = task->third ? METRICS : THIRD,
+                               .front = {VALUE, COST, THIRD},
                                .front_max = 1U << VALUE,
                                .front_wanted = front,
                                .dear = true,
@@ -307,6 +395,7 @@ static bool parse(int argc, char **argv, struct options *o)
                  {"--part", &o->part, NULL},
                  {"--seeds", NULL, &o->seeds},
                  {"--first-seed", NULL, &o->first_seed},
+                 {"--objectives", NULL, &o->objectives},
                  {"--evaluations", NULL, &o->evaluations}};
     for (int i = 1; i + 1 < argc; i += 2) {
         bool found = true;
@@ -330,6 +419,7 @@ static bool parse(int argc, char **argv, struct options *o)
         }
     }
     return argc % 2 == 1 && o->seeds >= 1 && o->evaluations >= 1 && o->evaluations < EVALUATIONS_MAX - 1000 &&
+           (o->objectives == 2 || (o->objectives == 3 && !o->csv)) &&
            (strcmp(o->part, "tuning") == 0 || strcmp(o->part, "judging") == 0) &&
            (!o->csv || (o->digits && o->maximize && o->minimize));
 }
@@ -337,7 +427,8 @@ static bool parse(int argc, char **argv, struct options *o)
 int main(int argc, char **argv)
 {
     static struct task tasks[TASKS_MAX];
-    struct options o = {.part = "judging", .quantile = 0.25, .seeds = 20, .first_seed = 1, .evaluations = 500};
+    struct options o = {
+        .part = "judging", .quantile = 0.25, .seeds = 20, .first_seed = 1, .evaluations = 500, .objectives = 2};
     size_t n_tasks = 0;
     while (o.n_controllers < search_controller_count()) {
         o.controllers[o.n_controllers] = search_controller_at(o.n_controllers)->name;
@@ -349,7 +440,7 @@ int main(int argc, char **argv)
     if (o.csv) {
         add_pair(tasks, &n_tasks, read_table(o.csv, o.digits), o.maximize, o.minimize, o.quantile);
     } else {
-        public_tasks(tasks, &n_tasks, strcmp(o.part, "judging") == 0);
+        public_tasks(tasks, &n_tasks, strcmp(o.part, "judging") == 0, o.objectives == 3);
     }
     for (size_t t = 0; t < n_tasks; t++) {
         (void)fprintf(stderr, "task %zu of %zu: %s\n", t + 1, n_tasks, tasks[t].name);

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct cli_device device;
     char next[32] = "";
     size_t devices = 0;
-    cli_problem_decode(text, n, &problem);
+    cli_problem_decode(text, n, &(struct devices){.n = 2, .names = {"a", "b"}}, &problem);
     if (cli_search_decode(text, n, &search, NULL) == TL_OK) {
         must(tl_uuid_valid(search.id) && memchr(search.message, 0, sizeof search.message) != NULL);
     }

@@ -42,8 +42,17 @@ static const struct search_spec wish = {.n_limits = 1,
                                         .objective = 1,
                                         .maximize = true};
 
-static const char *const controllers[] = {"evolution",       "reinforce",    "natural-gradient",   "yoco",  "nsga2",
-                                          "aging-evolution", "local-search", "distinct-evolution", "model", "auto"};
+static const char *const controllers[] = {"evolution",
+                                          "reinforce",
+                                          "natural-gradient",
+                                          "yoco",
+                                          "nsga2",
+                                          "aging-evolution",
+                                          "local-search",
+                                          "distinct-evolution",
+                                          "model",
+                                          "auto",
+                                          "nsga3"};
 
 static struct space space;
 

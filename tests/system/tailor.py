@@ -341,16 +341,17 @@ def op_macs(op):
     return h_out * w_out * c_out
 
 
-def network_ns(network):
-    """What this device takes: a little for every operator, and for what it computes. Additive over blocks."""
-    return sum(3000 + 0.05 * op_macs(op) for op in network["ops"])
+def network_ns(network, op_ns=3000, mac_ns=0.05):
+    """What a device takes: a little for every operator, and for what it computes. Additive over blocks."""
+    return sum(op_ns + mac_ns * op_macs(op) for op in network["ops"])
 
 
 class PlayedDevice:
     """An agent that measures nothing: its times come from operator lists and a seeded generator."""
 
-    def __init__(self, name, seed):
+    def __init__(self, name, seed, **costs):
         self.name = name
+        self.costs = costs  # of network_ns
         self.random = random.Random(seed)
         self.key = f"{self.random.getrandbits(128):032x}"
 
@@ -376,7 +377,8 @@ class PlayedDevice:
         """The bytes of a measurement of job["items"][item]: `factor` times what the operators say."""
         rounds = job["protocol"]["rounds"]
         what = job["items"][item]
-        anchor_ns, item_ns = network_ns(job["anchor"]["network"]), factor * network_ns(what["network"])
+        anchor_ns = network_ns(job["anchor"]["network"], **self.costs)
+        item_ns = factor * network_ns(what["network"], **self.costs)
         return json.dumps({
             "device": self.name, "agent_key": self.key, "job": job["id"], "attempt": job["attempt"], "item": item,
             "subject": what["subject"], "kind": what["kind"],

@@ -56,15 +56,17 @@ export interface Space {
 
 export interface Limit {
   metric: Metric;
+  device?: string; // whose latency, where there are several
   max?: number;
   min?: number;
 }
-export type Objective = { maximize: Metric } | { minimize: Metric };
+export type Objective = { maximize: Metric } | { minimize: Metric; device?: string };
 
 /** What is POSTed to /search. */
 export interface SearchRequest {
   space: string;
   device?: string;
+  devices?: string[]; // in its place: one network for all of these
   label?: string;
   objective?: Objective;
   objectives?: Objective[]; // in its place: the front spans exactly these
@@ -93,11 +95,12 @@ export interface SearchItem extends SearchRequest {
   updated: string;
   finished: string | null;
   evaluations: number;
-  best: { accuracy: number | null; latency_ms: number | null } | null;
+  best: Partial<Record<Metric, number | null>> | null; // accuracy and each latency
 }
 
 export interface Verification {
   candidate: number;
+  device?: string; // where there are several
   visits: number;
   stable_visits: number;
   asked_visits: number;

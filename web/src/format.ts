@@ -1,5 +1,5 @@
 // format.ts - numbers, times and metrics as people read them. Units are those of the page; the API's are base units.
-import type { Interval, Limit, Metric, Objective, SearchRequest } from "./api_types";
+import type { Interval, Limit, Metric, Metrics, Objective, Ranges, SearchRequest } from "./api_types";
 
 interface MetricInfo {
   label: string;
@@ -7,7 +7,7 @@ interface MetricInfo {
   factor: number; // value shown = value of the API * factor
   more: boolean; // larger is better
 }
-export const METRICS: Record<Metric, MetricInfo> = {
+const KNOWN: Record<Metric, MetricInfo> = {
   accuracy: { label: "Accuracy", unit: "%", factor: 1, more: true },
   latency_ms: { label: "Latency", unit: "ms", factor: 1, more: false },
   macs: { label: "Multiply-adds", unit: "M", factor: 1e-6, more: false },
@@ -15,9 +15,24 @@ export const METRICS: Record<Metric, MetricInfo> = {
   size_bytes: { label: "Size", unit: "MB", factor: 1e-6, more: false },
   peak_memory_bytes: { label: "Peak memory", unit: "MB", factor: 1e-6, more: false },
 };
-export const METRIC_NAMES = Object.keys(METRICS) as Metric[];
+export const METRIC_NAMES = Object.keys(KNOWN) as Metric[];
+/** By name. Where a search has several devices each has a latency of its own: "latency_ms@nano" is "Latency on nano". */
+export const METRICS: Record<Metric, MetricInfo> = new Proxy(KNOWN, {
+  get(known, name: Metric) {
+    const [metric, device] = name.split("@") as [Metric, string?];
+    return device && known[metric] ? { ...known[metric], label: `${known[metric].label} on ${device}` } : known[name];
+  },
+});
+const plain = (name: string): Metric => name.split("@")[0] as Metric;
+/** What any of these has, in the order of METRIC_NAMES. */
+export function namesIn(...all: (Metrics | Ranges)[]): Metric[] {
+  const place = (name: string): number => METRIC_NAMES.indexOf(plain(name));
+  return [...new Set(all.flatMap((one) => Object.keys(one)))].sort((a, b) => place(a) - place(b)) as Metric[];
+}
+/** The name under which values of this metric stand. */
+export const nameOf = (metric: Metric, device?: string): Metric => (device ? (`${metric}@${device}` as Metric) : metric);
 
-export const isMetric = (name: string | null): name is Metric => name !== null && name in METRICS;
+export const isMetric = (name: string | null): name is Metric => name !== null && name in KNOWN;
 export const shown = (metric: Metric, value: number): number => value * METRICS[metric].factor;
 /** From the page's unit to the API's, without the last bits of a product: 6.1 MB is 6100000 bytes. */
 export const raw = (metric: Metric, value: number): number => Number((value / METRICS[metric].factor).toPrecision(12));
@@ -56,8 +71,16 @@ export const boundText = (metric: Metric, value: number): string =>
 export const rangeText = (metric: Metric, range: { min: number; max: number }): string =>
   `${boundText(metric, range.min)} – ${boundText(metric, range.max)}`;
 
+export const devicesOf = (request: SearchRequest): string[] => request.devices ?? (request.device ? [request.device] : []);
+
+/** A label within a sentence: names of devices keep their letters. */
+export function labelText(name: Metric): string {
+  const { label } = METRICS[name];
+  return label[0]!.toLowerCase() + label.slice(1);
+}
+
 export function limitText(limit: Limit): string {
-  const label = METRICS[limit.metric].label.toLowerCase();
+  const label = labelText(nameOf(limit.metric, limit.device));
   const parts: string[] = [];
   if (limit.max !== undefined) parts.push(`${label} ≤ ${boundText(limit.metric, limit.max)}`);
   if (limit.min !== undefined) parts.push(`${label} ≥ ${boundText(limit.metric, limit.min)}`);
@@ -66,7 +89,7 @@ export function limitText(limit: Limit): string {
 
 /** The objectives' metrics, first the one that decides the answer. */
 export function objectiveMetrics(request: SearchRequest): [Metric, ...Metric[]] {
-  const metric = (o: Objective): Metric => ("maximize" in o ? o.maximize : o.minimize);
+  const metric = (o: Objective): Metric => ("maximize" in o ? o.maximize : nameOf(o.minimize, o.device));
   const [first, ...more] = request.objectives ?? [request.objective ?? { maximize: "accuracy" }];
   return [metric(first ?? { maximize: "accuracy" }), ...more.map(metric)];
 }
@@ -76,7 +99,7 @@ export const objectiveMetric = (request: SearchRequest): Metric => objectiveMetr
 export function objectiveText(request: SearchRequest): string {
   const text = objectiveMetrics(request).map((m) => {
     const most = METRICS[m].more ? "highest" : m === "params" || m === "macs" ? "fewest" : "lowest";
-    return `${most} ${METRICS[m].label.toLowerCase()}`;
+    return `${most} ${labelText(m)}`;
   }).join(", ");
   return text[0]!.toUpperCase() + text.slice(1);
 }

@@ -47,6 +47,7 @@ static void every_controller_finds_what_random_does_not(void **state)
                     {"distinct-evolution", 10000, 0.99},
                     {"aging-evolution", 10000, 0.97},
                     {"nsga2", 10000, 0.97},
+                    {"nsga3", 10000, 0.97},
                     {"local-search", 10000, 0.85},
                     {"model", 300, 0.95}};
     const double most = world_most_gain(&flat, COST_MAX), drawn = best_gain("random", &flat, 10000, COST_MAX, false);
@@ -127,6 +128,7 @@ static void a_front_is_found_whole(void **state)
     const double whole = front_area("random", 60000, false);
     (void)state;
     assert_true(front_area("nsga2", 4000, false) > 0.99 * whole);
+    assert_true(front_area("nsga3", 4000, false) > 0.99 * whole);
     assert_true(front_area("model", 200, true) > 0.96 * whole);
     assert_true(front_area("random", 200, false) < 0.94 * whole);
     assert_true(front_area("auto", 200, true) > 0.96 * whole);

@@ -206,7 +206,7 @@ static void check_values(struct evaluator *evaluator, const struct archive *arch
 {
     for (size_t i = 0; i < archive_count(archive); i++) {
         struct archive_member member;
-        struct metric_value values[METRIC_COUNT];
+        struct metric_value values[COLUMNS_MAX];
         uint8_t arch[SPACE_VARIABLES_MAX];
         archive_at(archive, i, &member);
         assert_true(evaluator_narrow_arch(evaluator, member.genes, arch));
@@ -234,7 +234,7 @@ static void steps_do_not_show(void **state)
 /* The most accurate of 200 drawn at random that take at most so many MACs. */
 static double best_drawn(struct evaluator *evaluator, double macs)
 {
-    struct metric_value values[METRIC_COUNT];
+    struct metric_value values[COLUMNS_MAX];
     struct tl_rng rng;
     double best = 0;
 
@@ -254,7 +254,7 @@ static void limits_are_answered_and_searches_start_there(void **state)
 {
     const struct world *w = *state;
     struct archive *archive = build(w->evaluator, NULL, BUDGET, UINT64_MAX);
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     double before = 0;
 
     evaluator_ranges(w->evaluator, ranges);

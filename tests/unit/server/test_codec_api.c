@@ -121,7 +121,7 @@ static void a_problem_names_the_field_and_stays_utf_8(void **state)
     (void)state;
     (void)tl_fail_at(&err, TL_INVALID, "/a/\xc3", "no \"%s\"", "\xff\xfe");
     assert_int_equal(problem_encode(422, "Unprocessable Content", &err, &buf), TL_OK);
-    cli_problem_decode(buf.data, buf.len, &problem);
+    cli_problem_decode(buf.data, buf.len, &(struct devices){0}, &problem);
     assert_string_equal(problem.detail, "no \"??\"");
     assert_string_equal(problem.pointer, "/a/?");
     assert_true(isnan(problem.ranges[METRIC_MACS].min));

@@ -9,10 +9,10 @@ static struct search_progress *filled(void)
 {
     struct search_progress *p = calloc(1, sizeof(*p));
 
-    search_progress_init(p);
+    search_progress_init(p, NULL);
     p->round = 2;
-    p->scale = 1.0625;
-    p->half_width = 0.015625;
+    p->corrections[0].scale = 1.0625;
+    p->corrections[0].half_width = 0.015625;
     p->answer = 12;
     p->seconds = 0.5;
     p->has_ranges = true;
@@ -58,12 +58,47 @@ static void progress_survives_the_store(void **state)
     assert_string_equal(text.data, again.data);
     assert_int_equal(b->n_verifications, 2);
     assert_true(isnan(b->verifications[0].median_ms) && b->verifications[1].holds);
-    assert_true(b->scale == a->scale && b->half_width == a->half_width && b->ranges[METRIC_MACS].max == 6e8);
+    assert_true(b->corrections[0].scale == a->corrections[0].scale &&
+                b->corrections[0].half_width == a->corrections[0].half_width && b->ranges[METRIC_MACS].max == 6e8);
     assert_true(isnan(b->ranges[METRIC_ACCURACY].min));
     assert_int_equal(b->together.n, 2);
     assert_true(b->together.reach[0].proved && b->together.reach[0].value == 2.5e8);
     assert_true(b->together.reach[1].limit.is_min && b->together.reach[1].limit.bound == 80);
     assert_true(isnan(b->together.reach[1].value));
+    free(a);
+    free(b);
+}
+
+static void several_devices_keep_what_is_known_of_each(void **state)
+{
+    static const struct devices devices = {.n = 2, .names = {"nano", "rack-pi"}};
+    struct search_progress *a = filled(), *b = calloc(1, sizeof(*b));
+    TL_AUTO(tl_buf) text = {0};
+    TL_AUTO(tl_buf) again = {0};
+    struct tl_err err = {0};
+
+    (void)state;
+    a->devices = devices;
+    a->corrections[1] = (struct correction){1.25, 0.125};
+    a->best_latency_ms[0] = 3;
+    a->best_latency_ms[1] = 7;
+    a->ranges[column_of(&devices, METRIC_LATENCY_MS, 1)] = (struct metric_range){2, 9, 0, 0};
+    a->ranges[column_of(&devices, METRIC_ACCURACY, 0)] = (struct metric_range){70, 80, 0, 0};
+    a->verifications[1].device = 1;
+    a->together.reach[1].limit = (struct search_limit){METRIC_LATENCY_MS + 1, false, 5};
+    assert_int_equal(search_progress_encode(a, &text, &err), TL_OK);
+    assert_non_null(strstr(text.data, "\"latency_ms@rack-pi\""));
+    assert_int_equal(search_progress_decode((struct store_bytes){text.data, text.len}, b, &err), TL_OK);
+    assert_int_equal(search_progress_encode(b, &again, &err), TL_OK);
+    assert_string_equal(text.data, again.data);
+    assert_int_equal(b->devices.n, 2);
+    assert_true(b->corrections[0].scale == 1.0625 && b->corrections[1].scale == 1.25);
+    assert_true(b->corrections[1].half_width == 0.125 && b->best_latency_ms[0] == 3 && b->best_latency_ms[1] == 7);
+    assert_true(b->ranges[METRIC_LATENCY_MS + 1].max == 9 && b->ranges[METRIC_ACCURACY + 1].max == 80);
+    assert_true(isnan(b->ranges[METRIC_LATENCY_MS].max));
+    assert_int_equal(b->together.reach[0].limit.metric, METRIC_MACS);
+    assert_int_equal(b->together.reach[1].limit.metric, METRIC_LATENCY_MS + 1);
+    assert_true(b->verifications[0].device == 0 && b->verifications[1].device == 1);
     free(a);
     free(b);
 }
@@ -89,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(progress_survives_the_store),
+        cmocka_unit_test(several_devices_keep_what_is_known_of_each),
         cmocka_unit_test(damaged_progress_is_refused),
     };
 

@@ -28,8 +28,8 @@ static void a_bare_request_gets_the_defaults(void **state)
     (void)state;
     assert_int_equal(decode("{\"space\":\"ofa-mbv3-w1.0\"}", &r, &err), TL_OK);
     assert_string_equal(r.space, "ofa-mbv3-w1.0");
-    assert_string_equal(r.device, "");
-    assert_int_equal(r.objective, METRIC_ACCURACY);
+    assert_int_equal(r.devices.n, 0);
+    assert_int_equal(r.objective.metric, METRIC_ACCURACY);
     assert_true(r.maximize);
     assert_int_equal(r.n_limits, 0);
     assert_string_equal(r.controller, "auto");
@@ -57,7 +57,7 @@ static void a_request_survives_the_store(void **state)
     assert_int_equal(decode(text.data, &b, &err), TL_OK);
     assert_int_equal(search_request_encode(&b, &again, &err), TL_OK);
     assert_string_equal(text.data, again.data);
-    assert_int_equal(b.objective, METRIC_MACS);
+    assert_int_equal(b.objective.metric, METRIC_MACS);
     assert_string_equal(b.snapshot, "00112233445566778899aabbccddeeff");
     assert_int_equal(b.top_k, 2);
     assert_int_equal(b.rounds, 4);
@@ -77,16 +77,16 @@ static void several_objectives_survive_the_store(void **state)
     (void)snprintf(json, sizeof json, "{\"space\":\"s\",\"device\":\"d\",%s}", list);
     assert_int_equal(decode(json, &a, &err), TL_OK);
     assert_int_equal(a.n_objectives, 3);
-    assert_int_equal(a.objective, METRIC_LATENCY_MS);
+    assert_int_equal(a.objective.metric, METRIC_LATENCY_MS);
     assert_false(a.maximize);
     assert_int_equal(search_request_encode(&a, &text, &err), TL_OK);
     assert_non_null(strstr(text.data, list));
     assert_null(strstr(text.data, "\"objective\""));
     assert_int_equal(decode(text.data, &b, &err), TL_OK);
     assert_int_equal(b.n_objectives, 3);
-    assert_int_equal(b.objectives[0], METRIC_LATENCY_MS);
-    assert_int_equal(b.objectives[1], METRIC_ACCURACY);
-    assert_int_equal(b.objectives[2], METRIC_PARAMS);
+    assert_int_equal(b.objectives[0].metric, METRIC_LATENCY_MS);
+    assert_int_equal(b.objectives[1].metric, METRIC_ACCURACY);
+    assert_int_equal(b.objectives[2].metric, METRIC_PARAMS);
     assert_int_equal(decode("{\"space\":\"s\"}", &b, &err), TL_OK);
     assert_int_equal(b.n_objectives, 0);
 }
@@ -115,6 +115,75 @@ static void refusals_name_the_objective_of_several(void **state)
     refused(OBJECTIVES(UP "," UP), TL_INVALID, "/objectives/1/maximize");
     refused("{\"space\":\"s\",\"objective\":" UP ",\"objectives\":[" UP ",{\"minimize\":\"macs\"}]}", TL_INVALID,
             "/objectives");
+}
+
+#define DEVICES(more) "{\"space\":\"s\",\"devices\":[\"nano\",\"rack-pi\"]" more "}"
+
+static void several_devices_survive_the_store(void **state)
+{
+    static const char json[] = DEVICES(
+        ",\"objectives\":[{\"maximize\":\"accuracy\"},{\"minimize\":\"latency_ms\",\"device\":\"rack-pi\"},"
+        "{\"minimize\":\"latency_ms\",\"device\":\"nano\"}],\"constraints\":[{\"metric\":\"latency_ms\",\"device\":"
+        "\"rack-pi\",\"max\":20},{\"metric\":\"latency_ms\",\"device\":\"nano\",\"min\":30},{\"metric\":\"macs\",\"max\":1}]");
+    TL_AUTO(tl_buf) text = {0};
+    TL_AUTO(tl_buf) again = {0};
+    struct search_request a, b;
+    struct tl_err err;
+
+    (void)state;
+    assert_int_equal(decode(json, &a, &err), TL_OK);
+    assert_int_equal(search_request_encode(&a, &text, &err), TL_OK);
+    assert_int_equal(decode(text.data, &b, &err), TL_OK);
+    assert_int_equal(search_request_encode(&b, &again, &err), TL_OK);
+    assert_string_equal(text.data, again.data);
+    assert_int_equal(b.devices.n, 2);
+    assert_string_equal(b.devices.names[1], "rack-pi");
+    assert_int_equal(request_goal_column(&b, &b.objectives[0]), METRIC_ACCURACY + 1);
+    assert_int_equal(request_goal_column(&b, &b.objectives[1]), METRIC_LATENCY_MS + 1);
+    assert_int_equal(request_goal_column(&b, &b.objectives[2]), METRIC_LATENCY_MS);
+    assert_int_equal(request_limit_column(&b, 0), METRIC_LATENCY_MS + 1);
+    assert_int_equal(request_limit_column(&b, 1), METRIC_LATENCY_MS);
+    assert_int_equal(request_limit_column(&b, 2), METRIC_MACS);
+}
+
+static void one_device_may_be_named_where_its_latency_is(void **state)
+{
+    TL_AUTO(tl_buf) text = {0};
+    struct search_request r;
+    struct tl_err err;
+
+    (void)state;
+    assert_int_equal(
+        decode("{\"space\":\"s\",\"device\":\"nano\",\"constraints\":[{\"metric\":\"latency_ms\",\"max\":9,"
+               "\"device\":\"nano\"}]}",
+               &r, &err),
+        TL_OK);
+    assert_int_equal(search_request_encode(&r, &text, &err), TL_OK);
+    assert_non_null(strstr(text.data, "\"device\":\"nano\""));
+    assert_null(strstr(text.data, "devices"));
+}
+
+static void refusals_name_the_device_at_fault(void **state)
+{
+    (void)state;
+    refused("{\"space\":\"s\",\"devices\":[\"nano\"]}", TL_INVALID, "/devices");
+    refused("{\"space\":\"s\",\"devices\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}", TL_INVALID, "/devices");
+    refused("{\"space\":\"s\",\"devices\":[\"nano\",\"nano\"]}", TL_INVALID, "/devices/1");
+    refused("{\"space\":\"s\",\"devices\":[\"nano\",\"a,b\"]}", TL_INVALID, "/devices/1");
+    refused("{\"space\":\"s\",\"devices\":[7,\"nano\"]}", TL_INVALID, "/devices/0");
+    refused(DEVICES(",\"device\":\"nano\""), TL_INVALID, "/devices");
+    refused(DEVICES(",\"constraints\":[{\"metric\":\"latency_ms\",\"max\":9}]"), TL_INVALID, "/constraints/0");
+    refused(DEVICES(",\"constraints\":[{\"metric\":\"latency_ms\",\"max\":9,\"device\":\"phone\"}]"), TL_INVALID,
+            "/constraints/0/device");
+    refused(DEVICES(",\"constraints\":[{\"metric\":\"macs\",\"max\":9,\"device\":\"nano\"}]"), TL_INVALID,
+            "/constraints/0/device");
+    refused(DEVICES(",\"objective\":{\"minimize\":\"latency_ms\"}"), TL_INVALID, "/objective");
+    refused(DEVICES(",\"objective\":{\"minimize\":\"macs\",\"device\":\"nano\"}"), TL_INVALID, "/objective/device");
+    refused("{\"space\":\"s\",\"constraints\":[{\"metric\":\"latency_ms\",\"max\":9,\"device\":\"nano\"}]}", TL_INVALID,
+            "/constraints/0/device");
+    refused(DEVICES(",\"constraints\":[{\"metric\":\"latency_ms\",\"min\":5,\"device\":\"nano\"},"
+                    "{\"metric\":\"latency_ms\",\"max\":4,\"device\":\"nano\"}]"),
+            TL_INVALID, "/constraints");
 }
 
 static void refusals_name_the_field(void **state)
@@ -208,6 +277,9 @@ int main(void)
         cmocka_unit_test(a_bare_request_gets_the_defaults),
         cmocka_unit_test(a_request_survives_the_store),
         cmocka_unit_test(a_reward_survives_the_store),
+        cmocka_unit_test(several_devices_survive_the_store),
+        cmocka_unit_test(one_device_may_be_named_where_its_latency_is),
+        cmocka_unit_test(refusals_name_the_device_at_fault),
         cmocka_unit_test(refusals_name_the_field),
         cmocka_unit_test(a_near_miss_is_suggested),
         cmocka_unit_test(several_objectives_survive_the_store),

@@ -91,7 +91,7 @@ static void tables_add_up_to_the_operator_list(void **state)
 static void ranges_hold_every_network_and_no_more(void **state)
 {
     struct world w;
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     uint8_t arch[SPACE_VARIABLES_MAX];
     double out[SEARCH_METRICS_MAX];
 
@@ -133,7 +133,7 @@ static void check_every_range(const char *text)
 {
     struct world w;
     struct net_family family;
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     double least[METRIC_COUNT], most[METRIC_COUNT], out[SEARCH_METRICS_MAX];
     uint8_t arch[SPACE_VARIABLES_MAX] = {0};
 

@@ -237,9 +237,8 @@ static void an_evaluator_knows_its_rows_and_no_others(void **state)
 {
     struct value_table *table = table_of(GOOD);
     struct evaluator *evaluator = NULL;
-    struct metric_value values[METRIC_COUNT];
-    struct metric_range ranges[METRIC_COUNT];
-    bool timed = false;
+    struct metric_value values[COLUMNS_MAX];
+    struct metric_range ranges[COLUMNS_MAX];
     (void)state;
     assert_int_equal(evaluator_new_tabulated(&space, table, "rack-pi", &evaluator, &err), TL_OK);
     const struct search_evaluator *asked = evaluator_table(evaluator);
@@ -248,13 +247,21 @@ static void an_evaluator_knows_its_rows_and_no_others(void **state)
     assert_int_equal(asked->row(asked->ctx, (const uint8_t[]){0, 2, 0}), SIZE_MAX);
     assert_true(evaluator_has(evaluator, METRIC_ACCURACY) && evaluator_has(evaluator, METRIC_LATENCY_MS));
     assert_false(evaluator_has(evaluator, METRIC_MACS));
-    assert_true(evaluator_tabulated(evaluator, &timed) && timed);
+    assert_true(evaluator_tabulated(evaluator) && evaluator_timed(evaluator, 0));
     evaluator_describe(evaluator, (const uint8_t[]){1, 1, 0}, values);
     assert_true(values[METRIC_ACCURACY].value == 75 && values[METRIC_LATENCY_MS].value == 3000);
     assert_true(isnan(values[METRIC_MACS].value) && values[METRIC_ACCURACY].half_width == 0);
     evaluator_ranges(evaluator, ranges);
     assert_true(ranges[METRIC_LATENCY_MS].min == 1000 && ranges[METRIC_LATENCY_MS].max == 3000);
     assert_true(ranges[METRIC_ACCURACY].min == 25 && isnan(ranges[METRIC_PARAMS].min));
+    evaluator_free(evaluator);
+    assert_int_equal(evaluator_new_tabulated(&space, table, "fpga,rack-pi", &evaluator, &err), TL_OK);
+    evaluator_describe(evaluator, (const uint8_t[]){1, 1, 0}, values);
+    assert_true(values[METRIC_LATENCY_MS].value == 0.03 && values[METRIC_LATENCY_MS + 1].value == 3000);
+    assert_true(values[METRIC_ACCURACY + 1].value == 75);
+    assert_true(!evaluator_timed(evaluator, 0) && evaluator_timed(evaluator, 1));
+    evaluator_ranges(evaluator, ranges);
+    assert_true(ranges[METRIC_LATENCY_MS + 1].min == 1000 && ranges[METRIC_ACCURACY + 1].min == 25);
     evaluator_free(evaluator);
     assert_int_equal(evaluator_new_tabulated(&space, table, "", &evaluator, &err), TL_OK);
     assert_false(evaluator_has(evaluator, METRIC_LATENCY_MS));

@@ -182,7 +182,7 @@ static void a_latency_that_some_network_has_is_possible(void **state)
     char path[DATA_PATH_MAX];
     struct lat_model *latency = NULL;
     struct evaluator *evaluator = NULL;
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     struct tl_err err = {0};
 
     (void)state;
@@ -192,7 +192,7 @@ static void a_latency_that_some_network_has_is_possible(void **state)
     assert_int_equal(lat_model_import(family, &text, 1, &latency, &err), TL_OK);
     assert_int_equal(evaluator_new(family, NULL, latency, 1, &evaluator, &err), TL_OK);
     check_own_values(evaluator, 1);
-    evaluator_correct(evaluator, 1.25, 0.1);
+    evaluator_correct(evaluator, 0, 1.25, 0.1);
     check_own_values(evaluator, 2);
     evaluator_ranges(evaluator, ranges);
     const struct metric_range *ms = &ranges[METRIC_LATENCY_MS];
@@ -208,7 +208,7 @@ static void a_latency_that_some_network_has_is_possible(void **state)
 static void nothing_is_better_than_what_is_within_reach(void **state)
 {
     struct search_limit limits[3];
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     struct limit_reach reach[3];
     struct tl_rng rng;
     struct tl_err err = {0};

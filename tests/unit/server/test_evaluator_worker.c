@@ -119,8 +119,8 @@ static void values_are_theirs_and_nobody_elses(void **state)
     struct evaluator *evaluator = bare(&said);
     const struct search_evaluator *table = evaluator_table(evaluator);
     double out[TL_COUNT_OF(BATCH) * SEARCH_METRICS_MAX];
-    struct metric_value values[METRIC_COUNT];
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_value values[COLUMNS_MAX];
+    struct metric_range ranges[COLUMNS_MAX];
     (void)state;
     memset(said.answered, true, sizeof said.answered);
     assert_int_equal(table->n_cheap, METRIC_PARAMS);
@@ -147,7 +147,7 @@ static void a_tables_other_columns_stay_cheap(void **state)
     struct said said = {.metrics = 1U << METRIC_ACCURACY};
     struct value_table *table = NULL;
     struct evaluator *evaluator = NULL;
-    struct metric_range ranges[METRIC_COUNT];
+    struct metric_range ranges[COLUMNS_MAX];
     double out[SEARCH_METRICS_MAX];
     size_t twin = 0;
     (void)state;

@@ -148,6 +148,22 @@ static void searches_are_listed_newest_first_by_state_and_device(void **state)
     assert_listed(tx, "failed", "tpu", ALL_ROWS, "");
 }
 
+static void a_search_of_several_devices_is_listed_under_each(void **state)
+{
+    struct store_tx *tx = *state;
+    add_search(tx, "s3", "queued", ",nano,tpu,");
+    add_search(tx, "s4", "running", "tpu");
+    add_search(tx, "s5", "finished", ",tpu,tpu-2,nano,");
+    add_search(tx, "s6", "queued", ",tpu-2,nano,");
+    assert_listed(tx, "", "tpu", ALL_ROWS, "s5 s4 s3 ");
+    assert_listed(tx, "", "nano", ALL_ROWS, "s6 s5 s3 ");
+    assert_listed(tx, "", "tpu-2", ALL_ROWS, "s6 s5 ");
+    assert_listed(tx, "queued", "nano", ALL_ROWS, "s6 s3 ");
+    assert_listed(tx, "", "tpu", (struct store_page){0, 2}, "s5 s4 ");
+    assert_listed(tx, "", "tpu", (struct store_page){4, 2}, "s3 ");
+    assert_listed(tx, "", "nan", ALL_ROWS, "");
+}
+
 static void the_next_search_is_the_oldest_queued_or_running_one(void **state)
 {
     struct store_tx *tx = *state;
@@ -216,6 +232,7 @@ int main(void)
         bare_test(an_update_replaces_what_changes_and_keeps_what_it_is_not_given),
         bare_test(an_update_of_a_search_that_changed_meanwhile_is_a_conflict),
         bare_test(searches_are_listed_newest_first_by_state_and_device),
+        bare_test(a_search_of_several_devices_is_listed_under_each),
         bare_test(the_next_search_is_the_oldest_queued_or_running_one),
         bare_test(events_are_numbered_from_1_within_their_search),
         bare_test(an_event_of_no_search_is_refused),

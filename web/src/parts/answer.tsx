@@ -1,6 +1,6 @@
 // answer.tsx - what a search answers: the network found and how far one may trust it, or what could be had instead.
 import type { Outcome, Search, Verification } from "../api_types";
-import { metricText, objectiveMetric } from "../format";
+import { devicesOf, metricText, objectiveMetric } from "../format";
 import { MetricCards } from "./metric_card";
 import { Possible } from "./possible";
 
@@ -24,7 +24,7 @@ export function AnswerPanel({ search, onSelect }: { search: Search; onSelect(id:
     <section class={`panel answer ${answer?.verified ? "verified" : ""}`}>
       <div class="title">
         <h2>{answer ? (outcome ? "Answer" : "Best so far") : "Nearest"}</h2>
-        {answer?.verified && <span class="chip good"><span aria-hidden="true">✓</span> verified on {search.device}</span>}
+        {answer?.verified && <span class="chip good"><span aria-hidden="true">✓</span> verified on {devicesOf(search).join(", ")}</span>}
         {found && <button class="quiet" onClick={() => onSelect(found.candidate)}>Show its network</button>}
       </div>
       {outcome && <p>{MEANING[outcome]}</p>}
@@ -37,20 +37,21 @@ export function AnswerPanel({ search, onSelect }: { search: Search; onSelect(id:
 
 /** What the device said of the best few; the last word of each candidate is its latest round. */
 function Verifications({ search, onSelect }: { search: Search; onSelect(id: number): void }) {
-  const limit = search.constraints?.find((l) => l.metric === "latency_ms" && l.max !== undefined)?.max;
+  const several = devicesOf(search).length > 1;
+  const limit = several ? undefined : search.constraints?.find((l) => l.metric === "latency_ms" && l.max !== undefined)?.max;
   return (
     <>
       <p class="muted small">
         Measured in turn with the device's anchor network. It holds when the upper bound (95 %, one-sided) of its median
-        {limit === undefined ? " is known" : ` is at most ${metricText("latency_ms", limit)}`}.
+        {several ? " is within the device's limit" : limit === undefined ? " is known" : ` is at most ${metricText("latency_ms", limit)}`}.
       </p>
       <div class="scroll" tabIndex={0} role="region" aria-label="Verification">
         <table>
           <thead>
-            <tr><th scope="col">Candidate</th><th scope="col">Holds</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
+            <tr><th scope="col">Candidate</th>{several && <th scope="col">Device</th>}<th scope="col">Holds</th><th scope="col" class="n">Predicted</th><th scope="col" class="n">Median</th>
               <th scope="col" class="n">Upper bound</th><th scope="col" class="n">Visits</th><th scope="col" class="n">Blocks</th><th scope="col" class="n">Round</th></tr>
           </thead>
-          <tbody>{search.verifications.map((v) => <VerificationRow key={`${v.candidate}:${v.round}`} v={v} onSelect={onSelect} />)}</tbody>
+          <tbody>{search.verifications.map((v) => <VerificationRow key={`${v.candidate}:${v.round}:${v.device}`} v={v} onSelect={onSelect} />)}</tbody>
         </table>
       </div>
     </>
@@ -62,6 +63,7 @@ function VerificationRow({ v, onSelect }: { v: Verification; onSelect(id: number
   return (
     <tr>
       <td><button class="link" onClick={() => onSelect(v.candidate)}>#{v.candidate}</button></td>
+      {v.device && <td>{v.device}</td>}
       <td>{waits ? "measuring…" : <Holds v={v} />}</td>
       <td class="n">{metricText("latency_ms", v.predicted_ms)}</td>
       <td class="n">{metricText("latency_ms", v.median_ms)}</td>

@@ -1,7 +1,7 @@
 // candidates.tsx - the front and what was measured, as a table: sorted by any metric, a row selects.
 import { useEffect, useRef } from "preact/hooks";
 import type { Candidate, Metric } from "../api_types";
-import { intervalText, METRIC_NAMES, METRICS, metricText } from "../format";
+import { intervalText, METRICS, metricText, namesIn } from "../format";
 import { changed, type Route } from "../route";
 import { Mark } from "./marks";
 
@@ -14,7 +14,7 @@ interface Props {
 }
 
 export function Candidates({ candidates, selected, answer, route, onSelect }: Props) {
-  const metrics = METRIC_NAMES.filter((m) => candidates.some((c) => c.metrics[m]));
+  const metrics = namesIn(...candidates.map((c) => c.metrics));
   const sort = route.query.get("sort") ?? (metrics[0] ? `-${metrics[0]}` : "");
   const by = sort.replace("-", "") as Metric;
   const down = sort.startsWith("-") ? -1 : 1;
@@ -80,7 +80,7 @@ function Cell({ metric, candidate }: { metric: Metric; candidate: Candidate }) {
 
 /** For a spreadsheet: base units, as the API has them. */
 export function csvOf(candidates: Candidate[]): string {
-  const metrics = METRIC_NAMES.filter((m) => candidates.some((c) => c.metrics[m]));
+  const metrics = namesIn(...candidates.map((c) => c.metrics));
   const head = ["candidate", "architecture", "role", ...metrics.flatMap((m) => [m, `${m}_kind`])];
   const lines = candidates.map((c) =>
     [c.id, c.architecture.id, c.role, ...metrics.flatMap((m) => [c.metrics[m]?.value ?? "", c.metrics[m]?.kind ?? ""])].join(","));

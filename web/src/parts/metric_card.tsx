@@ -1,15 +1,16 @@
 // metric_card.tsx - one value: how much, what kind of knowledge it is, how far off it may be, and the limit on it.
 import type { Limit, Metric, Metrics, Value } from "../api_types";
-import { boundText, intervalText, METRIC_NAMES, METRICS, metricText, shown } from "../format";
+import { boundText, intervalText, METRICS, metricText, nameOf, namesIn, shown } from "../format";
 import { Mark } from "./marks";
 
 /** All metrics there are, those of the question first. */
 export function MetricCards({ metrics, limits, objective }: { metrics: Metrics; limits: Limit[]; objective: Metric }) {
-  const asked = (metric: Metric): number => (metric === objective || limits.some((l) => l.metric === metric) ? 0 : 1);
-  const names = METRIC_NAMES.filter((m) => metrics[m]).sort((a, b) => asked(a) - asked(b));
+  const on = (name: Metric): Limit[] => limits.filter((l) => nameOf(l.metric, l.device) === name);
+  const asked = (name: Metric): number => (name === objective || on(name).length > 0 ? 0 : 1);
+  const names = namesIn(metrics).sort((a, b) => asked(a) - asked(b));
   return (
     <div class="cards">
-      {names.map((m) => <MetricCard key={m} metric={m} value={metrics[m]!} limits={limits.filter((l) => l.metric === m)} />)}
+      {names.map((m) => <MetricCard key={m} metric={m} value={metrics[m]!} limits={on(m)} />)}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 // possible.tsx - what limits can be: each metric alone, and each limit where the others hold.
 import type { Ranges, Together } from "../api_types";
-import { boundText, METRIC_NAMES, METRICS, rangeText } from "../format";
+import { boundText, METRICS, namesIn, nameOf, rangeText } from "../format";
 
 /** "7.3 ms where the others hold", with the word that says how surely. */
 export function reachText({ metric, min, reaches, proved }: Together[number]): string {
@@ -13,9 +13,9 @@ export function Possible({ ranges, together }: { ranges?: Ranges | undefined; to
   return (
     <dl class="facts ranges">
       {together?.map((limit, i) => (
-        <div key={i}><dt>{METRICS[limit.metric].label} reaches</dt><dd>{reachText(limit)}</dd></div>
+        <div key={i}><dt>{METRICS[nameOf(limit.metric, limit.device)].label} reaches</dt><dd>{reachText(limit)}</dd></div>
       ))}
-      {ranges && METRIC_NAMES.filter((m) => ranges[m]).map((m) => (
+      {ranges && namesIn(ranges).map((m) => (
         <div key={m}><dt>{METRICS[m].label} possible{together ? ", alone" : ""}</dt><dd>{rangeText(m, ranges[m]!)}</dd></div>
       ))}
     </dl>

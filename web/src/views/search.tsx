@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { ApiError, get, getAll, post, useResource } from "../api";
 import type { Candidate, CandidateDetail, History, Metric, Page, Points, Search } from "../api_types";
-import { duration, integer, limitText, METRIC_NAMES, METRICS, objectiveMetric, objectiveMetrics, objectiveText } from "../format";
+import { devicesOf, duration, integer, limitText, METRICS, nameOf, namesIn, objectiveMetric, objectiveMetrics, objectiveText } from "../format";
 import { AnswerPanel } from "../parts/answer";
 import { Candidates, csvOf } from "../parts/candidates";
 import { Curl, requestOf } from "../parts/curl";
@@ -63,13 +63,14 @@ function Head({ search, onChanged }: { search: Search; onChanged(): void }) {
         <Status search={search} />
         <span class="actions">
           {!over && <button onClick={() => void cancel()}>Cancel</button>}
-          <a class="button plain" href={href(["new"], { from: search.id })}>Ask again with changes</a>
+          {!search.devices && <a class="button plain" href={href(["new"], { from: search.id })}>Ask again with changes</a>}
         </span>
       </div>
       <p class="question">
         {search.label && `${objectiveText(search)}, `}
         {search.constraints?.length ? search.constraints.map(limitText).join(", ") : "no limits"},{" "}
-        {search.device ? <>on <a href={href(["devices", search.device])}>{search.device}</a></> : "no device"}, in {search.space}
+        {devicesOf(search).length > 0 ? "on " : "no device"}
+        {devicesOf(search).map((d, i) => <>{i > 0 && ", "}<a href={href(["devices", d])}>{d}</a></>)}, in {search.space}
       </p>
       <p class="muted small">{facts.join(" · ")}</p>
       {!over && search.progress && <ProgressBar progress={search.progress} label={search.message} />}
@@ -83,12 +84,12 @@ function Head({ search, onChanged }: { search: Search; onChanged(): void }) {
 
 /** The metrics to choose axes from: those that the candidates have, the objective's against the most telling cost first. */
 function axesOf(search: Search, candidates: Candidate[], route: Route): { names: Metric[]; x: Metric; y: Metric } {
-  const names = METRIC_NAMES.filter((m) => candidates.some((c) => c.metrics[m]));
+  const names = namesIn(...candidates.map((c) => c.metrics));
   const [objective, ...more] = objectiveMetrics(search);
   const spanned = more.length > 0 ? names.filter((m) => m === objective || more.includes(m)) : names;
   const y = pick(route.query.get("y"), names, spanned.includes("accuracy") ? "accuracy" : objective);
   const costs = spanned.filter((m) => m !== y);
-  const limited = search.constraints?.map((l) => l.metric).find((m) => costs.includes(m));
+  const limited = search.constraints?.map((l) => nameOf(l.metric, l.device)).find((m) => costs.includes(m));
   const usual = costs.includes("latency_ms") ? "latency_ms" : limited ?? costs[0] ?? y;
   return { names, x: pick(route.query.get("x"), names, usual), y };
 }

@@ -1,7 +1,7 @@
 // searches.tsx - all searches, the newest first.
 import { getAll, useResource } from "../api";
-import type { Device, Page, SearchItem } from "../api_types";
-import { age, integer, limitText, metricText, objectiveText } from "../format";
+import type { Device, Metric, Page, SearchItem } from "../api_types";
+import { age, devicesOf, integer, limitText, METRICS, metricText, nameOf, objectiveText } from "../format";
 import { ErrorNote, isOver, Status } from "../parts/marks";
 import { go, href, useTitle, type Route } from "../route";
 
@@ -53,15 +53,19 @@ function Row({ search }: { search: SearchItem }) {
     <tr onClick={() => go(to)}>
       <th scope="row"><a href={to}>{search.label || objectiveText(search)}</a><small>{search.space}</small></th>
       <td><Status search={search} /></td>
-      <td data-label="on">{search.device ?? <span class="muted">no device</span>}</td>
+      <td class="limits" data-label="on">{devicesOf(search).length ? devicesOf(search).map((d) => <span>{d}</span>) : <span class="muted">no device</span>}</td>
       <td class="limits" data-label="limits">{search.constraints?.length ? search.constraints.map((l) => <span>{limitText(l)}</span>) : <span class="muted">none</span>}</td>
       <td class="n" data-label="accuracy">{metricText("accuracy", search.best?.accuracy)}</td>
-      <td class="n" data-label="latency">{metricText("latency_ms", search.best?.latency_ms)}</td>
+      <td class="n limits" data-label="latency">{latencies(search).map((m) => <span title={METRICS[m].label}>{metricText(m, search.best?.[m])}</span>)}</td>
       <td class="n" data-label="evaluations">{integer(search.evaluations)}</td>
       <td data-label="made" title={new Date(search.created).toLocaleString()}>{age(search.created)}</td>
     </tr>
   );
 }
+
+/** One a device, in the order of the devices. */
+const latencies = (search: SearchItem): Metric[] =>
+  search.devices ? search.devices.map((d) => nameOf("latency_ms", d)) : ["latency_ms"];
 
 function Empty() {
   const { data } = useResource<Page<Device>>("/devices", { load: getAll });
