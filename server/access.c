@@ -14,7 +14,7 @@ enum { TOKENS_MAX = 10000, PAGE = 1000, UNAUTHORIZED = 401, FORBIDDEN = 403 };
 /* What a browser and a watchdog may see without a token. */
 static http_handler *const OPEN[] = {route_livez, route_readyz, route_version, route_page};
 /* What an agent's token opens, for its device alone (service_agent); everything else is for clients. */
-static http_handler *const AGENT[] = {route_device_post, route_job_lease,       route_job_renew,   route_job_complete,
+static http_handler *const AGENT[] = {route_device_post, route_job_lease,       route_job_renew, route_job_complete,
                                       route_job_fail,    route_measurement_put, route_job_model};
 
 /* A valid token. */

@@ -143,7 +143,7 @@ static void what_no_member_holds_is_searched(void **state)
 {
     static const char body[] =
         "{\"space\":\"ofa-mbv3-w1.0\",\"constraints\":[{\"metric\":\"size_bytes\",\"max\":1.9e7},"
-        "{\"metric\":\"macs\",\"min\":5e8}],\"budget\":{\"evaluations\":300}}";
+        "{\"metric\":\"macs\",\"min\":4.7e8}],\"budget\":{\"evaluations\":300}}";
     const struct running *running = *state;
     TL_AUTO(tl_json) at_once = {0};
     TL_AUTO(tl_json) patient = {0};
