@@ -194,6 +194,21 @@ def the_same_bytes_come_of_the_same_search_and_after_a_kill(house):
     assert exports[0] == exports[1] and len(exports[0]) > 10000
 
 
+@fact
+def archives_are_of_one_board_or_none(house):
+    server = house.server(command=("tailor", "serve", "--archive", "2000"))
+    _, link = profiled(house, server)
+    request = body(at(ends_of(link), 0.5, 0.4), verify=False, budget={"evaluations": 1000})
+    plain = {"space": SPACE, "budget": {"evaluations": 1000}}
+    for one in (plain, request):
+        link.search(one)
+    server.program.line("archive: .* on no device: .* members", 60)  # those of several, searched later, would come first
+    assert not [line for line in server.program.lines if "archive: " in line and NAMES[0] in line]
+    assert link.search(plain)["archive_members"] > 0
+    found = link.search(request)
+    assert found["archive_members"] == 0 and found["answered_from"] == "search", found
+
+
 def said(house, server, *arguments):
     done = subprocess.run([os.path.join(house.build, "tailor"), *arguments], capture_output=True, text=True, timeout=120,
                           check=False, env=dict(os.environ, TAILOR_SERVER=f"http://127.0.0.1:{server.port}"))
