@@ -13,6 +13,7 @@
 #include "search/goal.h"
 #include "search/results.h"
 #include "search/rows.h"
+#include "search/starts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -113,31 +114,6 @@ static enum tl_rc identity_of(const struct search_run *run, struct tl_hash *ret_
     return rc;
 }
 
-/* Copy and check them. */
-static enum tl_rc take_starts(struct search_run *run, struct tl_err *err)
-{
-    const size_t width = run->space->n_variables, n = run->spec->n_starts;
-    if (n > SEARCH_STARTS_MAX || (n > 0 && run->evaluator->n_rows > 0)) {
-        return tl_fail(err, TL_INVALID, "%zu starts; at most %d are possible, and none in a table", n,
-                       SEARCH_STARTS_MAX);
-    }
-    if (n > 0 && !(run->starts = malloc(n * width))) {
-        return tl_fail(err, TL_NO_MEMORY, "no memory for %zu starts", n);
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint8_t *start = memcpy(run->starts + i * width, run->spec->starts + i * width, width);
-        uint8_t canonical[SPACE_VARIABLES_MAX];
-        bool good = space_valid(run->space, start);
-        memcpy(canonical, start, width);
-        space_canonical(run->space, canonical);
-        if (!good || memcmp(canonical, start, width) != 0 || !space_allowed(run->space, start)) {
-            return tl_fail(err, TL_INVALID, "start %zu is not a canonical architecture of the space", i);
-        }
-    }
-    run->spec->starts = run->starts;
-    return TL_OK;
-}
-
 /* The smallest range of cheap metrics that has every limited one; empty when none is. */
 static void find_limited(struct search_run *run)
 {
@@ -211,7 +187,8 @@ enum tl_rc search_run_new(const struct space *space, const struct search_evaluat
     *run->spec = *spec;
     run->spec->budget_evaluations = space_single(space) ? 1 : spec->budget_evaluations;
     find_limited(run);
-    rc = take_starts(run, err);
+    rc = starts_take(spec, space, evaluator, &run->starts, err);
+    run->spec->starts = run->starts;
     rc = rc ? rc : identity_of(run, &run->identity, err);
     rc = rc ? rc : allocate(run, err);
     rc = rc ? rc : results_init(&run->results, run->spec, space, evaluator->n_metrics, err);

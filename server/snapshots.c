@@ -8,7 +8,6 @@
 #include "server/codec_snapshot.h"
 #include "server/evaluator_table.h"
 #include "server/spaces.h"
-#include "supernet/train/codec_supernet.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -488,90 +487,13 @@ enum tl_rc snapshots_ranges(struct snapshots *snapshots, const struct snapshot *
     return TL_OK;
 }
 
-/* ---- models shipped with the program ------------------------------------------------------------------------- */
-
-struct publish_ctx {
-    const struct builtin_model *model;
-    char hash[TL_HASH_TEXT];
-    char current[TL_HASH_TEXT];
-    struct tl_buf info; /* owned */
-};
-
-static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err *err)
-{
-    struct publish_ctx *publish = ctx;
-    struct tl_err none = {0};
-    enum tl_rc rc =
-        store_model_current(tx, publish->model->kind, publish->model->space, "", copy_hash, publish->current, &none);
-
-    if (rc != TL_NOT_FOUND) {
-        return rc ? tl_fail(err, rc, "%s", none.text) : TL_OK;
-    }
-    return store_model_put(tx,
-                           &(struct store_model){.kind = publish->model->kind,
-                                                 .space = publish->model->space,
-                                                 .device = "",
-                                                 .hash = publish->hash,
-                                                 .created_ns = tl_clock_wall_ns(),
-                                                 .info = {publish->info.data, publish->info.len}},
-                           err);
-}
-
-/* What a row says of the model. */
-static enum tl_rc builtin_info(const struct builtin_model *builtin, struct tl_buf *info, struct tl_err *err)
-{
-    struct accuracy_model *model = NULL;
-    struct supernet *net = NULL;
-    struct supernet_facts facts = {0};
-    struct safetensors *file = NULL;
-    enum tl_rc rc;
-
-    if (strcmp(builtin->kind, "accuracy") == 0) {
-        (void)((rc = accuracy_load(builtin->data, builtin->n, &model, err)) ||
-               (rc = accuracy_info_encode(accuracy_facts(model), info, err)));
-    } else {
-        (void)((rc = st_open(builtin->data, builtin->n, &file, err)) ||
-               (rc = supernet_decode(file, &net, &facts, err)) || (rc = supernet_info_encode(net, &facts, info, err)));
-    }
-    accuracy_free(model);
-    supernet_facts_done(&facts);
-    supernet_free(net);
-    st_free(file);
-    return rc;
-}
-
-static enum tl_rc publish_one(struct store *store, const struct builtin_model *builtin, struct tl_err *err)
-{
-    struct publish_ctx publish = {.model = builtin};
-    struct tl_hash hash = tl_hash_of(builtin->data, builtin->n);
-    TL_AUTO(tl_buf) there = {.max = STORE_BLOB_MAX};
-    enum tl_rc rc = TL_OK;
-
-    tl_hash_format(&hash, publish.hash);
-    if (store_blob_get(store, &hash, &there, NULL) != TL_OK) {
-        rc = store_blob_put(store, builtin->data, builtin->n, &hash, err);
-    }
-    (void)(rc || (rc = builtin_info(builtin, &publish.info, err)) ||
-           (rc = store_write(store, publish_builtin, &publish, err)));
-    tl_buf_done(&publish.info);
-    return rc;
-}
-
-static enum tl_rc publish_builtins(struct store *store, struct tl_err *err)
-{
-    enum tl_rc rc = TL_OK;
-
-    for (size_t i = 0; i < builtin_models_count && !rc; i++) {
-        rc = publish_one(store, &builtin_models[i], err);
-    }
-    return rc;
-}
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 enum tl_rc snapshots_new(struct store *store, struct spaces *spaces, struct snapshots **ret_snapshots,
                          struct tl_err *err)
 {
     struct snapshots *snapshots;
-    enum tl_rc rc = publish_builtins(store, err);
+    enum tl_rc rc = builtin_models_publish(store, err);
 
     if (rc) {
         return rc;
