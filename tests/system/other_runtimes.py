@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "onnx"))
 from ort import install  # noqa: E402  pylint: disable=wrong-import-position
 
 SPACE = "cifar-mbv3"
-PROFILES_MAX = 3
+PROFILES_MAX = 2
 RUNTIMES = {"node": "onnxruntime-node", "wasm": "onnxruntime-wasm"}
 
 
@@ -118,7 +118,7 @@ def two_runtimes_of_one_machine_are_two_devices(house):
     found = link.search(search_body("node", limit), seconds=240)
     print(f"limit {limit:.4f} ms: {found['outcome']}, {found['message']}")
     assert found["state"] == "finished" and found["outcome"] in ("verified", "unverified"), found
-    assert any(v["median_ms"] is not None for v in found["verifications"]), found["verifications"]
+    assert all(v["visits"] >= 2 for v in found["verifications"]), found["verifications"]  # stable or not: it may be busy here
     if found["outcome"] == "verified":
         latency = found["answer"]["metrics"]["latency_ms"]
         assert latency["kind"] == "measured" and latency["interval"][1] <= limit, (latency, limit)
