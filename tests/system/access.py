@@ -241,8 +241,8 @@ def an_agent_killed_in_the_middle_of_a_job_gets_the_same_job_again(house):
 def a_device_whose_disk_is_full_is_quarantined_with_the_reason_and_loses_nothing(house):
     server = house.server()
     link = server.link()
-    # no file of this agent may be longer than 1024 bytes: its key fits, a measurement does not
-    agent = Program(["sh", "-c", "trap '' XFSZ; ulimit -f 2; exec \"$@\"", "agent",
+    # no file of this agent may be longer than 512 bytes: its key fits, a measurement does not
+    agent = Program(["sh", "-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "agent",
                      os.path.join(house.build, "tailor-agent"), "--server", f"http://127.0.0.1:{server.port}", "--name",
                      "board", "--state", house.path("agent-board")])
     house.programs.append(agent)
