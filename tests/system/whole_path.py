@@ -89,7 +89,8 @@ def a_limit_on_this_machine_ends_in_a_network_measured_on_it(house):
     assert again["state"] == "finished", again
     if found["outcome"] == "verified" and found["round"] == 1:
         assert again["outcome"] == "verified", again
-        if again["snapshot"] == found["snapshot"]:
+        settled = all(v["stable_visits"] >= 2 for v in found["verifications"])  # what stayed unstable is tried again
+        if settled and again["snapshot"] == found["snapshot"]:
             assert len(link.items("/measurements")) == visits, "what was measured is measured again"
     assert agent.end(signal.SIGTERM, 10) == 0
     assert server.stop() == 0
