@@ -14,6 +14,13 @@ static enum tl_rc let_be(void *ctx, const struct store_model *model, struct tl_e
     return TL_OK;
 }
 
+static enum tl_rc find_model(struct store_tx *tx, void *ctx, struct tl_err *err)
+{
+    const struct builtin_model *const *builtin = ctx;
+
+    return store_model_current(tx, (*builtin)->kind, (*builtin)->space, "", let_be, NULL, err);
+}
+
 struct publish_ctx {
     const struct builtin_model *model;
     char hash[TL_HASH_TEXT];
@@ -22,13 +29,8 @@ struct publish_ctx {
 
 static enum tl_rc publish_builtin(struct store_tx *tx, void *ctx, struct tl_err *err)
 {
-    struct publish_ctx *publish = ctx;
-    struct tl_err none = {0};
-    enum tl_rc rc = store_model_current(tx, publish->model->kind, publish->model->space, "", let_be, NULL, &none);
+    const struct publish_ctx *publish = ctx;
 
-    if (rc != TL_NOT_FOUND) {
-        return rc ? tl_fail(err, rc, "%s", none.text) : TL_OK;
-    }
     return store_model_put(tx,
                            &(struct store_model){.kind = publish->model->kind,
                                                  .space = publish->model->space,
@@ -62,19 +64,22 @@ static enum tl_rc builtin_info(const struct builtin_model *builtin, struct tl_bu
     return rc;
 }
 
+/* Read and written only where there is none: decoding a supernet takes longer than all else that a start does. */
 static enum tl_rc publish_one(struct store *store, const struct builtin_model *builtin, struct tl_err *err)
 {
     struct publish_ctx publish = {.model = builtin};
-    struct tl_hash hash = tl_hash_of(builtin->data, builtin->n);
-    TL_AUTO(tl_buf) there = {.max = STORE_BLOB_MAX};
-    enum tl_rc rc = TL_OK;
+    struct tl_err none = {0};
+    struct tl_hash hash;
+    enum tl_rc rc = store_read(store, find_model, &builtin, &none);
 
-    tl_hash_format(&hash, publish.hash);
-    if (store_blob_get(store, &hash, &there, NULL) != TL_OK) {
-        rc = store_blob_put(store, builtin->data, builtin->n, &hash, err);
+    if (rc != TL_NOT_FOUND) {
+        return rc ? tl_fail(err, rc, "%s", none.text) : TL_OK;
     }
-    (void)(rc || (rc = builtin_info(builtin, &publish.info, err)) ||
-           (rc = store_write(store, publish_builtin, &publish, err)));
+    rc = store_blob_put(store, builtin->data, builtin->n, &hash, err);
+    if (!rc && !(rc = builtin_info(builtin, &publish.info, err))) {
+        tl_hash_format(&hash, publish.hash);
+        rc = store_write(store, publish_builtin, &publish, err);
+    }
     tl_buf_done(&publish.info);
     return rc;
 }
