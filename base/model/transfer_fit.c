@@ -204,9 +204,8 @@ static enum tl_rc screen(struct work *w, struct tl_err *err)
     return rc;
 }
 
-enum tl_rc transfer_evidence(const struct transfer_view *view, const struct transfer_prior *prior, const uint32_t *rows,
-                             const double *y, size_t k, double ret_evidence[TRANSFER_KERNELS][TRANSFER_RESTS],
-                             struct tl_err *err)
+static struct work work_on(const struct transfer_view *view, const struct transfer_prior *prior, const uint32_t *rows,
+                           const double *y, size_t k)
 {
     struct work w = {.view = view,
                      .prior = prior,
@@ -215,6 +214,14 @@ enum tl_rc transfer_evidence(const struct transfer_view *view, const struct tran
                      .k = k,
                      .n_means = (size_t)TRANSFER_RESTS * (view->n_tasks + 1)};
     list_kernels(&w);
+    return w;
+}
+
+enum tl_rc transfer_evidence(const struct transfer_view *view, const struct transfer_prior *prior, const uint32_t *rows,
+                             const double *y, size_t k, double ret_evidence[TRANSFER_KERNELS][TRANSFER_RESTS],
+                             struct tl_err *err)
+{
+    struct work w = work_on(view, prior, rows, y, k);
     const enum tl_rc rc = judge(&w, err);
     for (size_t i = 0; !rc && i < (size_t)TRANSFER_KERNELS * TRANSFER_RESTS; i++) {
         const double *evidence = w.evidence + i / TRANSFER_RESTS * w.n_means + i % TRANSFER_RESTS;
@@ -385,13 +392,7 @@ enum tl_rc transfer_fit(const struct transfer_view *view, const struct transfer_
         few->calibration = HUGE_VAL;
         add_mean(view, TRANSFER_RESTS - 1, 1.0, few->blend);
     } else {
-        struct work w = {.view = view,
-                         .prior = prior,
-                         .rows = rows,
-                         .y = y,
-                         .k = k,
-                         .n_means = (size_t)TRANSFER_RESTS * (view->n_tasks + 1)};
-        list_kernels(&w);
+        struct work w = work_on(view, prior, rows, y, k);
         rc = fit_samples(few, &w, err);
     }
     if (rc) {
